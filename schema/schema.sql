@@ -337,6 +337,15 @@ CREATE TABLE sled_key (
 -- A sled has one key at a time.
 CREATE UNIQUE INDEX sled_key_current ON sled_key (sled_id) WHERE time_replaced IS NULL;
 
+-- The sleds that an operator approved to speak plain HTTP, each at one address, without a port. A sled need not have registered
+-- before; a registration with an identity ends the approval.
+CREATE TABLE sled_plain_approval (
+  sled_id UUID NOT NULL,
+  address TEXT NOT NULL,
+  time_approved TIMESTAMPTZ NOT NULL DEFAULT now(),
+  CONSTRAINT sled_plain_approval_pkey PRIMARY KEY (sled_id)
+);
+
 -- Since when certificates of an identity do not count, whatever becomes of its row: the latest time, never removed.
 CREATE TABLE identity_revocation (
   kind TEXT NOT NULL,

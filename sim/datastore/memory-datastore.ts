@@ -36,6 +36,7 @@ import { revocationList } from './verbs/revocation-verbs.ts';
 import { sledForget, sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sled-verbs.ts';
 import { statementInsert, statementList } from './verbs/statement-verbs.ts';
 import { targetReleaseGet, targetReleaseRecent, targetReleaseSet } from './verbs/target-release-verbs.ts';
+import { sledPlainAddress, sledSetTransport } from './verbs/transport-verbs.ts';
 import {
   trustRootAdvance,
   trustRootChain,
@@ -98,11 +99,15 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     localRepoDrop: (drop, wait) => write('local_repo_drop', localRepoDrop(drop), wait),
     localRepoForget: (uploadId, nexusId, wait) =>
       write('local_repo_forget', localRepoForget(uploadId, nexusId), wait),
-    sledUpsert: (id, info, wait) => write('sled_upsert', sledUpsert(id, info), wait),
+    sledUpsert: (id, info, { plainFrom, signal }) =>
+      write('sled_upsert', sledUpsert(id, info, plainFrom), { signal }),
     sledGet: (id, wait) => read('sled_get', sledGet(id), wait),
     sledList: async (page, wait) => read('sled_list', sledList(page), wait),
     sledSetPolicy: (id, policy, { audit, signal }) =>
       write('sled_set_policy', sledSetPolicy(id, policy, audit), { signal }),
+    sledSetTransport: (id, transport, { audit, signal }) =>
+      write('sled_set_transport', sledSetTransport(id, transport, audit), { signal }),
+    sledPlainAddress: (id, wait) => read('sled_plain_address', sledPlainAddress(id), wait),
     sledForget: (id, fleet, { audit, signal }) =>
       write('sled_forget', sledForget(id, fleet, audit), { signal }),
     nexusHeartbeat: (nexus, wait) => write('nexus_heartbeat', nexusHeartbeat(nexus), wait),

@@ -97,6 +97,8 @@ export type MemoryState = {
   /** The latest last. */
   readonly targets: readonly [StoredTarget, ...StoredTarget[]];
   readonly sleds: ReadonlyMap<SledId, SledRecord>;
+  /** The addresses at which sleds are approved to speak plain HTTP. */
+  readonly plainSleds: ReadonlyMap<SledId, string>;
   readonly nexuses: ReadonlyMap<NexusId, StoredNexus>;
   readonly localRepos: ReadonlyMap<UploadId, LocalRepoRecord>;
   readonly overrides: ReadonlyMap<UploadId, StoredOverrides>;
@@ -125,6 +127,7 @@ export const emptyState = (nowMs: number): MemoryState => {
     points: new Map([[pointText(stored), { ...stored, origin: 'first', timeCreatedMs: nowMs }]]),
     targets: [{ generation: 1, timeRequestedMs: nowMs, repoId: null }],
     sleds: new Map(),
+    plainSleds: new Map(),
     nexuses: new Map(),
     localRepos: new Map(),
     overrides: new Map(),

@@ -46,6 +46,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   internalListen: { host: name, port: 12_221 },
   tokenFile: '',
   readyFile: undefined,
+  plainListen: undefined,
   insecureListen: false,
   identity: undefined,
   authorityDirectory: undefined,

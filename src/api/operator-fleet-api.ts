@@ -17,6 +17,7 @@ import {
   WaitingDeletions,
   WirePoint,
 } from './sled-agent-api.ts';
+import { ReachableIp } from './socket-address.ts';
 import { ByteCount, Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
 /**
@@ -87,6 +88,9 @@ export const ReleaseReplication = z
   .meta({ id: 'ReleaseReplication' });
 export type ReleaseReplication = z.infer<typeof ReleaseReplication>;
 
+export const SledTransportName = z.enum(['tls', 'plain']);
+export type SledTransportName = z.infer<typeof SledTransportName>;
+
 export const SledView = z
   .object({
     id: SledId,
@@ -95,6 +99,8 @@ export const SledView = z
     address: z.string(),
     repo_depot_port: z.number().int(),
     policy: Policy,
+    /** `plain`: without an identity, at an address that an admin approved. */
+    transport: SledTransportName.optional(),
     /** Observed, never a cause of a policy change (S23). */
     liveness: z.enum(['alive', 'silent', 'unknown']),
     time_registered: Timestamp,
@@ -215,6 +221,8 @@ export const FleetStatus = z
       in_service: z.number().int(),
       answering: z.number().int(),
       expunged: z.number().int(),
+      /** Of those in service, the ones without an identity. */
+      plain: z.number().int().optional(),
     }),
     nexuses: z.object({ alive: z.number().int(), silent: z.number().int() }),
     releases: z.array(ReleaseReplication.omit({ sleds: true })),
@@ -240,6 +248,23 @@ export const FleetStatus = z
   })
   .meta({ id: 'FleetStatus' });
 export type FleetStatus = z.infer<typeof FleetStatus>;
+
+const SetSledTransport = z
+  .object({
+    transport: SledTransportName,
+    /** At which the sled is approved as plain, without a port; by default the one with which it registered. */
+    address: ReachableIp.optional(),
+  })
+  .refine(({ transport, address }) => transport === 'plain' || address === undefined, {
+    path: ['address'],
+    message: 'belongs to plain alone',
+  })
+  .meta({ id: 'SetSledTransport' });
+
+export const SledTransportView = z
+  .object({ sled_id: SledId, transport: SledTransportName, address: z.string().optional() })
+  .meta({ id: 'SledTransport' });
+export type SledTransportView = z.infer<typeof SledTransportView>;
 
 const SledParam = z.object({ sled_id: SledId });
 const VersionParam = z.object({ system_version: z.string().max(64).regex(SYSTEM_VERSION_PATTERN) });
@@ -314,6 +339,20 @@ export const operatorFleetApi = {
       status: 204,
       response: { kind: 'empty' },
       errors: ['NOT_FOUND'],
+    }),
+    sledSetTransport: defineRoute({
+      operationId: 'sled_set_transport',
+      audience: 'operator',
+      role: 'admin',
+      method: 'PUT',
+      path: '/v1/system/fleet/sleds/{sled_id}/transport',
+      summary: 'Approve a sled to speak plain HTTP at one address, or end that; it need not have registered',
+      tags: TAGS,
+      params: SledParam,
+      body: { kind: 'json', schema: SetSledTransport },
+      status: 200,
+      response: { kind: 'json', schema: SledTransportView },
+      errors: ['NOT_FOUND', 'INVALID_REQUEST'],
     }),
     sledForget: defineRoute({
       operationId: 'sled_forget',

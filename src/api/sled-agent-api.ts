@@ -371,6 +371,8 @@ export const sledAgentApi = {
             depot_base_url: DepotBaseUrl,
             /** Extra: whom the certificate of the source has to name. Required of a sled agent that has one itself. */
             source_sled_id: SledId.optional(),
+            /** `plain`: the source has no identity, and serves plain HTTP at an address that an admin approved. */
+            source_transport: z.enum(['tls', 'plain']).optional(),
           })
           .meta({ id: 'ArtifactCopyFromDepotBody' }),
         maxBytes: SMALL_BODY_BYTES,

@@ -172,6 +172,11 @@ const fleetHandlers = (received: Received): Handlers<typeof operatorFleetApi> =>
     received.calls.push({ ...params, ...body });
     received.policies.push(body.policy);
   },
+  async sledSetTransport({ params, body }) {
+    received.calls.push({ ...params, ...body });
+    const address = body.transport === 'plain' ? { address: body.address ?? '127.0.0.1' } : {};
+    return { ...params, transport: body.transport, ...address };
+  },
   async sledForget({ params }) {
     received.calls.push({ forget: params.sled_id });
   },

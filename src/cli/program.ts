@@ -36,6 +36,7 @@ import { addSledInvitations } from './commands/sled-invitations.ts';
 import { addSledApprove, addSledInvite } from './commands/sled-invite.ts';
 import { addSledList } from './commands/sled-list.ts';
 import { addSledSetPolicy } from './commands/sled-set-policy.ts';
+import { addSledSetTransport } from './commands/sled-set-transport.ts';
 import { addSledShow } from './commands/sled-show.ts';
 import { addSledUninvite } from './commands/sled-uninvite.ts';
 import { addSourceList } from './commands/source-list.ts';
@@ -102,6 +103,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
       addSledInvitations,
       addSledUninvite,
       addSledSetPolicy,
+      addSledSetTransport,
       addSledForget,
     ],
   ],

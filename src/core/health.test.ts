@@ -143,7 +143,7 @@ test('a fleet that is smaller than the minimum has a reason, once there is a rel
 
 test('the verdict is the worst of the reasons', () => {
   expect(worst([])).toBe('ok');
-  expect(worst([{ code: 'INSECURE_LISTEN' }])).toBe('ok');
+  expect(worst([{ code: 'PLAIN_LISTEN', address: '[::1]:1' }])).toBe('ok');
   expect(
     worst([
       { code: 'REPLICATION_PAUSED' },

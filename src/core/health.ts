@@ -59,7 +59,8 @@ export const reasonCodes = {
   CERTIFICATE_EXPIRES_SOON: 'degraded',
   CERTIFICATE_EXPIRED: 'degraded',
   OPERATOR_TOKENS_STALE: 'degraded',
-  INSECURE_LISTEN: 'ok',
+  SLEDS_PLAIN: 'ok',
+  PLAIN_LISTEN: 'ok',
 } as const satisfies Record<ReasonCode, Verdict>;
 
 /**
@@ -196,7 +197,12 @@ export const fleetReasons = (
   wanted: Wanted,
   sleds: readonly InventorySled[],
   minSledReplication: number,
-): HealthReason[] =>
-  wanted.releases.length > 0 && sleds.length < minSledReplication
-    ? [{ code: 'TOO_FEW_SLEDS', sledsInService: sleds.length, minSledReplication }]
-    : [];
+): HealthReason[] => {
+  const reasons: HealthReason[] = [];
+  if (wanted.releases.length > 0 && sleds.length < minSledReplication)
+    reasons.push({ code: 'TOO_FEW_SLEDS', sledsInService: sleds.length, minSledReplication });
+  const plain = sleds.filter(({ isPlain }) => isPlain === true);
+  const [first] = plain;
+  if (first !== undefined) reasons.push({ code: 'SLEDS_PLAIN', sleds: plain.length, serial: first.serial });
+  return reasons;
+};

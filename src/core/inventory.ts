@@ -72,6 +72,8 @@ export type InventorySled = {
   readonly writesPausedBecause?: string;
   /** Was caught with other bytes than it lists (P9): a copy source only if no other sled has the artifact. */
   readonly isDistrusted?: boolean;
+  /** It has no identity, so it copies only from sleds that have none either. */
+  readonly isPlain?: boolean;
 };
 
 /** A local repo: one upload's archive, recorded in the database, still held here. */

@@ -26,8 +26,8 @@ export const isLoopback = (host: string): boolean => {
 };
 
 /** The loopback rule: without transport security no other machine may connect, unless configured. */
-export const requireLoopback = (listen: SocketAddress, insecureListen: boolean): void => {
-  if (insecureListen || isLoopback(listen.host)) return;
+export const requireLoopback = (listen: SocketAddress, servesNetwork: boolean): void => {
+  if (servesNetwork || isLoopback(listen.host)) return;
   throw new DepotError(
     'LISTEN_NOT_LOOPBACK',
     `refuses to listen on ${formatAddress(listen)}: requests are neither encrypted nor, without a token, ` +

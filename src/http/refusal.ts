@@ -27,7 +27,8 @@ type Why =
   | 'host_not_served'
   | 'cross_site'
   | 'invitation_used'
-  | 'invitation_invalid';
+  | 'invitation_invalid'
+  | 'sled_not_plain';
 
 export type Refusal = {
   readonly why: Why;
@@ -106,6 +107,8 @@ const whyOf = (error: unknown, { peer, operator, isEnded }: Judged): Who | undef
       return { why: 'invitation_used' };
     case 'INVITATION_INVALID':
       return { why: 'invitation_invalid' };
+    case 'SLED_NOT_PLAIN':
+      return { why: 'sled_not_plain' };
     case 'FORBIDDEN':
     case 'UNAUTHORIZED':
       return isEnded && peer.kind === 'identified'

@@ -136,7 +136,10 @@ test('a server refuses to listen beyond loopback, unless configured to', async (
     await using server = await serveTestApi({}, { listen: { host, port: 0 } });
     expect((await fetch(`http://${server.address}/greet/a?times=1`)).status).toBe(200);
   }
-  await using open = await serveTestApi({}, { listen: { host: '0.0.0.0', port: 0 }, insecureListen: true });
+  await using open = await serveTestApi(
+    {},
+    { listen: { host: '0.0.0.0', port: 0 }, servesNetworkInPlain: true },
+  );
   expect(open.port).toBeGreaterThan(0);
 });
 

@@ -99,8 +99,8 @@ export type ServerOptions = {
   readonly pages?: readonly Page[];
   /** Port 0: any free one. */
   readonly listen: SocketAddress;
-  /** Allows an address that other machines can reach (the loopback rule). */
-  readonly insecureListen?: boolean;
+  /** Without TLS: allows an address that other machines can reach (the loopback rule). */
+  readonly servesNetworkInPlain?: boolean;
   /** Further names and addresses under which clients reach this server, without ports (RQG1). */
   readonly allowedHosts?: readonly string[];
   /** Addresses for which places are kept (PLC2). */
@@ -129,7 +129,7 @@ export type ApiServer = {
 /** @throws DepotError `LISTEN_NOT_LOOPBACK`, `ADDRESS_IN_USE`, `IO` */
 export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const { listen, log, credentials, operators } = options;
-  if (credentials === undefined) requireLoopback(listen, options.insecureListen ?? false);
+  if (credentials === undefined) requireLoopback(listen, options.servesNetworkInPlain ?? false);
   const self = credentials?.current().identity;
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options.limits };
   const hosts = new Set([listen.host, ...(options.allowedHosts ?? [])].map(canonicalHost));

@@ -73,6 +73,7 @@ export const errorCodes = {
   RECOVERY_LOSES_ARTIFACTS: { status: 409, retry: 'never' },
   RECOVERY_SLED_SILENT: { status: 409, retry: 'never' },
   SLED_DECOMMISSIONED: { status: 403, retry: 'never' },
+  SLED_NOT_PLAIN: { status: 403, retry: 'never' },
   SLED_IN_SERVICE: { status: 409, retry: 'never' },
   SLED_CERTIFICATE_VALID: { status: 409, retry: 'never' },
   REGISTRATION_STALE: { status: 409, retry: 'backoff' },

@@ -66,6 +66,8 @@ export const errorRemedies = {
     'Start a sled that holds one of them; or, on the machine of a sled that does, with its agent stopped: tuf-depot sled-agent reset --config FILE.',
   SLED_DECOMMISSIONED:
     'Take it out of use; or put it in service again with tuf-depot sled set-policy ID in-service.',
+  SLED_NOT_PLAIN:
+    'Let the machine join (tuf-depot sled invite), which gives it an identity; or approve it at the address that it registers from, as an admin: tuf-depot sled set-transport ID plain --address ADDRESS.',
   SLED_IN_SERVICE: 'Stop its agent for good, and expunge it first: tuf-depot sled set-policy ID expunged.',
   SLED_CERTIFICATE_VALID:
     'Forget it after the time in the message. Until then it stays expunged, and does not count.',

@@ -79,7 +79,11 @@ export const agentHandlers = ({
 
   async artifactCopyFromDepot({ params: { sha256 }, query, body, caller }) {
     const { generation, config_digest: digest } = query;
-    const source = { depotBaseUrl: body.depot_base_url, sourceId: body.source_sled_id };
+    const source = {
+      depotBaseUrl: body.depot_base_url,
+      sourceId: body.source_sled_id,
+      isPlainSource: body.source_transport === 'plain',
+    };
     await copies.start({ sha256, generation, digest, ...source }, caller.claimant);
     return {};
   },

@@ -85,7 +85,7 @@ export const startSledAgent = async (
   );
   const serve = {
     credentials,
-    insecureListen: config.insecureListen,
+    servesNetworkInPlain: config.insecureListen,
     allowedHosts: config.allowedHosts,
     knownPeers,
     limits: {
@@ -141,10 +141,17 @@ const renewAnywhere = async (
   throw failure;
 };
 
-/** With TLS an order names its source, whose certificate is compared. */
+/**
+ * With TLS an order names its source, whose certificate is compared. A plain source is one that the order names as such, at an
+ * address and port alone: the path is then that of an artifact, whatever a Nexus orders, and what is read is judged by its hash.
+ */
 const fetchFrom =
   (peers: Peers): FetchArtifact =>
-  (url, { sourceId, ...options }) => {
+  (url, { sourceId, isPlainSource, ...options }) => {
+    if (isPlainSource) {
+      requirePlainDepot(url);
+      return rawGet(url, { ...options, tls: undefined });
+    }
     if (peers.scheme === 'https' && sourceId === undefined)
       throw new DepotError('INVALID_REQUEST', 'an order to copy has to name its source: source_sled_id');
     return rawGet(url, {
@@ -152,6 +159,16 @@ const fetchFrom =
       tls: sourceId === undefined ? undefined : peers.tls({ kind: 'sled', id: sourceId }),
     });
   };
+
+const PLAIN_DEPOT_URL = /^http:\/\/(?:\[[0-9a-f:.]+\]|[\d.]+):\d{1,5}\/artifact\/sha256\/[0-9a-f]{64}$/;
+
+const requirePlainDepot = (url: string): void => {
+  if (PLAIN_DEPOT_URL.test(url)) return;
+  throw new DepotError(
+    'INVALID_REQUEST',
+    `"${url}" is not an artifact at an address such as http://192.0.2.1:12348`,
+  );
+};
 
 /** One usable directory is enough to start (G8); the others are reported. @throws `NO_USABLE_DATASET` naming each */
 const requireDataset = async (directories: readonly string[], log: Logger): Promise<void> => {

@@ -29,6 +29,8 @@ export type CopyRequest = {
   readonly digest?: string | undefined;
   readonly depotBaseUrl: string;
   readonly sourceId?: SledId | undefined;
+  /** The source has no identity, and an admin approved it to serve plain HTTP. */
+  readonly isPlainSource?: boolean;
 };
 
 type Started = CopyRequest & { readonly timeStartedMs: number };
@@ -54,6 +56,8 @@ export type FetchArtifact = (
   options: {
     /** Whom the connection has to lead to, with TLS. */
     readonly sourceId: SledId | undefined;
+    /** Without TLS, though this sled has an identity. */
+    readonly isPlainSource: boolean;
     readonly progress: ProgressDeadline;
     readonly answerTimeoutMs: number;
     readonly signal: AbortSignal;
@@ -165,14 +169,14 @@ type SourceAnswer = Awaited<ReturnType<FetchArtifact>>;
 /** @throws `COPY_SOURCE` with the cause */
 const openSource = async (
   { fetchArtifact, progress }: CopyDependencies,
-  { sha256, depotBaseUrl, sourceId }: CopyRequest,
+  { sha256, depotBaseUrl, sourceId, isPlainSource = false }: CopyRequest,
   expectedSizeBytes: number | undefined,
   signal: AbortSignal,
 ): Promise<SourceAnswer> => {
   const detail = { depot_base_url: depotBaseUrl };
   let answer: SourceAnswer;
   try {
-    const options = { sourceId, progress, answerTimeoutMs: progress.intervalMs, signal };
+    const options = { sourceId, isPlainSource, progress, answerTimeoutMs: progress.intervalMs, signal };
     answer = await fetchArtifact(depotArtifactUrl(depotBaseUrl, sha256), options);
   } catch (cause) {
     if (signal.aborted) throw cause;

@@ -5,7 +5,7 @@ import { pointText } from '../core/ids.ts';
 import { type ClientTimeouts, createApiClient, DEFAULT_CLIENT_TIMEOUTS } from '../http/client.ts';
 import { type Peers, plainPeers } from '../http/peers.ts';
 import { rawGet } from '../http/raw-get.ts';
-import { endpointUrl } from '../lib/endpoint.ts';
+import { type Endpoint, endpointUrl } from '../lib/endpoint.ts';
 import { auditHeadsBody, keptHeadsOf } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultOf } from '../sled-wire/put-result.ts';
@@ -20,11 +20,13 @@ export const createHttpConnection = (
   options: { readonly timeouts?: Partial<ClientTimeouts>; readonly peers?: Peers } = {},
 ): SledConnection & AsyncDisposable => {
   const timeouts = { ...DEFAULT_CLIENT_TIMEOUTS, ...options.timeouts };
-  const peers = options.peers ?? plainPeers(timeouts);
+  const plain = plainPeers(timeouts);
+  const peers = options.peers ?? plain;
+  const peersOf = ({ scheme }: Endpoint): Peers => (scheme === 'http' ? plain : peers);
   const agent = ({ agent }: SledTarget) =>
     createApiClient(sledAgentApi, {
       baseUrl: endpointUrl(agent),
-      dispatcher: peers.dispatcher(agent.expected),
+      dispatcher: peersOf(agent).dispatcher(agent.expected),
       timeouts,
     });
 
@@ -44,7 +46,11 @@ export const createHttpConnection = (
       return putResultOf(await agent(sled).artifactPut({ params: { sha256 }, query, body }, wait));
     },
     async copy(sled, { sha256, generation, digest, source }, wait) {
-      const body = { depot_base_url: endpointUrl(source.depot), source_sled_id: source.id };
+      const body = {
+        depot_base_url: endpointUrl(source.depot),
+        source_sled_id: source.id,
+        ...(source.isPlain === true && { source_transport: 'plain' as const }),
+      };
       const query = { generation, config_digest: digest };
       await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query, body }, wait);
     },
@@ -59,7 +65,7 @@ export const createHttpConnection = (
     },
     async readRange(sled, { sha256, offset, length }, { signal }) {
       using answer = await rawGet(depotArtifactUrl(endpointUrl(sled.depot), sha256), {
-        tls: peers.tls(sled.depot.expected),
+        tls: peersOf(sled.depot).tls(sled.depot.expected),
         range: { first: offset, last: offset + length - 1 },
         pageSizeBytes: 128 * 1024,
         pages: 2,
@@ -71,7 +77,7 @@ export const createHttpConnection = (
       return Buffer.concat(parts);
     },
     async [Symbol.asyncDispose]() {
-      if (options.peers === undefined) await peers[Symbol.asyncDispose]();
+      await plain[Symbol.asyncDispose]();
     },
   };
 };

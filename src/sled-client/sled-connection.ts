@@ -17,6 +17,8 @@ export type SledTarget = {
   readonly serial: string;
   readonly agent: Endpoint;
   readonly depot: Endpoint;
+  /** It is approved to speak plain HTTP, and has no identity: it cannot copy from sleds that have one. */
+  readonly isPlain?: boolean;
   /** As registered; null for a sled agent that does not compare points, and is asked for its config instead (P13). */
   readonly heads: readonly RegisteredHead[] | null;
 };
@@ -31,7 +33,7 @@ type Wait = { readonly signal: AbortSignal };
  * detail where it said so), `PEER_UNREACHABLE`, `PEER_STALLED` or `PEER_BAD_ANSWER` otherwise.
  */
 export type SledConnection = {
-  /** Of the endpoints that it reaches. */
+  /** Of the endpoints of sleds that are not approved as plain. */
   readonly scheme: Scheme;
   readonly putConfig: (sled: SledTarget, config: OfferedConfig, wait: Wait) => Promise<void>;
   /** The config in force, or the one of a point that the sled has or keeps. Its digest is computed from what it lists. */

@@ -8,6 +8,7 @@ import {
   joinedOnly,
   requireForgettable,
 } from '../../../src/nexus/datastore/decisions/registration.ts';
+import { judgeTransport } from '../../../src/nexus/datastore/decisions/sled-transport.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
 import type { SledKeyRecord } from '../../../src/nexus/datastore/ports/invitation-port.ts';
 import type {
@@ -31,8 +32,10 @@ import { withAudit } from './audit-verbs.ts';
 import { withRevocation } from './revocation-verbs.ts';
 
 export const sledUpsert =
-  (id: SledId, info: SledRegistration): Step<RegistrationOutcome> =>
+  (id: SledId, info: SledRegistration, plainFrom?: string): Step<RegistrationOutcome> =>
   (state, { nowMs, repeated }) => {
+    const approved = state.plainSleds.get(id);
+    const endedPlainAddress = judgeTransport(id, { approved, plainFrom }, info);
     const floor = state.stored;
     const lineage = recordedPoints(state, info.heads ?? []);
     const before = state.sleds.get(id);
@@ -51,28 +54,42 @@ export const sledUpsert =
       timeLastRegisteredMs: nowMs,
       timeExpungedMs: undefined,
     };
+    const hasEnded = endedPlainAddress !== undefined;
+    const plainSleds = hasEnded ? withoutKey(state.plainSleds, id) : state.plainSleds;
     return {
-      state: { ...state, sleds: withEntry(state.sleds, id, after) },
-      answer: { changed: isChange(before, info, { repeated }), stale: false, floor, lineage },
+      state: { ...state, sleds: withEntry(state.sleds, id, after), plainSleds },
+      answer: {
+        changed: isChange(before, info, { repeated }) || hasEnded,
+        stale: false,
+        floor,
+        lineage,
+        ...(hasEnded && { endedPlainAddress }),
+      },
     };
   };
 
 export const sledGet =
   (id: SledId): Query<SledRecord | undefined> =>
-  ({ sleds }) =>
-    sleds.get(id);
+  state =>
+    withPlainAddress(state, state.sleds.get(id));
+
+/** The record as the real verbs read it, together with the approval. */
+const withPlainAddress = <S extends SledRecord | undefined>({ plainSleds }: MemoryState, sled: S): S => {
+  const plainAddress = sled && plainSleds.get(sled.id);
+  return plainAddress === undefined ? sled : { ...sled, plainAddress };
+};
 
 export const sledList = (page: Parameters<SledPort['sledList']>[0]): Query<Paged<SledRecord>> => {
   const after = parseToken(page, SledId);
-  return ({ sleds }) => {
-    const rows = sortedByKey(sleds).filter(
+  return state => {
+    const rows = sortedByKey(state.sleds).filter(
       ({ id, policy }) =>
         (page.policy === undefined || policy === page.policy) && (after === undefined || id > after),
     );
     return pageOf(
       rows.slice(0, rowsFor(page)),
       page,
-      sled => sled,
+      sled => withPlainAddress(state, sled),
       ({ id }) => id,
     );
   };
@@ -140,7 +157,8 @@ export const sledForget =
     if (!requireForgettable(id, known, fleet, moment) || known === undefined)
       return { state, answer: undefined };
     const sledKeys = new Map([...state.sledKeys].filter(([, { sledId }]) => sledId !== id));
-    const after = { ...state, sleds: withoutKey(state.sleds, id), sledKeys };
+    const plainSleds = withoutKey(state.plainSleds, id);
+    const after = { ...state, sleds: withoutKey(state.sleds, id), plainSleds, sledKeys };
     const { agentAddress: address = '', baseboard: { serial } = { serial: '' } } = sled?.info ?? {};
     const forgotten = { serial, address };
     const action = { kind: 'sled_forgotten', sledId: id, ...forgotten } as const;

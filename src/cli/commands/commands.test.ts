@@ -267,6 +267,21 @@ test('repo assemble makes archives that repo verify accepts, under one root, and
   expect(JSON.parse(run.out)).toMatchObject({ system_version: '2.1.0', trust_root: { own: false } });
 });
 
+test('a sled is approved to speak plain HTTP at an address, by its id also before it has registered', async () => {
+  await using nexus = await serveTestNexus();
+  const options = { environment: environment(nexus.url) };
+  const set = (...args: readonly string[]) => runTestCli(['sled', 'set-transport', ...args], options);
+  const { out } = await set(SLED, 'plain', '--address', '192.0.2.7');
+  expect(out).toContain(`Sled ${SLED} may register without an identity from 192.0.2.7`);
+  expect((await set('sled-1', 'tls')).out).toBe('Sled sled-1 has to identify itself.\n');
+  expect(nexus.received.calls).toEqual([
+    { sled_id: SLED, transport: 'plain', address: '192.0.2.7' },
+    { sled_id: SLED, transport: 'tls' },
+  ]);
+  expect((await set(SLED, 'tls', '--address', '192.0.2.7')).err).toContain('--address belongs to plain');
+  expect((await set(SLED, 'http')).err).toContain('http is not a transport');
+});
+
 test('a sled is named by its id or its serial number', async () => {
   await using nexus = await serveTestNexus();
   const options = { environment: environment(nexus.url) };

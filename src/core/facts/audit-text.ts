@@ -57,6 +57,13 @@ const renderers: Renderers = {
     ),
   sled_policy_set: ({ sledId, serial, policy, previousPolicy }) =>
     `Sled ${serial === '' ? sledId : `${serial} (${sledId})`} became ${spaced(policy)}. It was ${spaced(previousPolicy)} before.`,
+  sled_transport_set: ({ sledId, serial, plainAddress, previousPlainAddress }) =>
+    sentences(
+      `Sled ${serial === '' ? sledId : `${serial} (${sledId})`} ${plainAddress === undefined ? 'has to identify itself' : `was approved to speak plain HTTP at ${plainAddress}`}.`,
+      previousPlainAddress === undefined
+        ? undefined
+        : `It was approved to speak plain HTTP at ${previousPlainAddress} before.`,
+    ),
   sled_forgotten: ({ sledId, serial, address }) =>
     serial === ''
       ? `Sled ${sledId}, which never registered, was expunged before, and its record was removed.`

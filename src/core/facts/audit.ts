@@ -105,6 +105,13 @@ const auditActions = {
   }),
   /** The serial is empty for one that has not registered. */
   sled_policy_set: z.object({ sledId: SledId, serial: Words, policy: Policy, previousPolicy: Policy }),
+  /** The address at which it may speak plain HTTP; absent where it identifies itself. The serial as above. */
+  sled_transport_set: z.object({
+    sledId: SledId,
+    serial: Words,
+    plainAddress: Words.optional(),
+    previousPlainAddress: Words.optional(),
+  }),
   sled_forgotten: z.object({ sledId: SledId, serial: Words, address: Words }),
   sled_invited: z.object({
     invitationId: InvitationId,

@@ -15,6 +15,8 @@ export const blockedSchemas = {
   TRANSFER_FAILED: z.object(ofSled),
   /** The sled takes no writes now: full, or busy. */
   SLED_WRITES_PAUSED: z.object(ofSled),
+  /** The sled has no identity, and copies from no sled that has one; this Nexus has no archive. */
+  NO_PLAIN_SOURCE: z.object({ sha256: ArtifactHash, sledId: SledId, serial: Words }),
 } as const satisfies Record<string, z.ZodType<object>>;
 
 type BlockedCode = keyof typeof blockedSchemas;
@@ -36,6 +38,10 @@ const renderers: Renderers = {
   }),
   TRANSFER_FAILED: ({ sha256, serial, error }) => ({
     message: `The last transfer of artifact ${shortHash(sha256)} to sled ${serial} failed and will be retried: ${quoted(error)}`,
+  }),
+  NO_PLAIN_SOURCE: ({ sha256, serial }) => ({
+    message: `Sled ${serial} speaks plain HTTP, and only sleds with an identity have artifact ${shortHash(sha256)}: it cannot copy from them.`,
+    remedy: `Let sled ${serial} join, or upload the archive again.`,
   }),
   SLED_WRITES_PAUSED: ({ sha256, serial, error }) => ({
     message: `Sled ${serial} takes no writes now, so artifact ${shortHash(sha256)} waits: ${quoted(error)}`,

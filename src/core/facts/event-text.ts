@@ -107,6 +107,13 @@ const renderers: Renderers = {
     policy === 'expunged'
       ? `An operator expunged sled ${sled(sledId)}.`
       : `An operator put sled ${sled(sledId)} in service.`,
+  sled_transport: ({ sledId, plainAddress, because }, { sled }) => {
+    if (plainAddress !== undefined)
+      return `An operator approved sled ${sled(sledId)} to speak plain HTTP at ${plainAddress}.`;
+    return because === 'registered'
+      ? `Sled ${sled(sledId)} registered with an identity, which ended its approval to speak plain HTTP.`
+      : `An operator ended the approval of sled ${sled(sledId)} to speak plain HTTP.`;
+  },
   sled_forgotten: ({ sledId, serial, address }) =>
     serial === ''
       ? `An operator removed the record of sled ${sledId}, which was expunged and never registered.`

@@ -153,6 +153,12 @@ export const eventSchemas = {
     datasets: z.array(z.object({ path: Words, state: Words })).readonly(),
   }),
   sled_policy: z.object({ sledId: SledId, policy: Policy }),
+  /** An operator approved it as plain, or ended that; `registered`: its registration with an identity did. */
+  sled_transport: z.object({
+    sledId: SledId,
+    plainAddress: Words.optional(),
+    because: z.enum(['operator', 'registered']),
+  }),
   sled_forgotten: z.object({ sledId: SledId, serial: Words, address: Words }),
   nexus_expunged: z.object({ expungedNexusId: NexusId }),
   nexus_started: z.object({ operatorAddress: Words }),

@@ -176,7 +176,9 @@ export const reasonSchemas = {
   CERTIFICATE_EXPIRED: expiringCertificate,
   /** `readAgeMs`: of the tokens that count now; `maxAgeMs`: the age from which on none of them counts. */
   OPERATOR_TOKENS_STALE: general({ error: Words, readAgeMs: Count, maxAgeMs: Count }),
-  INSECURE_LISTEN: general({}),
+  /** `serial`: of one of them. */
+  SLEDS_PLAIN: general({ sleds: Count, serial: Words }),
+  PLAIN_LISTEN: general({ address: Words }),
 } as const satisfies Record<string, z.ZodType<object>>;
 
 export type ReasonCode = keyof typeof reasonSchemas;

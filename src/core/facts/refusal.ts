@@ -25,6 +25,7 @@ const WHYS = {
   cross_site: 'caused by a page of another site',
   invitation_used: 'with the token of an invitation that was used',
   invitation_invalid: 'with an unknown or expired invitation',
+  sled_not_plain: 'as a sled without an identity that nobody approved there',
 } as const;
 
 export type RefusalWhy = keyof typeof WHYS;

@@ -83,6 +83,9 @@ export const obey = (input: PlanInput, plan: Plan): PlanInput => {
       copy.source.kind === 'sled'
         ? (before.get(copy.source.sledId)?.get(copy.sha256) ?? 0) > 0
         : plan.puts.some(put => put.sha256 === copy.sha256 && put.target === copy.source.sledId);
+    const [source, target] = [copy.source.sledId, copy.target].map(id => input.sleds.find(s => s.id === id));
+    if (target?.isPlain === true && source?.isPlain !== true)
+      throw new Error(`copy of ${copy.sha256} to ${copy.target}, which has no identity, from one that has`);
     if (!hasSource) throw new Error(`copy of ${copy.sha256} to ${copy.target} from a sled that lacks it`);
     held.get(copy.target)!.set(copy.sha256, datasets.get(copy.target)!);
   }
@@ -105,6 +108,7 @@ export const arbFleet: fc.Arbitrary<PlanInput> = fc
         held: fc.dictionary(fc.nat({ max: 9 }).map(String), fc.integer({ min: 1, max: 3 })),
         inFlight: fc.array(fc.nat({ max: 9 }), { maxLength: 2 }),
         paused: fc.boolean(),
+        plain: fc.boolean(),
       }),
       { minLength: 1, maxLength: 8 },
     ),
@@ -122,7 +126,7 @@ export const arbFleet: fc.Arbitrary<PlanInput> = fc
       wanted,
       local: archives.filter(n => n < releases.length).map(n => archiveOf(wanted, n)),
       policy: { minSledReplication, limits },
-      sleds: sleds.map(({ silent, datasets, held, inFlight, paused }, index) => {
+      sleds: sleds.map(({ silent, datasets, held, inFlight, paused, plain }, index) => {
         if (silent) return silentSled(index);
         const counts = Object.entries(held)
           .map(([n, copies]): [ArtifactHash, number] => [hash(Number(n)), Math.min(copies, datasets)])
@@ -131,6 +135,7 @@ export const arbFleet: fc.Arbitrary<PlanInput> = fc
         return {
           ...sled(index, answer),
           ...(paused ? { writesPausedUntilMs: 1000, writesPausedBecause: 'full' } : {}),
+          ...(plain ? { isPlain: true } : {}),
         };
       }),
     });

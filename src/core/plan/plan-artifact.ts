@@ -72,7 +72,11 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
   );
   for (const sled of ready) {
     if (targets.has(sled.id)) continue;
-    planCopy(sled, holders, targets, context, plan);
+    const sources = holders.filter(holder => mayServe(holder, sled));
+    const putTargets = [...targets].filter(id => mayServe(requireSled(answering, id), sled));
+    if (sources.length > 0 || putTargets.length > 0 || !isCutOff(sled, holders, targets))
+      planCopy(sled, sources, new Set(putTargets), context, plan);
+    else planWithoutSource(sled, context, plan);
   }
   const nobodyHasIt = holders.length === 0 && targets.size === 0 && sending.size === 0 && coming.length === 0;
   if (nobodyHasIt && missing.length > 0 && context.archives.length === 0)
@@ -128,6 +132,33 @@ const planPuts = (
     plan.puts.push({ kind: 'put', sha256, sizeBytes, target: sled.id, uploadId: archive.uploadId });
   }
   return targets;
+};
+
+const requireSled = (sleds: readonly PlanSled[], id: SledId): PlanSled => {
+  const sled = sleds.find(each => each.id === id);
+  if (sled === undefined) throw new Error(`sled ${id} answers`);
+  return sled;
+};
+
+/** A sled without an identity reads from no depot that asks for one; it serves everybody, itself too. */
+const mayServe = (source: PlanSled, target: PlanSled): boolean =>
+  target.isPlain !== true || source.isPlain === true;
+
+/** Others have the artifact, or receive it in this round, and it can copy from none of them. */
+const isCutOff = (sled: PlanSled, holders: readonly PlanSled[], putTargets: ReadonlySet<SledId>): boolean =>
+  sled.isPlain === true && (holders.length > 0 || putTargets.size > 0);
+
+/** PL7: from the archive, as long as there is one. */
+const planWithoutSource = (
+  sled: PlanSled,
+  { sha256, sizeBytes, archives: [archive], quota }: ArtifactContext,
+  plan: ArtifactPlan,
+): void => {
+  const { id: sledId, serial } = sled;
+  if (archive === undefined) plan.blocked.push({ code: 'NO_PLAIN_SOURCE', sha256, sledId, serial });
+  else if (quota.take(sledId))
+    plan.puts.push({ kind: 'put', sha256, sizeBytes, target: sledId, uploadId: archive.uploadId });
+  else plan.deferred += 1;
 };
 
 /** PL2: from one of the least loaded holders, or after a put of this plan. */

@@ -47,6 +47,45 @@ const existsSomewhere = (input: PlanInput, sha256: ArtifactHash): boolean =>
   input.local.some(archive => archive.artifacts.has(sha256)) ||
   answeringSleds(input.sleds).some(s => (s.answer.held.get(sha256) ?? 0) > 0);
 
+describe('sleds without an identity', () => {
+  const plain = (n: number, answer: Parameters<typeof sled>[1]) => ({ ...sled(n, answer), isPlain: true });
+
+  test('copy only from sleds that have none either (PL7)', () => {
+    fc.assert(
+      fc.property(arbFleet, fc.nat(), (fleet, seed) => {
+        const isPlain = (id: string) => fleet.sleds.some(s => s.id === id && s.isPlain === true);
+        const { copies } = planReplication(fleet, seededRng(seed));
+        for (const { target, source } of copies)
+          expect(isPlain(target) && !isPlain(source.sledId)).toBe(false);
+      }),
+    );
+  });
+
+  test('receive puts where only others have the artifact, beyond the least number of copies (PL7)', () => {
+    const wanted = wantedOf([[1]]);
+    const holders = [0, 1, 2].map(n => sled(n, listing([[hash(1), 1]], 1)));
+    const sleds = [...holders, plain(3, listing([], 1)), sled(4, listing([], 1))];
+    const plan = planReplication(planInput({ wanted, sleds, local: [archiveOf(wanted, 0)] }), seededRng(1));
+    expect(plan.puts.map(({ target }) => target)).toEqual([sledId(3)]);
+    expect(plan.copies.map(({ target }) => target)).toEqual([sledId(4)]);
+    const without = planReplication(planInput({ wanted, sleds }), seededRng(1));
+    expect(without.puts).toEqual([]);
+    expect(without.blocked).toEqual([
+      { code: 'NO_PLAIN_SOURCE', sha256: hash(1), sledId: sledId(3), serial: sleds[3]!.serial },
+    ]);
+  });
+
+  test('serve everybody, and each other', () => {
+    const wanted = wantedOf([[1]]);
+    const sleds = [plain(0, listing([[hash(1), 1]], 1)), plain(1, listing([], 1)), sled(2, listing([], 1))];
+    const { copies, blocked } = planReplication(planInput({ wanted, sleds }), seededRng(1));
+    expect(new Set(copies.map(({ target, source }) => [target, source.sledId].join()))).toEqual(
+      new Set([1, 2].map(n => [sledId(n), sledId(0)].join())),
+    );
+    expect(blocked).toEqual([]);
+  });
+});
+
 describe('properties of the plan (S4)', () => {
   test('a fleet that follows the plan receives every artifact that exists, on every dataset (G1, G7)', () => {
     fc.assert(

@@ -14,6 +14,8 @@
  * PL5. The number of requests is bounded: in all, to each sled and from each source (S6, B14).
  * PL6. A local repo counts as replicated only if this very config lists its release, or some of its artifacts for other
  *      releases, and `minSledReplication` answering sleds hold all that it lists of them (P1, G4).
+ * PL7. A sled without an identity copies only from sleds that have none either: the others serve nobody without one. Where only
+ *      those have the artifact it receives a put from an archive, beyond the number of PL1.
  */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId } from '../ids.ts';

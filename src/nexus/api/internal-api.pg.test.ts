@@ -14,23 +14,37 @@ const idOf = (n: number): string => `00000000-0000-4000-8000-${String(n).padStar
 const startNexus = async ({ clock = systemClock } = {}) => {
   const world = await createTestWorld();
   const connectSleds = () => ({ ...fakeConnection([]), [Symbol.asyncDispose]: async () => undefined });
-  const nexus = await world.startNexus({ clock, replace: { connectSleds } });
+  const config = { plain_listen: '127.0.0.1:0' };
+  const nexus = await world.startNexus({ clock, config, replace: { connectSleds } });
+  const { plainAddress = '' } = nexus;
+  const approve = (n: number, address = '127.0.0.1') =>
+    nexus.fleet.sledSetTransport(
+      { params: { sled_id: idOf(n) }, body: { transport: 'plain', address } },
+      wait,
+    );
   const register = async (n: number, body: string) => {
     const headers = { 'content-type': 'application/json' };
-    const url = `http://${nexus.internalAddress}/sled-agents/${idOf(n)}`;
+    const url = `http://${plainAddress}/sled-agents/${idOf(n)}`;
     const answer = await fetch(url, { method: 'POST', body, headers });
     const { error_code: code = 'recorded', message = '' } =
       answer.status === 204 ? {} : ((await answer.json()) as Record<string, string>);
     return `${answer.status} ${code}: ${message}`;
   };
-  return { world, nexus, register, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
+  return {
+    world,
+    nexus,
+    plainAddress,
+    approve,
+    register,
+    [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
+  };
 };
 
 /** Sends the head of a registration, and of its body only this; resolves with the answer. */
-const answerTo = async (internalAddress: string, header: string, sent: string): Promise<string> => {
-  const socket = connect(splitAddress(internalAddress));
+const answerTo = async (address: string, header: string, sent: string): Promise<string> => {
+  const socket = connect(splitAddress(address));
   onTestFinished(() => void socket.destroy());
-  const head = `POST /sled-agents/${idOf(1)} HTTP/1.1\r\nHost: ${internalAddress}\r\nContent-Type: application/json\r\n`;
+  const head = `POST /sled-agents/${idOf(1)} HTTP/1.1\r\nHost: ${address}\r\nContent-Type: application/json\r\n`;
   socket.write(`${head}${header}\r\n\r\n${sent}`);
   let answer = '';
   for await (const chunk of socket) {
@@ -42,12 +56,12 @@ const answerTo = async (internalAddress: string, header: string, sent: string): 
 
 test('a registration of 30 MiB is refused before its first byte, and one without an end before it is parsed (T5)', async () => {
   await using started = await startNexus();
-  const { nexus } = started;
-  const answer = await answerTo(nexus.internalAddress, `Content-Length: ${30 * 1024 * 1024}`, '');
+  const { nexus, plainAddress } = started;
+  const answer = await answerTo(plainAddress, `Content-Length: ${30 * 1024 * 1024}`, '');
   expect(answer).toMatch(/^HTTP\/1\.1 413 [\s\S]*"BODY_TOO_LARGE"[\s\S]* 262144 are allowed here/);
   const chunk = `{"serial": "${'x'.repeat(262_144)}`;
   const endless = `${chunk.length.toString(16)}\r\n${chunk}\r\n`;
-  expect(await answerTo(nexus.internalAddress, 'Transfer-Encoding: chunked', endless)).toMatch(
+  expect(await answerTo(plainAddress, 'Transfer-Encoding: chunked', endless)).toMatch(
     /^HTTP\/1\.1 413 [\s\S]*"BODY_TOO_LARGE"[\s\S]* longer than the 262144 bytes/,
   );
   expect((await nexus.fleet.sledList({ query: {} }, wait)).items).toEqual([]);
@@ -68,9 +82,38 @@ test('a registration with an invalid field is refused by the name of the field',
   expect((await nexus.fleet.sledList({ query: {} }, wait)).items).toEqual([]);
 });
 
+test('on the address for sleds without an identity nobody registers, reads or learns anything but an approved sled at its address (IA1, STR2)', async () => {
+  await using started = await startNexus();
+  const { nexus, plainAddress, approve, register } = started;
+  const body = (sa_address = '127.0.0.1:1') => JSON.stringify(sledAgentInfo({ sa_address }));
+  const refused = '403 SLED_NOT_PLAIN: only sleds that are approved to speak plain HTTP register here';
+  expect(await register(1, body())).toBe(refused);
+  await approve(1, '127.0.0.2');
+  expect(await register(1, body()), 'from another address').toBe(refused);
+  await approve(1);
+  expect(await register(1, body('127.0.0.2:1')), 'naming another address').toBe(refused);
+  expect((await nexus.fleet.sledList({ query: {} }, wait)).items).toEqual([]);
+  expect(await register(1, body())).toMatch(/^204 /);
+  expect(await register(2, body()), 'another id').toBe(refused);
+  const { items } = await nexus.fleet.sledList({ query: {} }, wait);
+  expect(items).toMatchObject([{ id: idOf(1), transport: 'plain' }]);
+
+  const get = async (path: string) => {
+    const { status } = await fetch(`http://${plainAddress}${path}`);
+    return status;
+  };
+  expect(await get(`/sled-agents/${idOf(1)}`)).toBe(200);
+  expect(await get(`/sled-agents/${idOf(2)}`)).toBe(403);
+  await approve(1, '127.0.0.2');
+  expect(await get(`/sled-agents/${idOf(1)}`), 'from elsewhere than approved').toBe(403);
+  for (const path of ['/v1/system/fleet/status', '/metrics', '/certificate', '/'])
+    expect(await get(path), path).toBe(404);
+});
+
 test('an older registration than the recorded one is refused with the address that counts (S14)', async () => {
   await using started = await startNexus();
-  const { register } = started;
+  const { register, approve } = started;
+  await approve(1);
   const at = (generation: number, port: number) =>
     register(
       1,
@@ -86,7 +129,8 @@ test('an older registration than the recorded one is refused with the address th
 test('registrations of one id that change all the time leave the history its other events (CHL1)', async () => {
   // However long they take, they come within one minute.
   await using started = await startNexus({ clock: { ...systemClock, monotonicMs: () => 0 } });
-  const { world, nexus, register } = started;
+  const { world, nexus, register, approve } = started;
+  await approve(1);
   for (let round = 1; round <= 60; round += 1)
     await register(
       1,

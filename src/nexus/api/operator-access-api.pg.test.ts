@@ -191,6 +191,8 @@ const changes = async (nexus: TestNexus, person: ReturnType<typeof clientsOf>) =
       person.updates.trustRootDelete({ params: { trust_root_id: trustRoot } }, wait),
     sled_set_policy: () =>
       person.fleet.sledSetPolicy({ params: { sled_id }, body: { policy: 'expunged' } }, wait),
+    sled_set_transport: () =>
+      person.fleet.sledSetTransport({ params: { sled_id }, body: { transport: 'plain' } }, wait),
     sled_forget: () => person.fleet.sledForget({ params: { sled_id } }, wait),
     nexus_expunge: () => person.fleet.nexusExpunge({ params: { nexus_id: gone } }, wait),
     source_sync: () => person.sources.sourceSync({ body: { source: 'http://127.0.0.1:9/repo' } }, wait),
@@ -227,7 +229,14 @@ test('each route that changes something leaves who did it, from where, and what,
   }
   expect(entries.map(({ action }) => action?.kind)).toEqual([
     ...['trust_root_added', 'release_uploaded', 'release_uploaded', 'target_release_set', 'release_deleted'],
-    ...['trust_root_deleted', 'sled_policy_set', 'sled_forgotten', 'nexus_expunged', 'source_sync_requested'],
+    ...[
+      'trust_root_deleted',
+      'sled_policy_set',
+      'sled_transport_set',
+      'sled_forgotten',
+      'nexus_expunged',
+      'source_sync_requested',
+    ],
     ...['tasks_activated', 'token_created', 'token_revoked'],
   ]);
 

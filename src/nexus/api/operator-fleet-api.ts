@@ -3,7 +3,9 @@ import type { FleetStatus, NexusView, operatorFleetApi } from '../../api/operato
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { type NexusId, type RepoId, SystemVersion } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
+import { canonicalHost } from '../../http/request-guard.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
+import type { SocketAddress } from '../../lib/endpoint.ts';
 import { DepotError, isOfDatabase } from '../../lib/errors.ts';
 import type { Driver } from '../background/driver.ts';
 import { isSilent, NEXUS_SILENT_AFTER_MS } from '../background/heartbeat.ts';
@@ -51,7 +53,7 @@ type Deps = {
   readonly announceRevocations: () => void;
   readonly originOf: OriginOf;
   readonly minSledReplication: number;
-  readonly insecureListen: boolean;
+  readonly plainListen: SocketAddress | undefined;
   /** 0 where the sleds have no certificates. */
   readonly certificateLifeMs: number;
   readonly clock: Clock;
@@ -146,6 +148,19 @@ const sledHandlers = ({
       history.note({ kind: 'sled_policy', sledId: params.sled_id, policy: body.policy });
       driver.activate(REPLICATION_TASK); // B16
       announceRevocations();
+    },
+
+    async sledSetTransport({ params: { sled_id }, body, signal, log, ...request }) {
+      const address = body.address === undefined ? undefined : canonicalHost(body.address);
+      const transport =
+        body.transport === 'tls' ? { kind: body.transport } : { kind: body.transport, address };
+      const audit = originOf(request);
+      const approved = await datastore.sledSetTransport(sled_id, transport, { signal, audit });
+      log.info({ sled_id, plain_address: approved ?? null }, 'transport of a sled set by an operator');
+      const plainAddress = approved === undefined ? {} : { plainAddress: approved };
+      history.note({ kind: 'sled_transport', sledId: sled_id, ...plainAddress, because: 'operator' });
+      driver.activate(REPLICATION_TASK);
+      return { sled_id, transport: body.transport, ...(approved !== undefined && { address: approved }) };
     },
 
     async sledForget({ params, signal, log, ...request }) {

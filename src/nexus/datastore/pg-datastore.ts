@@ -54,7 +54,9 @@ import { revocationList } from './verbs/revocations/revocation-list.ts';
 import { sledForget } from './verbs/sleds/sled-forget.ts';
 import { sledGet } from './verbs/sleds/sled-get.ts';
 import { sledList } from './verbs/sleds/sled-list.ts';
+import { sledPlainAddress } from './verbs/sleds/sled-plain-address.ts';
 import { sledSetPolicy } from './verbs/sleds/sled-set-policy.ts';
+import { sledSetTransport } from './verbs/sleds/sled-set-transport.ts';
 import { sledUpsert } from './verbs/sleds/sled-upsert.ts';
 import { statementInsert } from './verbs/statements/statement-insert.ts';
 import { statementList } from './verbs/statements/statement-list.ts';
@@ -151,6 +153,8 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   sledGet: sledGet(transactions),
   sledList: sledList(transactions),
   sledSetPolicy: sledSetPolicy(transactions),
+  sledSetTransport: sledSetTransport(transactions),
+  sledPlainAddress: sledPlainAddress(transactions),
   sledForget: sledForget(transactions),
   nexusHeartbeat: nexusHeartbeat(transactions),
   nexusBeginRound: nexusBeginRound(transactions),

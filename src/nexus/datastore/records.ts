@@ -89,7 +89,7 @@ const Datasets = StoredDatasets.nullable().catch(null);
 const Heads = StoredHeads.nullable().catch(null);
 
 /** @throws `DATABASE_CONTENT` for a row that no registration could have written */
-export const toSledRecord = (row: Row<'sled'>): SledRecord => {
+export const toSledRecord = (row: Row<'sled'> & { readonly plain_address?: string | null }): SledRecord => {
   try {
     const datasets = Datasets.parse(row.datasets);
     const heads = Heads.parse(row.heads);
@@ -113,6 +113,7 @@ export const toSledRecord = (row: Row<'sled'>): SledRecord => {
       timeRegisteredMs: row.time_registered,
       timeLastRegisteredMs: row.time_last_registered,
       timeExpungedMs: row.time_expunged ?? undefined,
+      plainAddress: row.plain_address ?? undefined,
     };
   } catch (cause) {
     throw new DepotError('DATABASE_CONTENT', `the row of sled ${row.id} is not a registration`, { cause });

@@ -164,6 +164,7 @@ export type Tables = {
     time_replaced: OptionalTime;
     time_expunged: OptionalTime;
   };
+  sled_plain_approval: { sled_id: SledId; address: string; time_approved: TimeByDefault };
   identity_revocation: { kind: 'nexus' | 'sled'; id: string; time_revoked: Time };
   admin_statement: {
     sha256: string;

@@ -79,6 +79,8 @@ export type Nexus = {
   /** `host:port` as bound. */
   readonly operatorAddress: string;
   readonly internalAddress: string;
+  /** Where approved sleds without an identity register, if the configuration says so. */
+  readonly plainAddress: string | undefined;
   /** Resolves when requests are served; rejects when the start failed for good, or was ended by disposing. */
   readonly started: Promise<Services>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -110,6 +112,8 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
     }),
   );
   const internal = stack.use(await serveSleds({ config, deps, services, credentials, refusals }));
+  const plain = await servePlainSleds({ config, deps, services, refusals });
+  if (plain !== undefined) stack.use(plain);
 
   const stop = new AbortController();
   const started = startServices(
@@ -148,6 +152,7 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
     id: directory.nexusId,
     operatorAddress: operator.address,
     internalAddress: internal.address,
+    plainAddress: plain?.address,
     started,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -229,7 +234,7 @@ const serveOperators = ({
     ],
     pages: [metricsPage(async options => services.peek()?.metrics(options) ?? startingMetrics(starting()))],
     listen: config.operatorListen,
-    insecureListen: config.insecureListen,
+    servesNetworkInPlain: config.insecureListen,
     allowedHosts: config.allowedHosts,
     operators: createOperatorCheck(token, () => services.peek()?.tokens),
     credentials: config.operatorTransport === 'tls' ? credentials : undefined,
@@ -252,7 +257,7 @@ const serveSleds = ({
       bindLate(joinApi, () => services.get().join),
     ],
     listen: config.internalListen,
-    insecureListen: config.insecureListen,
+    servesNetworkInPlain: config.insecureListen,
     credentials,
     allowedHosts: config.allowedHosts,
     knownPeers: () => services.peek()?.knownSleds() ?? noKnownPeers(),
@@ -260,6 +265,25 @@ const serveSleds = ({
     onRefused: refusals.note,
     log: log.child({ component: 'internal-api' }),
   });
+
+/** STR2 decides on each request; there is no other route. */
+const servePlainSleds = async ({
+  config: { plainListen, allowedHosts },
+  deps: { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS },
+  services,
+  refusals,
+}: Omit<InternalServer, 'credentials'>): Promise<ApiServer | undefined> =>
+  plainListen &&
+  (await serveApi({
+    apis: [bindLate(internalApi, () => services.get().plainInternal)],
+    listen: plainListen,
+    servesNetworkInPlain: true,
+    onRefused: refusals.note,
+    allowedHosts,
+    knownPeers: () => services.peek()?.knownSleds() ?? noKnownPeers(),
+    limits: { drainTimeoutMs },
+    log: log.child({ component: 'plain-api' }),
+  }));
 
 const realServices = (
   { databaseUrl }: NexusConfig,

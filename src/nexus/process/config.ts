@@ -111,6 +111,11 @@ export const NexusConfigFile = z.strictObject({
   token_file: z.string().min(1).default('nexus-token'),
   /** Written once Nexus serves: its bound addresses, for the parent process. */
   ready_file: z.string().min(1).optional(),
+  /**
+   * Where sleds without an identity register that an admin approved, as those of the original and of a fleet that is being
+   * upgraded. Nothing else is served there.
+   */
+  plain_listen: z.string().optional(),
   insecure_listen: z.boolean().default(false),
   /** With it every connection between processes is TLS, both ends identified by certificates of one authority. */
   identity: NexusIdentitySection.optional(),
@@ -161,6 +166,8 @@ export type NexusConfig = {
   readonly internalListen: SocketAddress;
   readonly tokenFile: string;
   readonly readyFile: string | undefined;
+  /** For registrations of sleds that are approved to speak plain HTTP. */
+  readonly plainListen: SocketAddress | undefined;
   readonly insecureListen: boolean;
   readonly identity: IdentityFiles | undefined;
   readonly authorityDirectory: string | undefined;
@@ -208,6 +215,8 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     internalListen: parseAddress(file.internal_listen, `${path}: internal_listen`),
     tokenFile: absolute(file.token_file),
     readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
+    plainListen:
+      file.plain_listen === undefined ? undefined : parseAddress(file.plain_listen, `${path}: plain_listen`),
     insecureListen: file.insecure_listen,
     identity: identityFiles(file.identity, absolute, path),
     authorityDirectory: file.identity?.authority_directory && absolute(file.identity.authority_directory),

@@ -66,6 +66,8 @@ export type NexusHandlers = {
   readonly operatorStatement: Handlers<typeof operatorStatementApi>;
   readonly debug: Handlers<typeof debugApi>;
   readonly internal: Handlers<typeof internalApi>;
+  /** For sleds without an identity. */
+  readonly plainInternal: Handlers<typeof internalApi>;
   readonly certificates: Handlers<typeof certificateApi>;
   readonly join: Handlers<typeof joinApi>;
   /** For which the internal API keeps places. */
@@ -107,7 +109,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     observer,
     readDatabase: createDatabaseReader(parts),
     minSledReplication: config.replication.minSledReplication,
-    insecureListen: config.insecureListen,
+    plainListen: config.plainListen,
     certificateLifeMs: config.identity === undefined ? 0 : CERTIFICATE_LIFE_MS,
   };
   return {
@@ -153,6 +155,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
       originOfMachine: createOriginOfMachine({ ...parts, nexusId: nexus.id }),
     }),
     internal: createInternalApi({ ...parts, note }),
+    plainInternal: createInternalApi({ ...parts, note, admits: 'plain' }),
     certificates: createCertificateApi({
       datastore,
       issuer: parts.issuer,

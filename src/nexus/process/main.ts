@@ -14,6 +14,7 @@ export type NexusReady = {
   readonly nexus_id: string;
   readonly operator_address: string;
   readonly internal_address: string;
+  readonly plain_address?: string;
 };
 
 /**
@@ -55,4 +56,5 @@ const addresses = (nexus: Nexus): NexusReady => ({
   nexus_id: nexus.id,
   operator_address: nexus.operatorAddress,
   internal_address: nexus.internalAddress,
+  ...(nexus.plainAddress !== undefined && { plain_address: nexus.plainAddress }),
 });

@@ -21,7 +21,7 @@ export const startingStatus = ({ nexusId, config, outage }: StartingFacts): Flee
     observation: undefined,
     replicationError: undefined,
     replicationPaused: config.replication.disable,
-    insecureListen: config.insecureListen,
+    plainListen: config.plainListen,
     uploadsInProgress: 0,
     localRepos: 0,
     notices: [{ code: 'NEXUS_STARTING', error: outage?.message }],

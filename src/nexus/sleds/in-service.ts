@@ -13,14 +13,19 @@ export const inServiceTargets = async (
 ): Promise<readonly SledTarget[]> =>
   (await inServiceRecords(datastore, signal)).map(sled => sledTarget(sled, connection.scheme));
 
-const sledTarget = (sled: SledRecord, scheme: Scheme): SledTarget => {
-  const agent = splitAddress(sled.info.agentAddress);
+/** A plain sled is reached at the approved address alone, whatever its row says (STR1). */
+const sledTarget = (sled: SledRecord, others: Scheme): SledTarget => {
+  const { plainAddress } = sled;
+  const registered = splitAddress(sled.info.agentAddress);
+  const agent = plainAddress === undefined ? registered : { ...registered, host: plainAddress };
+  const scheme = plainAddress === undefined ? others : 'http';
   const expected = { kind: 'sled', id: sled.id } as const;
   return {
     id: sled.id,
     serial: sled.info.baseboard.serial,
     agent: endpoint(scheme, agent, expected),
     depot: endpoint(scheme, { host: agent.host, port: sled.info.depotPort }, expected),
+    ...(plainAddress !== undefined && { isPlain: true }),
     heads: sled.info.heads ?? null,
   };
 };

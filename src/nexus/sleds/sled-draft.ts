@@ -126,6 +126,7 @@ const withoutAnswer = (deps: CollectDeps, target: SledTarget) => {
       ? {}
       : { writesPausedUntilMs: pause.untilMs, writesPausedBecause: pause.because }),
     ...(distrust === undefined ? {} : { isDistrusted: true }),
+    ...(target.isPlain === true && { isPlain: true }),
   };
 };
 

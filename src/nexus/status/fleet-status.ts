@@ -4,6 +4,7 @@ import type { HealthReason } from '../../core/facts/reason.ts';
 import { worst } from '../../core/health.ts';
 import { asGeneration, type NexusId } from '../../core/ids.ts';
 import { isoTime } from '../../lib/clock.ts';
+import { formatAddress, type SocketAddress } from '../../lib/endpoint.ts';
 import { isSilent } from '../background/heartbeat.ts';
 import type { NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { Observation } from '../replication/observation.ts';
@@ -19,7 +20,8 @@ export type StatusFacts = {
   /** The error of the last activation of replication, if it failed. */
   readonly replicationError: string | undefined;
   readonly replicationPaused: boolean;
-  readonly insecureListen: boolean;
+  /** The address at which sleds without an identity register, if there is one. */
+  readonly plainListen: SocketAddress | undefined;
   readonly uploadsInProgress: number;
   readonly localRepos: number;
   /** What the start-up found and repaired, what expires, and whatever else a person has to know. */
@@ -52,6 +54,7 @@ export const fleetStatus = (facts: StatusFacts): FleetStatus => {
       in_service: observation?.sleds.length ?? 0,
       answering: observation?.sleds.filter(sled => sled.answer.kind === 'ok').length ?? 0,
       expunged: read?.sledsExpunged ?? 0,
+      plain: observation?.sleds.filter(sled => sled.isPlain === true).length ?? 0,
     },
     nexuses: { alive: inService.length - silent.length, silent: silent.length },
     releases: observation?.releases.map(release => releaseView(observation, release)) ?? [],
@@ -69,7 +72,8 @@ const ownReasons = (facts: StatusFacts): HealthReason[] => {
   if (facts.replicationError !== undefined)
     reasons.push({ code: 'REPLICATION_ERROR', because: 'round_failed', error: facts.replicationError });
   if (facts.replicationPaused) reasons.push({ code: 'REPLICATION_PAUSED' });
-  if (facts.insecureListen) reasons.push({ code: 'INSECURE_LISTEN' });
+  if (facts.plainListen !== undefined)
+    reasons.push({ code: 'PLAIN_LISTEN', address: formatAddress(facts.plainListen) });
   const read = facts.database.known?.facts;
   const self = read?.nexuses.find(({ id }) => id === facts.nexusId);
   if (self?.policy === 'expunged') reasons.push({ code: 'NEXUS_EXPUNGED' });

@@ -69,9 +69,14 @@ const fleetGauges = (gauge: MakeGauge, status: FleetStatus): void => {
   const releases = gauge('releases', 'Present releases, by state', 'state');
   for (const state of ReleaseState.options)
     releases.set({ state }, status.releases.filter(release => release.state === state).length);
-  const sleds = gauge('sleds', 'Sleds in service, and those of them that answer', 'state');
+  const sleds = gauge(
+    'sleds',
+    'Sleds in service, those of them that answer, and those without an identity',
+    'state',
+  );
   sleds.set({ state: 'in_service' }, status.sleds.in_service);
   sleds.set({ state: 'answering' }, status.sleds.answering);
+  sleds.set({ state: 'plain' }, status.sleds.plain ?? 0);
   gauge('local_repos', 'Archives that this Nexus still holds').set(status.local_repos);
   gauge('uploads_in_progress', 'Uploads that are being received or verified').set(status.uploads_in_progress);
   gauge('requests_deferred', 'Requests left over by the last activation').set(status.requests_deferred);

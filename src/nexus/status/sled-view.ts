@@ -35,6 +35,7 @@ export const sledView = (
     address: record.info.agentAddress,
     repo_depot_port: record.info.depotPort,
     policy: record.policy,
+    transport: record.plainAddress === undefined ? 'tls' : 'plain',
     liveness: liveness === undefined ? 'unknown' : liveness.alive ? 'alive' : 'silent',
     time_registered: isoTime(record.timeRegisteredMs),
     time_last_registered: isoTime(record.timeLastRegisteredMs),

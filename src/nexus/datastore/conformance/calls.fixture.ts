@@ -21,6 +21,7 @@ import type { ReleaseArtifact } from '../../../core/release.ts';
 import type { Datastore } from '../datastore.ts';
 import { MAX_MEND, wantedSetDigest } from '../decisions/generation.ts';
 import type { NewRelease } from '../ports/release-port.ts';
+import type { SledTransport } from '../ports/sled-port.ts';
 import type { TrustMove } from '../ports/trust-root-port.ts';
 import { artifact, hashOf, registration, uploadOf, version, wait } from './records.fixture.ts';
 
@@ -143,6 +144,13 @@ const arbRest = [
     life: fc.constantFrom(null, 0, 1),
     state: fc.constantFrom(null, 'ok', 'failed'),
     heads: fc.option(fc.array(arbPoint, { maxLength: 3 })),
+    plainFrom: fc.constantFrom(null, null, '::1', '::2'),
+  }),
+  fc.record({
+    verb: fc.constant('sledSetTransport'),
+    sled: name(2),
+    transport: fc.constantFrom('tls', 'plain', 'plain'),
+    address: fc.constantFrom(undefined, '::1', '::1', '::2'),
   }),
   fc.record({
     verb: fc.constant('sledSetPolicy'),
@@ -299,10 +307,16 @@ const performOnFleet = async (
           datasets: [{ id: idOf(DatasetId, 'dataset'), path: '/m2/0', state: call.state, quotaBytes: 9 }],
         }),
       });
-      return await datastore.sledUpsert(sledId(call.sled), info, wait);
+      const plainFrom = call.plainFrom === null ? {} : { plainFrom: call.plainFrom };
+      return await datastore.sledUpsert(sledId(call.sled), info, { ...wait, ...plainFrom });
     }
     case 'sledSetPolicy':
       return await datastore.sledSetPolicy(sledId(call.sled), call.policy, wait);
+    case 'sledSetTransport': {
+      const transport =
+        call.transport === 'tls' ? { kind: call.transport } : { kind: call.transport, address: call.address };
+      return await datastore.sledSetTransport(sledId(call.sled), transport as SledTransport, wait);
+    }
     case 'sledForget':
       return await datastore.sledForget(sledId(call.sled), { certificateLifeMs: call.lifeMs }, wait);
     case 'nexusHeartbeat':
@@ -354,6 +368,7 @@ export const readAll = async (datastore: Datastore): Promise<Record<string, unkn
     sleds: await datastore.sledList(page, wait),
     inService: await datastore.sledList({ ...page, policy: 'in_service' }, wait),
     sled: await datastore.sledGet(sledId(0), wait),
+    plain: await Promise.all([0, 1, 2].map(n => datastore.sledPlainAddress(sledId(n), wait))),
     nexuses: await datastore.nexusList(wait),
     target: await datastore.targetReleaseGet(wait),
     recentTargets: await datastore.targetReleaseRecent(2, wait),

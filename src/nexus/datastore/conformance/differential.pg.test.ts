@@ -113,6 +113,7 @@ test('any sequence of calls has the same answers, refusals, wanted sets and know
     ...['repoPrune ok', 'repoPrune NOT_FOUND', 'repoPrune RELEASE_IN_USE', 'localRepoDrop ok'],
     ...['generationRaise ok', 'generationRaise INVALID_REQUEST', 'generationMend ok', 'nexusBeginRound ok'],
     ...['targetReleaseSet ok', 'trustRootAdvance ok', 'nexusExpunge ok'],
+    ...['sledSetTransport ok', 'sledUpsert SLED_NOT_PLAIN'],
   ]) {
     expect(seen.get(kind), kind).toBeGreaterThan(0);
   }

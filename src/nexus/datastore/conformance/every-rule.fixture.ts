@@ -11,6 +11,7 @@ import { revocationRules } from './revocation-rules.fixture.ts';
 import { sledRules } from './sled-rules.fixture.ts';
 import { statementRules } from './statement-rules.fixture.ts';
 import { targetReleaseRules } from './target-release-rules.fixture.ts';
+import { transportRules } from './transport-rules.fixture.ts';
 import { trustMoveRules, trustRootRules } from './trust-root-rules.fixture.ts';
 import { generationRules, mendRules, pointRules, recoveryRules } from './wanted-set-rules.fixture.ts';
 
@@ -24,6 +25,7 @@ export const everyRule = (open: OpenDatastore): void => {
   mendRules(open);
   localRepoRules(open);
   sledRules(open);
+  transportRules(open);
   nexusRules(open);
   targetReleaseRules(open);
   historyRules(open);

@@ -5,6 +5,7 @@ import type { ForgottenSled, SledPort } from '../../ports/sled-port.ts';
 import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
+import { deletePlainApproval } from './plain-rows.ts';
 
 export const sledForget =
   (transactions: Transactions): SledPort['sledForget'] =>
@@ -19,6 +20,7 @@ export const sledForget =
         if (!requireForgettable(id, known, fleet, moment) || known === undefined) return;
         await db.deleteFrom('sled').where('id', '=', id).execute();
         await db.deleteFrom('sled_key').where('sled_id', '=', id).execute();
+        await deletePlainApproval(db, id);
         forgotten = known.forgotten;
         await appendAudit(db, audit, { kind: 'sled_forgotten', sledId: id, ...forgotten }, attempt);
       },

@@ -4,6 +4,7 @@ import { pageOf, parseToken, rowsFor } from '../../paging.ts';
 import type { SledPort } from '../../ports/sled-port.ts';
 import { toSledRecord } from '../../records.ts';
 import type { Transactions } from '../../transactions.ts';
+import { selectSleds } from './plain-rows.ts';
 
 export const sledList =
   (transactions: Transactions): SledPort['sledList'] =>
@@ -12,9 +13,7 @@ export const sledList =
     const rows = await transactions.read(
       'sled_list',
       db =>
-        db
-          .selectFrom('sled')
-          .selectAll()
+        selectSleds(db)
           .$call(ifGiven(page.policy, (query, policy) => query.where('policy', '=', policy)))
           .$call(ifGiven(after, (query, last) => query.where('id', '>', last)))
           .orderBy('id')

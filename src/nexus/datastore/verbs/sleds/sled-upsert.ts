@@ -4,20 +4,24 @@ import { datasetBody } from '../../../../sled-wire/dataset.ts';
 import { headBody } from '../../../../sled-wire/registration.ts';
 import { databaseNow } from '../../database-time.ts';
 import { admitRegistration, isChange, joinedOnly } from '../../decisions/registration.ts';
+import { judgeTransport } from '../../decisions/sled-transport.ts';
 import type { SledPort } from '../../ports/sled-port.ts';
 import { toSledRecord } from '../../records.ts';
 import type { Tables } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { readRecordedPoints } from '../wanted-set/point-rows.ts';
 import { readGeneration } from '../wanted-set/wanted-set-rows.ts';
+import { deletePlainApproval, readPlainAddress } from './plain-rows.ts';
 import { readJoinedPolicy } from './policy-rows.ts';
 
 export const sledUpsert =
   (transactions: Transactions): SledPort['sledUpsert'] =>
-  (id, info, wait) =>
+  (id, info, { plainFrom, signal }) =>
     transactions.write(
       'sled_upsert',
       async (db, { repeated }) => {
+        const approved = await readPlainAddress(db, id);
+        const endedPlainAddress = judgeTransport(id, { approved, plainFrom }, info);
         const floor = await readGeneration(db);
         const lineage = await readRecordedPoints(db, info.heads ?? []);
         const row = await db
@@ -33,6 +37,7 @@ export const sledUpsert =
         };
         if (admitRegistration(id, known ?? joinedOnly(await readJoinedPolicy(db, id)), info) === 'stale')
           return { changed: false, stale: true, floor, lineage };
+        if (endedPlainAddress !== undefined) await deletePlainApproval(db, id);
         await (row === undefined
           ? db
               .insertInto('sled')
@@ -44,13 +49,14 @@ export const sledUpsert =
               .where('id', '=', id)
               .execute());
         return {
-          changed: isChange(row && toSledRecord(row), info, { repeated }),
+          changed: isChange(row && toSledRecord(row), info, { repeated }) || endedPlainAddress !== undefined,
           stale: false,
           floor,
           lineage,
+          ...(endedPlainAddress !== undefined && { endedPlainAddress }),
         };
       },
-      wait,
+      { signal },
     );
 
 const columnsOf = (info: SledRegistration): Omit<Insertable<Tables['sled']>, 'id'> => ({
