@@ -45,7 +45,7 @@ const sledConfig = ({
   advertiseHost: undefined,
   insecureListen: false,
   identity: undefined,
-  adminKeyFiles: [],
+  trust: { rootFiles: [], adminKeyFiles: [], requireSigned: undefined },
   allowedHosts: [],
   nexuses: [],
   store: {

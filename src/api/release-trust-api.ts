@@ -70,7 +70,14 @@ export const releaseTrustRoutes = {
     body: { kind: 'stream' },
     status: 204,
     response: { kind: 'empty' },
-    errors: ['BUNDLE_INVALID', 'BODY_TOO_LARGE', 'NO_ARTIFACT_CONFIG', 'NO_USABLE_DATASET', 'NO_SPACE'],
+    errors: [
+      'BUNDLE_INVALID',
+      'BODY_TOO_LARGE',
+      'NO_ARTIFACT_CONFIG',
+      'SLED_BUSY',
+      'NO_USABLE_DATASET',
+      'NO_SPACE',
+    ],
   }),
   trustRootsGet: defineRoute({
     operationId: 'trust_roots_get',
@@ -92,6 +99,6 @@ export const releaseTrustRoutes = {
     body: { kind: 'json', schema: TrustRootChains, maxBytes: MAX_CHAINS_BODY_BYTES },
     status: 204,
     response: { kind: 'empty' },
-    errors: ['UNTRUSTED_SIGNATURES', 'METADATA_INVALID', 'NO_SPACE'],
+    errors: ['UNTRUSTED_SIGNATURES', 'ROOT_CHAIN_BROKEN', 'METADATA_INVALID', 'NO_SPACE'],
   }),
 } as const;

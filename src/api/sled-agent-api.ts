@@ -16,7 +16,12 @@ import {
 import { MAX_OFFERED_RELEASES } from '../core/release-trust.ts';
 import { MAX_REVOCATIONS } from '../core/revocation.ts';
 import { MAX_STATEMENTS } from '../core/statement.ts';
-import { WireBundleReport, WireOfferedRelease, WireTrustReport } from './release-trust-api.ts';
+import {
+  releaseTrustRoutes,
+  WireBundleReport,
+  WireOfferedRelease,
+  WireTrustReport,
+} from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { SocketAddressText } from './socket-address.ts';
 import { SignedStatement } from './statement.ts';
@@ -390,6 +395,7 @@ export const sledAgentApi = {
         'NO_SPACE',
       ],
     }),
+    ...releaseTrustRoutes,
     revokedIdentitiesPut: defineRoute({
       operationId: 'revoked_identities_put',
       audience: 'nexus',

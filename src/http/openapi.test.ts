@@ -58,9 +58,12 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
     'delete /artifacts/{sha256}/leases/{id} artifact_lease_delete 204',
     'get /audit-heads audit_heads_get 200',
     'put /audit-heads audit_heads_put 204',
+    'put /release-metadata/{sha256} release_metadata_put 204',
     'put /revoked-identities revoked_identities_put 204',
     'get /statements statements_get 200',
     'put /statements statements_put 200',
+    'get /trust-roots trust_roots_get 200',
+    'put /trust-roots trust_roots_put 204',
   ]);
   expect(endpoints(openApiDocument(openApiDocuments['repo-depot.json']!))).toEqual([
     'get /artifact/sha256/{sha256} artifact_get_by_sha256 200',

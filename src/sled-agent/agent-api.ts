@@ -2,8 +2,10 @@
 import type { ArtifactConfigBody, sledAgentApi } from '../api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type ArtifactHash, type Generation, type Point, pointText } from '../core/ids.ts';
+import { MAX_BUNDLE_BYTES } from '../core/release-trust.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { strangerOf } from '../http/places.ts';
+import type { RawBody } from '../http/raw-body.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { Statements } from '../identity/statements.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -19,6 +21,7 @@ import type { Slots } from './slots.ts';
 import { takeStatements } from './statements.ts';
 import { awaitingFloor } from './store/config/config-keeper.ts';
 import type { ArtifactStore, ArtifactWriter } from './store/store.ts';
+import type { SledTrust } from './trust/trust.ts';
 
 export type AgentDependencies = {
   readonly store: ArtifactStore;
@@ -29,14 +32,20 @@ export type AgentDependencies = {
   readonly revocations: Pick<Revocations, 'add'> | undefined;
   /** Undefined without an identity: a statement names a fleet. */
   readonly statements: Statements | undefined;
+  /** How many bundles may be received at once. */
+  readonly bundles: Slots;
+  /** Undefined without an identity: then nothing is pinned here. */
+  readonly trust: Pick<SledTrust, 'chains' | 'addChains'> | undefined;
 };
 
 export const agentHandlers = ({
   store,
   copies,
   puts,
+  bundles,
   revocations,
   statements,
+  trust,
 }: AgentDependencies): Handlers<typeof sledAgentApi> => ({
   async artifactConfigGet({ query: { point } }) {
     if (point !== undefined) return sorted(requireConfigAt(store, point));
@@ -100,6 +109,20 @@ export const agentHandlers = ({
     return takeStatements(statements, body, { generation: store.config()?.generation, log });
   },
 
+  async releaseMetadataPut({ params: { sha256 }, body, caller, log }) {
+    using _slot = bundles.take(caller.claimant);
+    await store.putBundle(sha256, await wholeBundle(body));
+    log.info({ bundle: sha256 }, 'metadata of a release stored');
+  },
+
+  async trustRootsGet() {
+    return { chains: (trust?.chains() ?? []).map(({ roots }) => roots.map(({ text }) => text)) };
+  },
+
+  async trustRootsPut({ body: { chains } }) {
+    await trust?.addChains(chains);
+  },
+
   async auditHeadsGet() {
     return keptHeadsBody(store.auditHeads.list());
   },
@@ -135,6 +158,21 @@ const isWanted = (
 ): boolean => {
   const config = store.config();
   return config?.generation === generation && config.artifacts.has(sha256);
+};
+
+/** @throws `BODY_TOO_LARGE` as soon as it is known */
+const wholeBundle = async (body: Pick<RawBody, 'contentLength' | 'chunks'>): Promise<Uint8Array> => {
+  const tooLarge = (bytes: number) =>
+    new DepotError('BODY_TOO_LARGE', `a bundle has ${bytes} bytes; the limit is ${MAX_BUNDLE_BYTES}`);
+  if ((body.contentLength ?? 0) > MAX_BUNDLE_BYTES) throw tooLarge(body.contentLength ?? 0);
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body.chunks) {
+    sizeBytes += chunk.byteLength;
+    if (sizeBytes > MAX_BUNDLE_BYTES) throw tooLarge(sizeBytes);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
 };
 
 type Received = AsyncDisposable & { readonly chunks: AsyncIterable<Uint8Array> };

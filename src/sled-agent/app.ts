@@ -21,7 +21,7 @@ import { type Peers, plainPeers, securePeers } from '../http/peers.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { serveApi } from '../http/server.ts';
-import { watchCredentials } from '../identity/credentials.ts';
+import { type CredentialSource, watchCredentials } from '../identity/credentials.ts';
 import { startRenewal } from '../identity/renewal.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Endpoint, endpointUrl, formatAddress } from '../lib/endpoint.ts';
@@ -30,8 +30,10 @@ import type { Logger } from '../lib/log.ts';
 import type { SledAgentConfig } from './config.ts';
 import type { FetchArtifact } from './copy.ts';
 import { startSledServices } from './services.ts';
-import { configuredAdminKeys } from './statements.ts';
 import type { ArtifactStore } from './store/store.ts';
+import { openPins, openTrust } from './trust/open-trust.ts';
+import type { SledTrust } from './trust/trust.ts';
+import type { Pins } from './trust/trust-file.ts';
 
 export type SledAgentDependencies = { readonly clock: Clock; readonly rng: Rng; readonly log: Logger };
 
@@ -53,7 +55,8 @@ export const startSledAgent = async (
 ): Promise<SledAgent> => {
   await requireDataset(config.store.directories, log);
   await using started = new AsyncDisposableStack();
-  const adminKeys = await configuredAdminKeys(config.adminKeyFiles);
+  const pins = config.identity && (await openPins(config.identity, config.trust));
+  const adminKeys = { list: () => pins?.adminKeys ?? [] };
   const credentials =
     config.identity &&
     started.use(await watchCredentials(config.identity, { kind: 'sled', clock, log, adminKeys }));
@@ -75,12 +78,12 @@ export const startSledAgent = async (
     );
   const hosts = config.nexuses.map(({ host }) => host);
   const { addresses: knownPeers } = started.use(watchKnownHosts(hosts, { clock, log }));
-  const fetchArtifact = fetchFrom(peers);
   const services = started.use(
     await startSledServices(config, {
-      ...{ clock, rng, log, peers: nexuses, fetchArtifact, knownPeers },
+      ...{ clock, rng, log, peers: nexuses, fetchArtifact: fetchFrom(peers), knownPeers },
       revocations: credentials?.revocations,
       statements: credentials?.statements,
+      trust: await ownTrust(config, { pins, credentials, log }),
     }),
   );
   const serve = {
@@ -110,8 +113,8 @@ export const startSledAgent = async (
     }),
   );
   const host = config.advertiseHost ?? agent.host;
-  const addresses = { agent: formatAddress({ host, port: agent.port }), depotPort: depot.port };
-  started.use(await services.startUpkeep(addresses));
+  const address = formatAddress({ host, port: agent.port });
+  started.use(await services.startUpkeep({ agent: address, depotPort: depot.port }));
   const owned = started.move();
   return {
     agentAddress: agent.address,
@@ -120,6 +123,27 @@ export const startSledAgent = async (
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
+
+/** Undefined without an identity. */
+const ownTrust = async (
+  { identity, trust }: SledAgentConfig,
+  {
+    pins,
+    credentials,
+    log,
+  }: {
+    readonly pins: Pins | undefined;
+    readonly credentials: CredentialSource | undefined;
+    readonly log: Logger;
+  },
+): Promise<SledTrust | undefined> =>
+  identity &&
+  pins &&
+  credentials &&
+  openTrust(identity, pins, trust, {
+    statements: credentials.statements,
+    log: log.child({ component: 'trust' }),
+  });
 
 /** Of the first Nexus that answers. */
 const renewAnywhere = async (

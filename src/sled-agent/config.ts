@@ -8,7 +8,7 @@ import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
 import { MAX_DATASET_PATH_CHARS, SerialNumber } from '../api/internal-api.ts';
 import { ReachableIp } from '../api/socket-address.ts';
 import { SledId } from '../core/ids.ts';
-import { MAX_ADMIN_KEYS } from '../core/release-trust.ts';
+import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../core/release-trust.ts';
 import { parseAddress } from '../http/listen.ts';
 import { AllowedHosts } from '../http/request-guard.ts';
 import { type IdentityFiles, readCredentials } from '../identity/credentials.ts';
@@ -25,6 +25,7 @@ import {
   DEFAULT_SCRUB_BYTES_PER_SECOND,
 } from './store/dataset/space.ts';
 import type { StoreSettings } from './store/store.ts';
+import type { TrustConfig } from './trust/open-trust.ts';
 
 /** The published port of a sled agent's own API. */
 const SLED_AGENT_PORT = 12345;
@@ -57,11 +58,15 @@ export const SledAgentFile = z.strictObject({
   insecure_listen: z.boolean().default(false),
   /** With it both servers are TLS, and serve only callers with certificates of the same authority. */
   identity: IdentitySection.optional(),
-  /** What this sled believes whatever a Nexus says; needs an identity. */
+  /** What this sled pins beside what it pinned at its join (T3). */
   trust: z
     .strictObject({
-      /** PEM, public keys: what statements of these keys decide is not decided by the word of a Nexus (T4). */
+      /** root.json files of the signers of releases. */
+      root_files: z.array(z.string().min(1)).max(MAX_ROOT_CHAINS).optional(),
+      /** PEM: public keys of administrators, by which statements are verified. */
       admin_key_files: z.array(z.string().min(1)).max(MAX_ADMIN_KEYS).optional(),
+      /** Whether only what verified metadata lists is stored and served; by default where something is pinned. */
+      require_signed: z.boolean().optional(),
     })
     .prefault({}),
   /** Further names and addresses under which clients reach this sled: no others but these and advertise_host are served. */
@@ -124,8 +129,7 @@ export type SledAgentConfig = {
   readonly advertiseHost: string | undefined;
   readonly insecureListen: boolean;
   readonly identity: IdentityFiles | undefined;
-  /** Public keys in PEM. */
-  readonly adminKeyFiles: readonly string[];
+  readonly trust: TrustConfig;
   readonly allowedHosts: readonly string[];
   /** Base URLs. */
   readonly nexuses: readonly Endpoint[];
@@ -192,7 +196,7 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     advertiseHost: file.advertise_host,
     insecureListen: file.insecure_listen,
     identity: identityFiles(file.identity, absolute, path),
-    adminKeyFiles: pinnedKeyFiles(file, absolute, path),
+    trust: trustOf(file, absolute, path),
     nexuses: file.nexus.map((text, at) => endpoint(scheme, address(`nexus.${at}`, text), { kind: 'nexus' })),
     allowedHosts: [
       ...(file.advertise_host === undefined ? [] : [file.advertise_host]),
@@ -219,18 +223,25 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
   };
 };
 
-/** A statement names the fleet, which a certificate names. */
-const pinnedKeyFiles = (
+const trustOf = (
   { trust, identity }: z.output<typeof SledAgentFile>,
-  absolute: (relative: string) => string,
+  absolute: (path: string) => string,
   path: string,
-): readonly string[] => {
-  const files = trust.admin_key_files ?? [];
-  if (files.length === 0 || identity !== undefined) return files.map(absolute);
-  throw new DepotError(
-    'CONFIG_INVALID',
-    `${path}: trust.admin_key_files: only a sled with a section [identity] verifies statements; add the section, or leave the key out`,
-  );
+): TrustConfig => {
+  const { root_files = [], admin_key_files = [], require_signed } = trust;
+  if (
+    identity === undefined &&
+    (root_files.length > 0 || admin_key_files.length > 0 || require_signed === true)
+  )
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${path}: trust: a sled without an [identity] pins nothing, since trust.json lies beside its certificate; let it join first`,
+    );
+  return {
+    rootFiles: root_files.map(absolute),
+    adminKeyFiles: admin_key_files.map(absolute),
+    requireSigned: require_signed,
+  };
 };
 
 /** A registration has one host for both servers, so it has to lead to both. */

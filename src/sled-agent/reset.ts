@@ -61,6 +61,7 @@ export const resetSled = async (
     previous: undefined,
     hasLineage: false,
     hold: undefined,
+    releases: undefined,
   };
   for (const [dataset] of inspected) await dataset.writeLedger(ledger, kept);
   for (const { point } of given) for (const [dataset] of inspected) await dataset.removeKept(point);

@@ -12,6 +12,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import type { depotApi } from '../api/depot-api.ts';
 import type { sledAgentApi } from '../api/sled-agent-api.ts';
+import { type JudgeBundle, judgeApart } from '../bundle/judge-apart.ts';
 import type { Rng } from '../core/rng.ts';
 import type { SledRegistration } from '../core/sled-registration.ts';
 import type { Handlers } from '../http/handlers.ts';
@@ -29,6 +30,8 @@ import { createRegistration, type NexusPeer } from './register.ts';
 import { createSlots } from './slots.ts';
 import { openStore, type StoreDependencies } from './store/open-store.ts';
 import type { ArtifactStore, DatasetHealth } from './store/store.ts';
+import { releaseTrust } from './trust/judge-releases.ts';
+import type { SledTrust } from './trust/trust.ts';
 
 /** How others reach this sled. */
 export type SledAddresses = { readonly agent: string; readonly depotPort: number };
@@ -41,7 +44,7 @@ export type SledServices = AsyncDisposable & {
   readonly startUpkeep: (addresses: SledAddresses) => Promise<AsyncDisposable>;
 };
 
-export type SledServicesDependencies = StoreDependencies & {
+export type SledServicesDependencies = Omit<StoreDependencies, 'trust'> & {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -53,16 +56,28 @@ export type SledServicesDependencies = StoreDependencies & {
   readonly revocations?: Pick<Revocations, 'add'> | undefined;
   /** Undefined without an identity. */
   readonly statements?: Statements | undefined;
+  /** Undefined without an identity. */
+  readonly trust?: SledTrust | undefined;
+  /** The simulator has no threads. */
+  readonly judge?: JudgeBundle;
 };
+
+/** Each is in memory until it is stored. */
+const MAX_BUNDLES_RECEIVED = 4;
 
 export const startSledServices = async (
   config: SledAgentConfig,
   deps: SledServicesDependencies,
 ): Promise<SledServices> => {
-  const { clock, log, fetchArtifact } = deps;
+  const { clock, log, fetchArtifact, trust: pinned, judge = judgeApart, ...rest } = deps;
   await using started = new AsyncDisposableStack();
   const store = started.use(
-    await openStore(config.store, { ...deps, log: log.child({ component: 'store' }) }),
+    await openStore(config.store, {
+      ...rest,
+      clock,
+      log: log.child({ component: 'store' }),
+      trust: pinned && releaseTrust(pinned, judge),
+    }),
   );
   const { knownPeers: known } = deps;
   const copies = started.use(
@@ -76,11 +91,15 @@ export const startSledServices = async (
     }),
   );
   const puts = createSlots(config.limits.puts, 'puts', known);
+  const bundles = createSlots(MAX_BUNDLES_RECEIVED, 'bundles', known);
   const reads = createSlots(config.limits.depotReads, 'reads', known);
   const owned = started.move();
   return {
     store,
-    agent: agentHandlers({ store, copies, puts, revocations: deps.revocations, statements: deps.statements }),
+    agent: agentHandlers({
+      ...{ store, copies, puts, bundles, revocations: deps.revocations, statements: deps.statements },
+      trust: pinned,
+    }),
     depot: depotHandlers({ store, reads }),
     startUpkeep: addresses => startUpkeep(config, deps, store, addresses),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),

@@ -27,6 +27,7 @@ export const reportOf = (listing: StoreListing, generation: Generation, copies: 
   leasesTotal: listing.leasesTotal,
   quarantined: listing.quarantined,
   scrub: listing.scrub,
+  ...listing.releases,
 });
 
 const someOf = (waiting: WaitingDeletions): WaitingDeletions | undefined =>

@@ -1,7 +1,7 @@
 /**
  * The statements of admin keys on a sled (T4): what a Nexus sends is verified and kept, and decides in place of its word.
  *
- *     [trust] admin_key_files ─▶ AdminKeys ─┐
+ *     keys that are pinned (trust.json) ────┐
  *     PUT /statements ─▶ verified by them ──┴─▶ statements.json beside the certificate ─▶ deletions, points, releases, roots
  *
  * SMS1. A sled without a pinned admin key keeps no statement, and needs none.
@@ -9,16 +9,8 @@
 import { createHash } from 'node:crypto';
 import type { StatementsAnswer, StatementsBody } from '../api/sled-agent-api.ts';
 import { isOverAt } from '../core/statement.ts';
-import { type AdminKeys, type PinnedKey, readAdminPublicKey } from '../identity/admin-key.ts';
 import type { Statements } from '../identity/statements.ts';
 import type { Logger } from '../lib/log.ts';
-
-/** Those that the files of the configuration pin. @throws DepotError `CONFIG_INVALID` naming the file */
-export const configuredAdminKeys = async (files: readonly string[]): Promise<AdminKeys> => {
-  const keys = await Promise.all(files.map(readAdminPublicKey));
-  const byDigest = new Map<string, PinnedKey>(keys.map(key => [key.digest, key]));
-  return { list: () => [...byDigest.values()] };
-};
 
 /** Keeps what counts here, and answers which do not. @throws DepotError `NO_SPACE`, `IO` */
 export const takeStatements = async (

@@ -12,6 +12,7 @@ import type { Deleter } from './deleter.ts';
 import type { DeletionBook } from './deletion/deletion-book.ts';
 import type { Leases } from './leases/leases.ts';
 import { pointOf } from './point.ts';
+import type { ReleaseBundles } from './release-trust.ts';
 import type { Scrubber } from './scrub/scrub.ts';
 import {
   type DatasetHealth,
@@ -32,6 +33,7 @@ type ListedStore = {
   readonly inUse: InUse;
   readonly leases: Pick<Leases, 'total'>;
   readonly scrubber: Pick<Scrubber, 'progress'>;
+  readonly bundles: Pick<ReleaseBundles, 'isWithheld' | 'report'>;
 };
 
 export const listStore = async (store: ListedStore): Promise<StoreListing> => {
@@ -51,6 +53,7 @@ export const listStore = async (store: ListedStore): Promise<StoreListing> => {
     deletionsDeferred: deleter.deferred(),
     leasesTotal: store.leases.total(),
     scrub: store.scrubber.progress(),
+    releases: store.bundles.report(keeper.config()),
   };
 };
 
@@ -81,7 +84,12 @@ const keptForAWhile = (pending: readonly JudgedDeletion[]): KeptForAWhile => ({
 });
 
 const listHeld = async (
-  { disk, datasets, settings: { quotaBytes } }: Pick<ListedStore, 'disk' | 'datasets' | 'settings'>,
+  {
+    disk,
+    datasets,
+    settings: { quotaBytes },
+    bundles: { isWithheld },
+  }: Pick<ListedStore, 'disk' | 'datasets' | 'settings' | 'bundles'>,
   config: ArtifactConfig | undefined,
   sort: Unlisted,
 ): Promise<HeldFacts> => {
@@ -93,7 +101,7 @@ const listHeld = async (
     for (const [sha256, sizeBytes] of files?.artifacts ?? []) {
       const { condemned, unsynced } = dataset.marks;
       if (condemned.has(sha256) || unsynced.has(sha256)) continue;
-      if (config !== undefined && isHeld(config, sha256, sizeBytes))
+      if (config !== undefined && isHeld(config, sha256, sizeBytes) && !isWithheld(sha256))
         artifacts.set(sha256, (artifacts.get(sha256) ?? 0) + 1);
     }
     quarantined.push(...(files?.quarantined ?? []));

@@ -11,6 +11,7 @@ import {
 import { silentLogger } from '../../lib/log.ts';
 import { DELETION_AT_ONCE } from './artifact.fixture.ts';
 import { openStore } from './open-store.ts';
+import type { ReleaseTrust } from './release-trust.ts';
 import type { ArtifactStore, StoreSettings } from './store.ts';
 
 export const DIRECTORIES = ['/m2-0', '/m2-1'] as const;
@@ -37,6 +38,7 @@ export type Machine = {
     scrub?: StoreSettings['scrub'];
     deletion?: StoreSettings['deletion'];
     quotaBytes?: number;
+    trust?: ReleaseTrust;
   }) => Promise<ArtifactStore>;
   /** Kills the process: none of its operations reaches the disk any more. */
   readonly kill: () => void;
@@ -57,6 +59,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
       configured = directories,
       clock = systemClock,
       scrub,
+      trust,
       ...others
     } = {}) {
       kill();
@@ -72,6 +75,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
         { ...SETTINGS, ...others, directories: configured, ...(scrub && { scrub }) },
         {
           clock,
+          trust,
           rng: seededRng(1),
           log: silentLogger,
           disk: interposed(memory.disk, ask),

@@ -24,6 +24,8 @@ import { createDeletionBook, type DeletionBook } from './deletion/deletion-book.
 import { createLeases, type Leases } from './leases/leases.ts';
 import { listStore } from './listing.ts';
 import { createKeyedLock, createSharedLock } from './locks.ts';
+import { createReleaseBundles } from './release-bundles.ts';
+import type { ReleaseBundles, ReleaseTrust } from './release-trust.ts';
 import { createExaminer, type Examiner } from './scrub/examiner.ts';
 import { createScrubber } from './scrub/scrub.ts';
 import type { ArtifactStore, StoreSettings } from './store.ts';
@@ -38,6 +40,8 @@ export type StoreDependencies = {
   /** Generates the ids of datasets and incarnations. */
   readonly newId?: () => string;
   readonly lockDirectory?: (path: string) => Promise<ExclusiveLock>;
+  /** What this sled has pinned; undefined without an identity. */
+  readonly trust?: ReleaseTrust | undefined;
 };
 
 /**
@@ -60,24 +64,20 @@ export const openStore = async (
   const unlinks = createSharedLock();
   const passSoon = (reason: string): void => deleter.passInBackground(reason);
   const keeper = createConfigKeeper({
-    datasets,
-    unlinks,
-    newId,
-    clock,
-    log,
+    ...{ datasets, unlinks, newId, clock, log },
     takeBack: listed => book.takeBack(listed),
     onHold: () => book.run(false),
-    onChange: passSoon,
+    onChange: reason => {
+      bundles.settle();
+      passSoon(reason);
+    },
   });
-  const { state, config } = keeper;
+  const { state, config, releases } = keeper;
   const shared = { disk, datasets, byHash, clock, log };
-  const leases = opened.use(
-    createLeases({
-      ...shared,
-      isHeld: sha256 => holdsArtifact(disk, datasets, config(), sha256),
-      onEnd: passSoon,
-    }),
-  );
+  const bundles = opened.use(createReleaseBundles({ ...shared, trust: rest.trust, releases }));
+  const { withheld } = bundles;
+  const isHeld = (sha256: ArtifactHash) => holdsArtifact({ ...shared, config: config(), withheld }, sha256);
+  const leases = opened.use(createLeases({ ...shared, isHeld, onEnd: passSoon }));
   const inUse = (sha256: ArtifactHash) => leases.inUse(sha256) ?? keeper.keeps(sha256);
   const examiner = opened.use(createExaminer(shared));
   const scrubber = createScrubber({ ...shared, examiner, rng, settings });
@@ -87,25 +87,24 @@ export const openStore = async (
   );
   const { maxArtifactBytes } = settings;
   const { makeRoom } = deleter;
-  const writers = opened.use(createWriters({ ...shared, state, config, makeRoom, maxArtifactBytes }));
+  const writers = opened.use(
+    createWriters({ ...shared, state, config, withheld, makeRoom, maxArtifactBytes }),
+  );
 
-  const kept: Kept = { keeper, leases, heads: createAuditHeads(shared), book, examiner };
+  const kept: Kept = { keeper, leases, heads: createAuditHeads(shared), book, examiner, bundles };
   await takeIn(kept, await inspectAll(datasets, { mayCreate: true }));
   logOpened(log, datasets, keeper);
 
   const revisits = createKeyedLock();
   const owned = opened.move();
+  const { incarnationId, offer, acceptFloor, claims, configAt } = keeper;
+  const { quarantine, suspect, onCondemned } = examiner;
   return {
-    incarnationId: keeper.incarnationId,
-    state,
-    config,
-    offerConfig: keeper.offer,
-    acceptFloor: keeper.acceptFloor,
-    claims: keeper.claims,
-    configAt: keeper.configAt,
+    ...{ incarnationId, state, config, offerConfig: offer, acceptFloor, claims, configAt },
     beginWrite: writers.begin,
-    open: (sha256, options) => openArtifact({ ...shared, ...examiner, config: config() }, sha256, options),
-    list: () => listStore({ ...shared, settings, keeper, deleter, book, inUse, leases, scrubber }),
+    open: (sha256, options) =>
+      openArtifact({ ...shared, ...examiner, config: config(), withheld }, sha256, options),
+    list: () => listStore({ ...shared, settings, keeper, deleter, book, inUse, leases, scrubber, bundles }),
     async reconcile(reason, options) {
       await revisits('datasets', () => revisit(datasets, kept));
       return deleter.pass(reason, options);
@@ -114,9 +113,8 @@ export const openStore = async (
     returnLease: leases.giveBack,
     leases: leases.of,
     auditHeads: kept.heads,
-    quarantine: examiner.quarantine,
-    suspect: examiner.suspect,
-    onCondemned: examiner.onCondemned,
+    putBundle: bundles.put,
+    ...{ quarantine, suspect, onCondemned },
     scrub: scrubber,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -137,6 +135,7 @@ const revisit = async (datasets: readonly Dataset[], kept: Kept): Promise<void> 
   await kept.keeper.repair();
   await kept.leases.repair();
   await kept.heads.repair();
+  await kept.bundles.repair(kept.keeper.state().kind === 'ready');
 };
 
 type Kept = {
@@ -145,11 +144,12 @@ type Kept = {
   readonly heads: AuditHeads;
   readonly book: DeletionBook;
   readonly examiner: Pick<Examiner, 'reconsider'>;
+  readonly bundles: ReleaseBundles;
 };
 
 /** Leases and waits first: once the ledgers agree a deletion pass may begin (LE4). */
 const takeIn = async (
-  { keeper, leases, heads, book, examiner }: Kept,
+  { keeper, leases, heads, book, examiner, bundles }: Kept,
   joining: readonly Joining[],
 ): Promise<void> => {
   leases.learn(joining);
@@ -160,6 +160,8 @@ const takeIn = async (
   book.run(decisive(keeper) !== undefined);
   await leases.repair();
   await heads.repair();
+  await bundles.load(); // RLB2
+  await bundles.repair(false);
   for (const { dataset } of joining) examiner.reconsider(dataset);
 };
 

@@ -12,6 +12,7 @@
  * ST5. A dataset that is full, read-only, failing or absent affects only its own copies (G8, S16).
  * ST6. A leased artifact is not unlinked, whatever the config lists, until its last lease ends (B6, P11).
  * ST7. An artifact that no config lists is unlinked only after its wait; during it a config takes it back (T4).
+ * ST8. Where signatures are required, an artifact that no admitted bundle lists is not stored, listed or served (T3).
  */
 import type { ArtifactConfig, OfferedConfig } from '../../core/artifact-config.ts';
 import type { AuditHead } from '../../core/audit-chain.ts';
@@ -27,6 +28,7 @@ import type {
   DatasetHealth as ReportedHealth,
   ScrubProgress,
 } from '../../core/sled-report.ts';
+import type { ReleaseBundles, ReleaseReport } from './release-trust.ts';
 
 export type ArtifactStore = AsyncDisposable & {
   /** Changes while the store is open only if a returning dataset has a newer ledger of another incarnation. */
@@ -62,7 +64,7 @@ export type ArtifactStore = AsyncDisposable & {
    * @param options.expectedSizeBytes the length that the sender announced, if it did
    * @param options.digest of the wanted set at that generation, compared where it is given (P13)
    * @throws `AWAITING_FLOOR`, `NO_ARTIFACT_CONFIG`, `ARTIFACT_GENERATION`, `ARTIFACT_NOT_IN_CONFIG`,
-   *   `BODY_TOO_LARGE`, `ARTIFACT_HASH_MISMATCH` (a length that cannot be right), `NO_USABLE_DATASET`, `NO_SPACE`
+   *   `ARTIFACT_WITHHELD`, `BODY_TOO_LARGE`, `ARTIFACT_HASH_MISMATCH` (a length that cannot be right), `NO_USABLE_DATASET`, `NO_SPACE`
    */
   readonly beginWrite: (
     sha256: ArtifactHash,
@@ -72,7 +74,7 @@ export type ArtifactStore = AsyncDisposable & {
   /**
    * Opens the first copy of the right length, or that of one dataset.
    *
-   * @throws `ARTIFACT_NOT_HELD` when there is none
+   * @throws `ARTIFACT_NOT_HELD` when there is none, or it is withheld
    */
   readonly open: (
     sha256: ArtifactHash,
@@ -99,6 +101,8 @@ export type ArtifactStore = AsyncDisposable & {
   /** Those in force, the longest first. */
   readonly leases: (sha256: ArtifactHash) => readonly LeaseInForce[];
   readonly auditHeads: KeptAuditHeads;
+  /** Stores a bundle of release metadata that the config names; `ReleaseBundles.put`. */
+  readonly putBundle: ReleaseBundles['put'];
   /** Quarantines a copy: kept as evidence, no longer held. Returns false when it no longer exists. */
   readonly quarantine: (sha256: ArtifactHash, datasetId: DatasetId, reason: string) => Promise<boolean>;
   /** For callers that read a wrong copy: it is examined at once, in the background. */
@@ -182,6 +186,8 @@ export type StoreListing = {
   readonly quarantined: readonly QuarantinedFile[];
   /** Absent before the first cycle. */
   readonly scrub: ScrubProgress | undefined;
+  /** What vouches for the releases of the config, and what is withheld (T3). */
+  readonly releases: ReleaseReport;
 };
 
 /** How many recent deletions, deferred ones and quarantined files are kept for the listing. */

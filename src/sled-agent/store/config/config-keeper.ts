@@ -15,7 +15,10 @@
  *     know it. When other datasets take their place, their ledgers count, as at a start, and are in doubt.
  * K5. A kept config that the database knows is dropped once this sled has the database's present config. Before that a
  *     known point is not a decision: a restored database may know points that no recovery has decided on.
+ * K6. Releases are as the last Nexus named them, at the same point too. One that names none leaves them as they are: what was admitted
+ *     stays so.
  */
+import { isDeepStrictEqual } from 'node:util';
 import {
   type ArtifactConfig,
   adoption,
@@ -30,6 +33,7 @@ import {
   pointText,
 } from '../../../core/ids.ts';
 import { samePoint, shortPoint } from '../../../core/lineage.ts';
+import type { OfferedRelease } from '../../../core/release-trust.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -60,6 +64,8 @@ import { holdLedgers, presentIds, repairLedgers, writeLedgers } from './ledger-c
 export type ConfigKeeper = {
   readonly incarnationId: () => IncarnationId;
   readonly config: () => ArtifactConfig | undefined;
+  /** Those that the config was offered with; undefined from a Nexus that names none. */
+  readonly releases: () => readonly OfferedRelease[] | undefined;
   readonly state: () => StoreState;
   /** Takes in datasets with their ledgers, at the start or when they return. */
   readonly join: (joining: readonly Joining[]) => Promise<void>;
@@ -109,6 +115,7 @@ export const createConfigKeeper = (deps: ConfigKeeperDependencies): ConfigKeeper
   return {
     incarnationId: () => keeping.known.ledger.incarnationId,
     config: () => keeping.known.ledger.config,
+    releases: () => keeping.known.ledger.releases,
     state: () => stateOf(keeping.known),
     claims: () => claimsOf(keeping.known),
     configAt: point => configAt(keeping.known, point),
@@ -210,11 +217,15 @@ const takeConfig = async (keeping: Keeping, offered: OfferedConfig, isSame: bool
   const config =
     isSame && ledger.config !== undefined ? withMoreSizes(ledger.config, offered) : configOnly(offered);
   const hasLineage = ledger.hasLineage || offered.succeeds !== undefined;
+  const releases = offered.releases ?? ledger.releases; // K6
   const isAsBefore =
-    config === ledger.config && ledger.hold === undefined && hasLineage === ledger.hasLineage;
+    config === ledger.config &&
+    ledger.hold === undefined &&
+    hasLineage === ledger.hasLineage &&
+    isDeepStrictEqual(releases, ledger.releases);
   if (isAsBefore && doubt === undefined) return;
   const previous = isSame || ledger.config === undefined ? ledger.previous : pointOf(ledger.config);
-  const next = { ...ledger, config, previous, hasLineage, hold: undefined };
+  const next = { ...ledger, config, previous, hasLineage, hold: undefined, releases };
   await publish(keeping, next, `config of generation ${config.generation}`);
 };
 

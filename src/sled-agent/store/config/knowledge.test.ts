@@ -16,6 +16,7 @@ const ledger = (config: Ledger['config'], previous?: Ledger['config']): Ledger =
   previous: previous && pointOf(previous),
   hasLineage: true,
   hold: undefined,
+  releases: undefined,
 });
 
 const read = (...ledgers: readonly Ledger[]): Knowledge =>

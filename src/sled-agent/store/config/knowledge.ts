@@ -59,6 +59,7 @@ export const nothingRead = (newId: () => string): Knowledge => ({
     previous: undefined,
     hasLineage: false,
     hold: undefined,
+    releases: undefined,
   },
   named: new Set(),
   newcomers: new Set(),

@@ -8,24 +8,27 @@ import type { ArtifactStore, StoredArtifact } from '../store.ts';
 import { isFresh, markRight } from './copy-marks.ts';
 import type { Dataset } from './dataset.ts';
 
+type OpenedCopies = {
+  readonly disk: Disk;
+  readonly datasets: readonly Dataset[];
+  readonly config: ArtifactConfig | undefined;
+  readonly clock: Clock;
+  readonly suspect: ArtifactStore['suspect'];
+  /** Why an artifact is not served; undefined if it is. */
+  readonly withheld: (sha256: ArtifactHash) => string | undefined;
+};
+
 /** As `ArtifactStore.open`. */
 export const openArtifact = async (
-  {
-    disk,
-    datasets,
-    config,
-    clock,
-    suspect,
-  }: {
-    disk: Disk;
-    datasets: readonly Dataset[];
-    config: ArtifactConfig | undefined;
-    clock: Clock;
-    suspect: ArtifactStore['suspect'];
-  },
+  { disk, datasets, config, clock, suspect, withheld }: OpenedCopies,
   sha256: ArtifactHash,
   { datasetId }: { datasetId?: DatasetId | undefined } = {},
 ): Promise<StoredArtifact> => {
+  const reason = withheld(sha256);
+  if (reason !== undefined)
+    throw new DepotError('ARTIFACT_NOT_HELD', `this sled withholds ${sha256}: ${reason}`, {
+      detail: { sha256, withheld: true },
+    });
   for (const dataset of datasets) {
     const id = dataset.id();
     if (!dataset.isReadable() || id === undefined || (datasetId !== undefined && id !== datasetId)) continue;
@@ -55,13 +58,12 @@ export const openArtifact = async (
   });
 };
 
-/** Whether some dataset has a file of the right length, whatever the config lists. */
+/** Whether some dataset has a file of the right length that is not withheld, whatever the config lists. */
 export const holdsArtifact = async (
-  disk: Disk,
-  datasets: readonly Dataset[],
-  config: ArtifactConfig | undefined,
+  { disk, datasets, config, withheld }: Omit<OpenedCopies, 'clock' | 'suspect'>,
   sha256: ArtifactHash,
 ): Promise<boolean> => {
+  if (withheld(sha256) !== undefined) return false;
   for (const dataset of datasets) {
     if (!dataset.isReadable() || dataset.marks.condemned.has(sha256)) continue;
     try {

@@ -5,6 +5,7 @@ import type { Disk } from '../../../lib/disk.ts';
 import { TEMPORARY_PREFIX } from '../../../lib/durable-file.ts';
 import { LOCK_FILE } from '../../../lib/exclusive-lock.ts';
 import { AUDIT_HEADS_FILE } from '../files/audit-heads-file.ts';
+import { isBundleName } from '../files/bundle-files.ts';
 import { ALLOWANCE_FILE, DELETIONS_FILE } from '../files/deletions-file.ts';
 import { isKeptName } from '../files/kept-configs.ts';
 import { LEASES_FILE } from '../files/leases-file.ts';
@@ -49,7 +50,7 @@ export const scanDirectory = async (disk: Disk, path: string): Promise<DatasetFi
   for (let start = 0; start < names.length; start += SCAN_BATCH) {
     const batch = names
       .slice(start, start + SCAN_BATCH)
-      .filter(name => !OWN_NAMES.has(name) && !isKeptName(name));
+      .filter(name => !OWN_NAMES.has(name) && !isKeptName(name) && !isBundleName(name));
     const sizes = await Promise.all(batch.map(name => disk.sizeOf(join(path, name))));
     for (const [index, name] of batch.entries()) {
       const sizeBytes = sizes[index];

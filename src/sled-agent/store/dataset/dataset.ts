@@ -4,6 +4,7 @@
  *     dataset.json            its identity: a UUID that stays with the disk
  *     artifact-config.json    the ledger
  *     kept-config-*.json      configs of other histories, until a recovery has decided on them
+ *     release-metadata-*.json what vouches for the releases of the config (T3)
  *     leases.json             leases, if there are any
  *     audit-heads.json        heads of the audit log, if this sled was told any
  *     deletions.json          how long deletions have waited

@@ -10,7 +10,16 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
-import { DatasetId, Generation, IncarnationId, type Point, SetDigest } from '../../../core/ids.ts';
+import {
+  DatasetId,
+  Generation,
+  IncarnationId,
+  type Point,
+  SetDigest,
+  Sha256Hex,
+  SystemVersion,
+} from '../../../core/ids.ts';
+import { MAX_OFFERED_RELEASES, type OfferedRelease } from '../../../core/release-trust.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import { writeFileDurably } from '../../../lib/durable-file.ts';
 import type { Hold } from '../store.ts';
@@ -30,6 +39,8 @@ export type Ledger = {
   readonly hasLineage: boolean;
   /** Set while nothing may be deleted: a config was refused, or the database does not know this one. */
   readonly hold: Hold | undefined;
+  /** The releases that the config was offered with; undefined from a Nexus that names none. */
+  readonly releases: readonly OfferedRelease[] | undefined;
 };
 
 export type LedgerRead =
@@ -44,6 +55,11 @@ const Body = z.object({
   previous: z.object({ generation: Generation, digest: SetDigest }).optional(),
   lineage: z.boolean().default(false),
   deletions_held: z.object({ reason: z.string(), time_ms: z.number() }).optional(),
+  // A reader that does not know it verifies nothing, and loses nothing by that.
+  releases: z
+    .array(z.object({ system_version: SystemVersion, bundle: Sha256Hex, exempt: z.boolean() }))
+    .max(MAX_OFFERED_RELEASES)
+    .optional(),
 });
 
 const FORMAT: CheckedFormat<z.output<typeof Body>> = {
@@ -60,6 +76,7 @@ export const encodeLedger = ({
   previous,
   hasLineage,
   hold,
+  releases,
 }: Ledger): string => {
   const body: z.input<typeof Body> = {
     incarnation_id: incarnationId,
@@ -68,6 +85,13 @@ export const encodeLedger = ({
     ...(previous !== undefined && { previous }),
     lineage: hasLineage,
     ...(hold !== undefined && { deletions_held: { reason: hold.reason, time_ms: hold.timeMs } }),
+    ...(releases !== undefined && {
+      releases: releases.map(({ systemVersion, bundle, isExempt }) => ({
+        system_version: systemVersion,
+        bundle,
+        exempt: isExempt,
+      })),
+    }),
   };
   return encodeChecked(FORMAT.version, body);
 };
@@ -79,6 +103,7 @@ const ledgerOf = ({
   previous,
   lineage,
   deletions_held: held,
+  releases,
 }: z.output<typeof Body>): Ledger => ({
   incarnationId: incarnation_id,
   datasets,
@@ -86,6 +111,11 @@ const ledgerOf = ({
   previous,
   hasLineage: lineage,
   hold: held && { reason: held.reason, timeMs: held.time_ms },
+  releases: releases?.map(({ system_version, bundle, exempt }) => ({
+    systemVersion: system_version,
+    bundle,
+    isExempt: exempt,
+  })),
 });
 
 /** Errors of the disk are thrown; a file with wrong content is `damaged`. @throws `DATASET_VERSION` */

@@ -8,6 +8,7 @@
  *      not abort a long transfer (P2).
  * WR2. An existing file is no reason to skip the rename: it may be about to be deleted, or rotten (P2).
  * WR3. A write that is refused leaves nothing behind.
+ * WR4. An artifact that no admitted bundle lists is not stored, at the start of a write and at its end (T3).
  */
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
@@ -39,6 +40,8 @@ export type WriterDependencies = {
   readonly makeRoom: MakeRoom;
   readonly state: () => StoreState;
   readonly config: () => ArtifactConfig | undefined;
+  /** Why an artifact is withheld; undefined if it is not (T3). */
+  readonly withheld: (sha256: ArtifactHash) => string | undefined;
   readonly byHash: KeyedLock;
   readonly maxArtifactBytes: number;
   readonly clock: Clock;
@@ -79,7 +82,7 @@ export const createWriters = (deps: WriterDependencies): Writers => {
 
 /** Checks that the write may begin; returns its length if known. */
 const admitWrite = (
-  { state, config, maxArtifactBytes }: WriterDependencies,
+  { state, config, withheld, maxArtifactBytes }: WriterDependencies,
   sha256: ArtifactHash,
   { generation, digest }: { readonly generation: Generation; readonly digest: string | undefined },
   expectedSizeBytes: number | undefined,
@@ -90,12 +93,20 @@ const admitWrite = (
   if (current.generation !== generation) throw otherGeneration(generation, current.generation);
   if (digest !== undefined && digest !== pointOf(current).digest) throw otherSet(generation); // P13
   if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);
+  requireAdmitted(sha256, withheld);
   const knownBytes = current.artifacts.get(sha256);
   const sizeBytes = knownBytes ?? expectedSizeBytes;
   if (knownBytes !== undefined && expectedSizeBytes !== undefined && knownBytes !== expectedSizeBytes)
     throw wrongLength(sha256, knownBytes, expectedSizeBytes);
   if (sizeBytes !== undefined && sizeBytes > maxArtifactBytes) throw tooLarge(sha256, maxArtifactBytes);
   return sizeBytes;
+};
+
+/** WR4 */
+const requireAdmitted = (sha256: ArtifactHash, withheld: WriterDependencies['withheld']): void => {
+  const reason = withheld(sha256);
+  if (reason !== undefined)
+    throw new DepotError('ARTIFACT_WITHHELD', `${sha256} is withheld: ${reason}`, { detail: { sha256 } });
 };
 
 /** None after a start, and after its disks were exchanged. */
@@ -137,6 +148,7 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
     await deps.byHash(sha256, async () => {
       const current = requireConfig(deps.config());
       if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);
+      requireAdmitted(sha256, deps.withheld);
       await lanes.name(receivedBytes);
     });
     lanes.require();

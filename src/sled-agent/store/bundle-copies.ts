@@ -1,0 +1,136 @@
+/**
+ * The files of bundles on all datasets together: written everywhere, copied to a dataset that lacks one.
+ *
+ * BP1. A damaged file is removed when it is read, and copied again from another dataset; without a whole one the bundle is missing.
+ * BP2. All bundles together have a limit, so that a Nexus that lies cannot fill a disk with metadata. They do not count to the quota,
+ *      which is for artifacts: a dataset that is full of them still takes the metadata without which none of them is served.
+ */
+import type { Disk } from '../../lib/disk.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Dataset } from './dataset/dataset.ts';
+import { writeEverywhere } from './dataset/write-everywhere.ts';
+import { bundleSize, bundlesIn, readBundle, removeBundle, writeBundle } from './files/bundle-files.ts';
+
+/** A thousand releases with 2 MiB of metadata each; one of a hundred artifacts has 50 KiB. */
+export const MAX_BUNDLES_BYTES = 2 * 2 ** 30;
+
+export type BundleCopies = {
+  /** Those with a whole file on some dataset. */
+  readonly list: () => readonly string[];
+  /** Looks for files on the datasets that are admitted, and reads each once. */
+  readonly look: () => Promise<void>;
+  /** From the first dataset with a whole file; undefined if none has one. */
+  readonly read: (bundle: string) => Promise<Uint8Array | undefined>;
+  /** @throws `NO_SPACE`, `NO_USABLE_DATASET` when no dataset took it */
+  readonly write: (bundle: string, bytes: Uint8Array) => Promise<void>;
+  readonly remove: (bundle: string) => Promise<void>;
+  /** Writes the missing files. */
+  readonly repair: () => Promise<void>;
+};
+
+type Deps = { readonly disk: Disk; readonly datasets: readonly Dataset[]; readonly log: Logger };
+
+/** Length in bytes of each bundle that has a whole file. */
+type Copies = Deps & { readonly sizes: Map<string, number> };
+
+export const createBundleCopies = (deps: Deps): BundleCopies => {
+  const copies: Copies = { ...deps, sizes: new Map() };
+  return {
+    list: () => [...copies.sizes.keys()],
+    look: () => look(copies),
+    read: bundle => read(copies, bundle),
+    write: (bundle, bytes) => write(copies, bundle, bytes),
+    remove: bundle => remove(copies, bundle),
+    async repair() {
+      for (const dataset of copies.datasets) if (dataset.isWritable()) await repairOne(copies, dataset);
+    },
+  };
+};
+
+const look = async (copies: Copies): Promise<void> => {
+  const found = new Set<string>();
+  for (const dataset of copies.datasets)
+    for (const bundle of await namesOn(copies, dataset)) found.add(bundle);
+  for (const bundle of found) {
+    if (copies.sizes.has(bundle)) continue;
+    const bytes = await read(copies, bundle);
+    if (bytes !== undefined) copies.sizes.set(bundle, bytes.length);
+  }
+};
+
+const namesOn = async ({ disk }: Copies, dataset: Dataset): Promise<readonly string[]> => {
+  try {
+    return dataset.isReadable() ? await bundlesIn(disk, dataset.path) : [];
+  } catch (error) {
+    dataset.reportFailure(error, 'read its directory');
+    return [];
+  }
+};
+
+const read = async (copies: Copies, bundle: string): Promise<Uint8Array | undefined> => {
+  for (const dataset of copies.datasets.filter(each => each.isReadable())) {
+    const bytes = await readFrom(copies, dataset, bundle);
+    if (bytes !== undefined) return bytes;
+  }
+  copies.sizes.delete(bundle);
+  return undefined;
+};
+
+/** Undefined for none, or a damaged one, which is removed (BP1). */
+const readFrom = async (
+  { disk, log }: Copies,
+  dataset: Dataset,
+  bundle: string,
+): Promise<Uint8Array | undefined> => {
+  try {
+    if ((await bundleSize(disk, dataset.path, bundle)) === undefined) return undefined;
+    const bytes = await readBundle(disk, dataset.path, bundle);
+    if (bytes !== undefined) return bytes;
+    log.error(
+      { dataset: dataset.path, bundle },
+      'a file of release metadata is damaged and counts as missing',
+    );
+    if (dataset.isWritable()) await removeBundle(disk, dataset.path, bundle);
+  } catch (error) {
+    dataset.reportFailure(error, 'read the metadata of a release');
+  }
+  return undefined;
+};
+
+const write = async ({ disk, datasets, sizes }: Copies, bundle: string, bytes: Uint8Array): Promise<void> => {
+  const others = [...sizes].reduce((sum, [each, size]) => sum + (each === bundle ? 0 : size), 0);
+  if (others + bytes.length > MAX_BUNDLES_BYTES)
+    throw new DepotError(
+      'NO_SPACE',
+      `the metadata of all releases would have ${others + bytes.length} bytes; the limit of a sled is ${MAX_BUNDLES_BYTES}`,
+    );
+  await writeEverywhere(datasets, {
+    what: 'the metadata of a release',
+    write: ({ path }) => writeBundle(disk, path, bundle, bytes),
+  });
+  sizes.set(bundle, bytes.length);
+};
+
+const remove = async ({ disk, datasets, sizes }: Copies, bundle: string): Promise<void> => {
+  sizes.delete(bundle);
+  for (const dataset of datasets.filter(each => each.isWritable())) {
+    await removeBundle(disk, dataset.path, bundle).catch((error: unknown) =>
+      dataset.reportFailure(error, 'remove the metadata of a release'),
+    );
+  }
+};
+
+const repairOne = async (copies: Copies, dataset: Dataset): Promise<void> => {
+  const there = new Set(await namesOn(copies, dataset));
+  for (const bundle of [...copies.sizes.keys()].filter(each => !there.has(each))) {
+    const bytes = await read(copies, bundle);
+    if (bytes === undefined || !dataset.isWritable()) continue;
+    try {
+      await dataset.requirePresent(); // DS3
+      await writeBundle(copies.disk, dataset.path, bundle, bytes);
+    } catch (error) {
+      dataset.reportFailure(error, 'copy the metadata of a release');
+    }
+  }
+};

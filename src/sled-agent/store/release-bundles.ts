@@ -1,0 +1,252 @@
+/**
+ * The bundles of releases on the datasets of a sled, and what they admit (T3); the rules are in `core/admission.ts`.
+ *
+ *     PUT ─▶ named by the config? ─▶ hash ─▶ judged ─▶ release-metadata-SHA256.json on every dataset ─▶ counts ─▶ acknowledge
+ *     start, a dataset returns ─▶ files ─▶ judged again ─▶ counts
+ *     config, pins or statements change ─▶ settled at once; what was not admitted is judged again in the background
+ *
+ * RLB1. A bundle is durable before it is acknowledged and counts; one dataset is enough, as for the ledger.
+ * RLB2. The verdict is never read from a disk: after a start each bundle is judged again, and serving waits for that, for no Nexus.
+ * RLB3. What a bundle does not admit is withheld, not deleted: files, waits and the scrub are as before.
+ * RLB4. A bundle stays while the config names it, or a file that it lists is here; the record of its admission goes with it.
+ * RLB5. Without an identity nothing is pinned, and nothing is withheld.
+ */
+import { createHash } from 'node:crypto';
+import {
+  type Admission,
+  type AdmittedBy,
+  type BundleVerdict,
+  judgeAdmission,
+  withheldReason,
+} from '../../core/admission.ts';
+import type { ArtifactConfig } from '../../core/artifact-config.ts';
+import type { ArtifactHash } from '../../core/ids.ts';
+import type { OfferedRelease } from '../../core/release-trust.ts';
+import type { Disk } from '../../lib/disk.ts';
+import { DepotError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { type BundleCopies, createBundleCopies } from './bundle-copies.ts';
+import type { Dataset } from './dataset/dataset.ts';
+import { createKeyedLock } from './locks.ts';
+import type { ReleaseBundles, ReleaseReport, ReleaseTrust } from './release-trust.ts';
+
+type Deps = {
+  readonly disk: Disk;
+  readonly datasets: readonly Dataset[];
+  readonly log: Logger;
+  readonly trust: ReleaseTrust | undefined;
+  /** Of the config in force; undefined if its Nexus names none. */
+  readonly releases: () => readonly OfferedRelease[] | undefined;
+};
+
+/** As many threads: one is idle while it reads. */
+const JUDGED_AT_ONCE = 2;
+
+export const createReleaseBundles = (deps: Deps): ReleaseBundles =>
+  deps.trust === undefined ? WITHOUT_TRUST : createWithTrust(deps, deps.trust);
+
+/** RLB5 */
+const WITHOUT_TRUST: ReleaseBundles = {
+  isWithheld: () => false,
+  withheld: () => undefined,
+  async put() {
+    throw new DepotError(
+      'NO_ARTIFACT_CONFIG',
+      'this sled has no identity, and keeps no metadata of releases',
+    );
+  },
+  load: async () => undefined,
+  settle: () => undefined,
+  repair: async () => undefined,
+  report: () => ({}),
+  [Symbol.asyncDispose]: async () => undefined,
+};
+
+/** The mutable state. */
+type Keeping = Deps & {
+  readonly trust: ReleaseTrust;
+  readonly copies: BundleCopies;
+  readonly verdicts: Map<string, BundleVerdict>;
+  readonly signal: AbortSignal;
+  admission: Admission;
+};
+
+const createWithTrust = (deps: Deps, trust: ReleaseTrust): ReleaseBundles => {
+  const stop = new AbortController();
+  const queue = createKeyedLock();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue('bundles', work);
+  const copies = createBundleCopies(deps);
+  const verdicts = new Map<string, BundleVerdict>();
+  const admission: Admission = { bundles: [], admits: () => false };
+  const keeping: Keeping = { ...deps, trust, copies, verdicts, signal: stop.signal, admission };
+  const isWithheld = (sha256: ArtifactHash) => trust.requiresSigned() && !keeping.admission.admits(sha256);
+  const watch = trust.onChange(() => {
+    settle(keeping);
+    inTurn(() => judgeAgain(keeping)).catch(err => {
+      if (!stop.signal.aborted) deps.log.error({ err }, 'judging the metadata of releases again failed');
+    });
+  });
+  return {
+    isWithheld,
+    withheld: sha256 =>
+      isWithheld(sha256) ? withheldReason(keeping.admission, deps.releases() !== undefined) : undefined,
+    put: (bundle, bytes) => inTurn(() => put(keeping, bundle, bytes)),
+    load: () => inTurn(() => load(keeping)),
+    settle: () => settle(keeping),
+    repair: isCertain => inTurn(() => repair(keeping, isCertain)),
+    report: config => reportOf(keeping, config, isWithheld),
+    async [Symbol.asyncDispose]() {
+      watch[Symbol.dispose]();
+      stop.abort(new DepotError('SHUTTING_DOWN', 'this sled agent is stopping'));
+      await inTurn(async () => undefined);
+    },
+  };
+};
+
+/** Without a wait, so that no artifact is judged by what counted before. */
+const settle = (keeping: Keeping): void => {
+  const { trust, verdicts, releases, copies } = keeping;
+  const facts = trust.facts();
+  const before = new Map(keeping.admission.bundles.map(each => [each.bundle, each.state]));
+  keeping.admission = judgeAdmission({
+    ...facts,
+    releases: releases() ?? [],
+    kept: copies.list(),
+    verdictOf: bundle => verdicts.get(bundle),
+  });
+  const news = new Map<string, AdmittedBy>();
+  for (const { bundle, by, state, systemVersion, reason } of keeping.admission.bundles) {
+    if (by === 'signature' || by === 'word') {
+      if (facts.record.get(bundle) !== by && facts.record.get(bundle) !== 'signature') news.set(bundle, by);
+    }
+    if (before.get(bundle) !== state)
+      keeping.log.info(
+        { bundle, system_version: systemVersion, state, by, reason },
+        'metadata of a release judged',
+      );
+  }
+  if (news.size > 0) trust.recordAdmitted(news);
+};
+
+const put = async (keeping: Keeping, bundle: string, bytes: Uint8Array): Promise<void> => {
+  const { releases, copies, verdicts, signal } = keeping;
+  signal.throwIfAborted();
+  if (!(releases() ?? []).some(each => each.bundle === bundle))
+    throw new DepotError('NO_ARTIFACT_CONFIG', `the config of this sled names no bundle ${bundle}`);
+  const actual = createHash('sha256').update(bytes).digest('hex');
+  if (actual !== bundle)
+    throw new DepotError(
+      'BUNDLE_INVALID',
+      `the ${bytes.length} bytes of the bundle ${bundle} have the hash ${actual}`,
+    );
+  const verdict = verdicts.get(bundle) ?? (await judged(keeping, bundle, bytes));
+  if (verdict.isInvalid) {
+    verdicts.set(bundle, verdict);
+    settle(keeping);
+    throw new DepotError('BUNDLE_INVALID', verdict.problem ?? 'it is no bundle');
+  }
+  await copies.write(bundle, bytes); // RLB1
+  verdicts.set(bundle, verdict);
+  settle(keeping);
+};
+
+/** What is no bundle is refused by its verdict, so that it is not asked for again. */
+const judged = async (
+  { trust, signal }: Keeping,
+  bundle: string,
+  bytes: Uint8Array,
+): Promise<BundleVerdict> => {
+  try {
+    return await trust.judge(bundle, bytes, { signal });
+  } catch (error) {
+    if (!(error instanceof DepotError) || error.code !== 'BUNDLE_INVALID') throw error;
+    return { root: undefined, problem: error.message, isInvalid: true, ...NOTHING_LISTED };
+  }
+};
+const NOTHING_LISTED = { signed: new Map(), unsigned: new Map(), listed: new Map() };
+
+const load = async (keeping: Keeping): Promise<void> => {
+  const { copies, verdicts } = keeping;
+  await copies.look();
+  await judgeEach(
+    keeping,
+    copies.list().filter(bundle => !verdicts.has(bundle)),
+  );
+};
+
+/** Pins, keys or statements have changed: what is not admitted may be now. */
+const judgeAgain = (keeping: Keeping): Promise<void> => {
+  const { admission, copies } = keeping;
+  const here = new Set(copies.list());
+  const others = admission.bundles.filter(({ bundle, by }) => by === undefined && here.has(bundle));
+  return judgeEach(
+    keeping,
+    others.map(({ bundle }) => bundle),
+  );
+};
+
+const judgeEach = async (keeping: Keeping, bundles: readonly string[]): Promise<void> => {
+  const { verdicts, copies, log, signal } = keeping;
+  const waiting = [...bundles];
+  const work = async (): Promise<void> => {
+    for (let bundle = waiting.shift(); bundle !== undefined && !signal.aborted; bundle = waiting.shift()) {
+      try {
+        const bytes = await copies.read(bundle);
+        if (bytes !== undefined) verdicts.set(bundle, await judged(keeping, bundle, bytes));
+      } catch (err) {
+        if (!signal.aborted) log.error({ err, bundle }, 'the metadata of a release cannot be judged');
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: JUDGED_AT_ONCE }, work));
+  settle(keeping);
+};
+
+const repair = async (keeping: Keeping, isCertain: boolean): Promise<void> => {
+  const { copies, verdicts, trust, datasets } = keeping;
+  const releases = keeping.releases();
+  await copies.repair();
+  // A sled in doubt may have dropped a config that it has to follow again; a Nexus that names nothing decides nothing.
+  if (!isCertain || releases === undefined) return;
+  const named = new Set(releases.map(({ bundle }) => bundle));
+  const others = copies.list().filter(bundle => !named.has(bundle));
+  const files = others.length === 0 ? [] : await filesOn(datasets);
+  const unneeded = others.filter(bundle => {
+    const listed = verdicts.get(bundle)?.listed;
+    return listed === undefined || !files.some(sha256 => listed.has(sha256));
+  });
+  for (const bundle of unneeded) {
+    await copies.remove(bundle);
+    verdicts.delete(bundle);
+  }
+  const stays = new Set([...named, ...copies.list()]);
+  const gone = [...trust.facts().record.keys()].filter(bundle => !stays.has(bundle));
+  if (gone.length > 0) trust.forget(gone);
+  if (unneeded.length > 0) settle(keeping);
+};
+
+const filesOn = async (datasets: readonly Dataset[]): Promise<readonly ArtifactHash[]> => {
+  const files = new Set<ArtifactHash>();
+  for (const dataset of datasets) {
+    if (!dataset.isReadable()) continue;
+    try {
+      for (const sha256 of (await dataset.scan()).artifacts.keys()) files.add(sha256);
+    } catch (error) {
+      dataset.reportFailure(error, 'read its directory');
+    }
+  }
+  return [...files];
+};
+
+const reportOf = (
+  { trust, admission }: Keeping,
+  config: ArtifactConfig | undefined,
+  isWithheld: ReleaseBundles['isWithheld'],
+): ReleaseReport => ({
+  requiresSigned: trust.requiresSigned(),
+  bundles: admission.bundles.flatMap(({ bundle, systemVersion, state, reason }) =>
+    systemVersion === undefined ? [] : [{ sha256: bundle, state, ...(reason !== undefined && { reason }) }],
+  ),
+  withheld: new Set([...(config?.artifacts.keys() ?? [])].filter(isWithheld)),
+  trust: trust.report(),
+});

@@ -1,0 +1,167 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { generateAdminKey, NO_ADMIN_KEYS, publicKeyPem } from '../../identity/admin-key.ts';
+import { createStatements } from '../../identity/statements.ts';
+import { errorCodeOf, messageChain } from '../../lib/errors.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { openPins, openTrust } from './open-trust.ts';
+import { newestRoot } from './pinned-chain.ts';
+import { createSigner, sha256Of, testStatements, testTrust } from './trust.fixture.ts';
+import { encodePins, NO_PINS } from './trust-file.ts';
+
+const noStatements = createStatements({
+  ...{ known: [], keys: NO_ADMIN_KEYS, fleet: 'test' },
+  save: async () => undefined,
+});
+const signer = createSigner();
+const other = createSigner();
+const versions = (trust: ReturnType<typeof testTrust>) =>
+  trust.chains().map(chain => [chain.by, newestRoot(chain).version]);
+const firstOf = (texts: readonly string[]) => sha256Of(texts[0] ?? '');
+
+test('any Nexus extends a chain along its signatures, from whatever root both know (TRS1)', async () => {
+  const trust = testTrust();
+  await trust.addChains([signer.roots(1)], 'file');
+  await trust.addChains([signer.roots(3)]);
+  expect(versions(trust)).toEqual([['file', 3]]);
+  await trust.addChains([signer.roots(4).slice(3)]);
+  expect(versions(trust), 'by the root that follows the newest one').toEqual([['file', 4]]);
+  await trust.addChains([signer.roots(2)]);
+  expect(versions(trust), 'an older telling takes nothing back').toEqual([['file', 4]]);
+  expect(trust.saved().chains[0]?.roots).toHaveLength(4);
+});
+
+test('a gap in a chain, a fork of it and a root that the one before did not sign are refused (PC1, PC2)', async () => {
+  const trust = testTrust();
+  await trust.addChains([signer.roots(2)], 'file');
+  const [first = '', second = '', third = '', fourth = ''] = signer.roots(4);
+  const strange = other.roots(3)[2] ?? '';
+  for (const told of [
+    [first, third],
+    [first, second, fourth],
+    [first, signer.fork(2)],
+    [first, second, strange],
+  ])
+    await expect(trust.addChains([told])).rejects.toThrow();
+  expect(await trust.addChains([[first, signer.fork(2)]]).catch(errorCodeOf)).toBe('ROOT_CHAIN_BROKEN');
+  expect(versions(trust)).toEqual([['file', 2]]);
+});
+
+test('a chain that is refused does not cost another one that is told with it (TRS1)', async () => {
+  const trust = testTrust();
+  await trust.addChains([signer.roots(1)], 'file');
+  const fork = [signer.roots(1)[0] ?? '', 'no root'];
+  await expect(trust.addChains([fork, other.roots(1), signer.roots(2)])).rejects.toThrow();
+  expect(versions(trust)).toEqual([
+    ['file', 2],
+    ['word', 1],
+  ]);
+});
+
+test('without the key of an administrator a word pins a new chain; with one only a statement does (TRS1, TRS4)', async () => {
+  const statements = testStatements();
+  const trust = testTrust({ statements });
+  await trust.addChains([other.roots(1)]);
+  expect(versions(trust)).toEqual([['word', 1]]);
+  expect(trust.counting()).toHaveLength(1);
+  await trust.addAdminKeys([generateAdminKey()]);
+  expect(trust.counting(), 'a word does not count beside a key').toHaveLength(0);
+  expect(await trust.addChains([signer.roots(2)]).catch(errorCodeOf)).toBe('UNTRUSTED_SIGNATURES');
+  expect(trust.chains()).toHaveLength(1);
+  statements.say(firstOf(signer.roots(1)), 'trusted');
+  await trust.addChains([signer.roots(2)]);
+  statements.say(firstOf(other.roots(1)), 'trusted');
+  expect(trust.counting().map(({ by }) => by)).toEqual(['word', 'statement']);
+  statements.say(firstOf(signer.roots(1)), 'distrusted');
+  expect(trust.counting().map(({ by }) => by)).toEqual(['word']);
+});
+
+test('signatures are required where something is pinned by more than a word, unless the configuration says otherwise', async () => {
+  const trust = testTrust();
+  await trust.addChains([signer.roots(1)]);
+  expect(trust.requiresSigned()).toBe(false);
+  await trust.addChains([signer.roots(1)], 'file');
+  expect(trust.requiresSigned()).toBe(true);
+  const off = testTrust({ requireSigned: false });
+  await off.addChains([signer.roots(1)], 'file');
+  expect(off.requiresSigned()).toBe(false);
+  expect(testTrust({ requireSigned: true }).requiresSigned()).toBe(true);
+});
+
+test('chains and keys count when they are durable, and not before (TRS2)', async () => {
+  const trust = testTrust({
+    save: async () => {
+      throw new Error('the disk is full');
+    },
+  });
+  await expect(trust.addChains([signer.roots(1)])).rejects.toThrow('full');
+  await expect(trust.addAdminKeys([generateAdminKey()])).rejects.toThrow('full');
+  expect([trust.chains(), trust.adminKeys()]).toEqual([[], []]);
+});
+
+test('the write of a rotation has the record with it (ADM3, TRS2)', async () => {
+  let isFull = true;
+  const trust = testTrust({
+    save: async () => {
+      if (isFull) throw new Error('the disk is full');
+    },
+  });
+  trust.recordAdmitted(new Map([['a'.repeat(64), 'signature']]));
+  isFull = false;
+  await trust.addChains([signer.roots(1)], 'file');
+  expect([...trust.saved().record]).toEqual([['a'.repeat(64), 'signature']]);
+});
+
+test('what was pinned is there after a restart, and a damaged file is an error that names it (TF1, TF2)', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'trust-'));
+  const identity = { certificateFile: join(folder, 'sled.pem') };
+  const rootFile = join(folder, 'root.json');
+  const config = { rootFiles: [], adminKeyFiles: [], requireSigned: undefined };
+  const open = async (more = {}) => {
+    const trust = { ...config, ...more };
+    const pins = await openPins(identity, trust);
+    return openTrust(identity, pins, trust, { statements: noStatements, log: silentLogger });
+  };
+  try {
+    await writeFile(rootFile, signer.roots(1)[0] ?? '');
+    const keyFile = join(folder, 'admin.pem');
+    await writeFile(keyFile, publicKeyPem(generateAdminKey()));
+    const first = await open({ rootFiles: [rootFile], adminKeyFiles: [keyFile] });
+    await first.addChains([signer.roots(2)]);
+    const again = await open();
+    expect([again.chains(), again.adminKeys()]).toEqual([first.chains(), first.adminKeys()]);
+    expect(again.requiresSigned()).toBe(true);
+    const text = encodePins({ chains: first.chains(), adminKeys: first.adminKeys(), record: new Map() });
+    const altered = text.replace(/(\\"version\\": )2/, '$13');
+    expect(altered).not.toBe(text);
+    for (const damaged of [text.slice(0, -20), '', altered]) {
+      await writeFile(join(folder, 'trust.json'), damaged);
+      const fault = await open().then(
+        () => expect.fail('opened'),
+        (error: unknown) => error,
+      );
+      expect(errorCodeOf(fault)).toBe('CONFIG_INVALID');
+      expect(messageChain(fault)).toContain(join(folder, 'trust.json'));
+    }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a file of [trust] that is missing, or no root, is an error that names it', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'trust-'));
+  const file = join(folder, 'none.json');
+  try {
+    const opened = openTrust(
+      { certificateFile: join(folder, 'sled.pem') },
+      NO_PINS,
+      { rootFiles: [file], requireSigned: undefined },
+      { statements: noStatements, log: silentLogger },
+    );
+    await expect(opened).rejects.toThrow(`trust.root_files: ${file}`);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
