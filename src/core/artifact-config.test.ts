@@ -176,3 +176,17 @@ describe('for any config and any sled', () => {
       expect(adoption(held, offered, undefined)).toEqual(ADOPT);
     }));
 });
+
+test('a sled whose point waits to be accepted by a person adopts what lists all of its set, and its own config, and nothing that lists less (C5)', () => {
+  const waiting: HeldConfig = { ...holds(OWN), isUnaccepted: true };
+  const succeeds = pointOf(OWN);
+  expect(adoption(waiting, { ...config(6, 'a'), succeeds }, undefined)).toEqual(refused('not_accepted'));
+  expect(adoption(waiting, { ...config(9, ''), succeeds }, undefined)).toEqual(refused('not_accepted'));
+  expect(adoption(waiting, { ...config(6, 'abc'), succeeds: 'unknown' }, undefined)).toEqual(ADOPT);
+  expect(adoption(waiting, { ...OWN, succeeds: 'unknown' }, undefined)).toEqual(SAME);
+  expect(adoption(waiting, { ...config(4, 'ab'), succeeds }, undefined)).toEqual(refused('older'));
+  // Without a lineage the numbers alone would let it pass.
+  const byNumbers: HeldConfig = { ...holds(OWN, false), isUnaccepted: true };
+  expect(adoption(byNumbers, config(6, 'a'), undefined)).toEqual(refused('not_accepted'));
+  expect(adoption(holds(OWN, false), config(6, 'a'), undefined)).toEqual(ADOPT);
+});

@@ -7,6 +7,8 @@
  *     other one as its predecessor (P13).
  * C4. A sled that has adopted a config with a predecessor refuses configs without one. Only a sled that never has goes by
  *     numbers, for control planes without lineage.
+ * C5. A sled whose point the database did not know, and that believes an admin key, adopts a config that lists less only if a
+ *     person has accepted its point: that the database knows the point later is the word of a Nexus (T4).
  */
 import type { ArtifactHash, Generation, Point } from './ids.ts';
 import { type Predecessor, samePoint } from './lineage.ts';
@@ -35,9 +37,17 @@ export type HeldConfig = {
   readonly pointOf: (config: ArtifactConfig) => Point;
   /** Whether a config with a predecessor was ever adopted (C4). */
   readonly hasLineage: boolean;
+  /** Its point was unknown, and the person who has to accept it has not (C5). */
+  readonly isUnaccepted?: boolean;
 };
 
-export type RefusalReason = 'older' | 'differs' | 'not_successor' | 'no_lineage' | 'below_floor';
+export type RefusalReason =
+  | 'older'
+  | 'differs'
+  | 'not_successor'
+  | 'not_accepted'
+  | 'no_lineage'
+  | 'below_floor';
 
 export type Adoption =
   | { readonly kind: 'adopt' }
@@ -54,7 +64,11 @@ export const adoption = (
   offered: OfferedConfig,
   floor: Generation | undefined,
 ): Adoption => {
-  const verdict = held.config === undefined ? first(held, offered) : next(held, held.config, offered);
+  const { config, isUnaccepted = false } = held;
+  const byLineage = config === undefined ? first(held, offered) : next(held, config, offered);
+  const losesUnaccepted =
+    byLineage.kind === 'adopt' && isUnaccepted && config !== undefined && !includes(offered, config);
+  const verdict = losesUnaccepted ? refuse('not_accepted') : byLineage; // C5
   const isBelow = floor !== undefined && offered.generation < floor;
   return verdict.kind !== 'refuse' && isBelow ? refuse('below_floor') : verdict;
 };

@@ -28,6 +28,7 @@ import { createCopies, type FetchArtifact } from './copy.ts';
 import { depotHandlers } from './depot-api.ts';
 import { createRegistration, type NexusPeer } from './register.ts';
 import { createSlots } from './slots.ts';
+import { decisionsOf } from './statements.ts';
 import { openStore, type StoreDependencies } from './store/open-store.ts';
 import type { ArtifactStore, DatasetHealth } from './store/store.ts';
 import { releaseTrust } from './trust/judge-releases.ts';
@@ -77,6 +78,7 @@ export const startSledServices = async (
       clock,
       log: log.child({ component: 'store' }),
       trust: pinned && releaseTrust(pinned, judge),
+      ...(deps.statements !== undefined && { decisions: decisionsOf(deps.statements) }),
     }),
   );
   const { knownPeers: known } = deps;
@@ -108,7 +110,7 @@ export const startSledServices = async (
 
 const startUpkeep = async (
   config: SledAgentConfig,
-  { clock, rng, log, peers }: SledServicesDependencies,
+  { clock, rng, log, peers, statements }: SledServicesDependencies,
   store: ArtifactStore,
   addresses: SledAddresses,
 ): Promise<AsyncDisposable> => {
@@ -149,6 +151,11 @@ const startUpkeep = async (
       log.error({ err: error }, 'registering a bad copy failed; the next period retries it'),
     );
   });
+  const decided = statements?.onChange(() => {
+    store
+      .reconcile('a statement of an admin key', { signal })
+      .catch(error => signal.aborted || log.error({ err: error }, 'reconciling failed'));
+  });
   const running = [registration.run({ signal }), reconcile(), store.scrub.run({ signal })];
   for (const each of running)
     each.catch(error => {
@@ -157,6 +164,7 @@ const startUpkeep = async (
   return {
     async [Symbol.asyncDispose]() {
       watch[Symbol.dispose]();
+      decided?.[Symbol.dispose]();
       stop.abort();
       await Promise.allSettled(running);
     },

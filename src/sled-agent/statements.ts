@@ -8,9 +8,18 @@
  */
 import { createHash } from 'node:crypto';
 import type { StatementsAnswer, StatementsBody } from '../api/sled-agent-api.ts';
+import { samePoint } from '../core/lineage.ts';
 import { isOverAt } from '../core/statement.ts';
 import type { Statements } from '../identity/statements.ts';
 import type { Logger } from '../lib/log.ts';
+import type { Decisions } from './store/store.ts';
+
+/** What the statements decide for the store of this sled. */
+export const decisionsOf = (statements: Statements): Decisions => ({
+  areRequired: statements.areRequired,
+  allowDeletionAt: at => statements.has('allow_deletion', ({ point }) => samePoint(point, at)),
+  accept: at => statements.has('accept_points', ({ points }) => points.some(point => samePoint(point, at))),
+});
 
 /** Keeps what counts here, and answers which do not. @throws DepotError `NO_SPACE`, `IO` */
 export const takeStatements = async (

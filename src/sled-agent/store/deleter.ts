@@ -10,6 +10,7 @@
  * DE2. Names that are not hashes are never touched.
  * DE3. Every deletion is logged, counted and, for a while, listed (S11).
  * DE4. The wait of an artifact begins when nothing but time keeps it: no lease, no kept config.
+ * DE5. What a person allows by a statement is all that is pending at exactly the point of the config that found it.
  */
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
@@ -23,7 +24,8 @@ import type { Dataset } from './dataset/dataset.ts';
 import { quarantinedBytes } from './dataset/quarantine.ts';
 import type { DeletionBook } from './deletion/deletion-book.ts';
 import { createKeyedLock, type KeyedLock, type SharedLock } from './locks.ts';
-import { type DeferredDeletion, type InUse, MAX_EVENTS } from './store.ts';
+import { pointOf } from './point.ts';
+import { type Decisions, type DeferredDeletion, type InUse, MAX_EVENTS } from './store.ts';
 import type { MakeRoom } from './write/lanes.ts';
 
 export type Deleter = AsyncDisposable & {
@@ -46,6 +48,7 @@ export type DeleterDependencies = {
   readonly config: () => ArtifactConfig | undefined;
   readonly inUse: InUse;
   readonly book: DeletionBook;
+  readonly decisions: Pick<Decisions, 'allowDeletionAt'>;
   readonly byHash: KeyedLock;
   readonly unlinks: SharedLock;
   readonly clock: Clock;
@@ -204,6 +207,7 @@ const findDeletable = async (deleting: Deleting): Promise<Deletable | undefined>
     kept: deleting.deferred,
     isComplete: found.isComplete,
   });
+  if (deleting.decisions.allowDeletionAt(pointOf(current))) await book.allowPending();
   return new Map(deletable.map(([sha256, { holders }]) => [sha256, holders]));
 };
 

@@ -12,7 +12,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { DELETION_AT_ONCE } from './artifact.fixture.ts';
 import { openStore } from './open-store.ts';
 import type { ReleaseTrust } from './release-trust.ts';
-import type { ArtifactStore, StoreSettings } from './store.ts';
+import { type ArtifactStore, type Decisions, NO_DECISIONS, type StoreSettings } from './store.ts';
 
 export const DIRECTORIES = ['/m2-0', '/m2-1'] as const;
 
@@ -39,6 +39,7 @@ export type Machine = {
     deletion?: StoreSettings['deletion'];
     quotaBytes?: number;
     trust?: ReleaseTrust;
+    decisions?: Decisions;
   }) => Promise<ArtifactStore>;
   /** Kills the process: none of its operations reaches the disk any more. */
   readonly kill: () => void;
@@ -60,6 +61,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
       clock = systemClock,
       scrub,
       trust,
+      decisions = NO_DECISIONS,
       ...others
     } = {}) {
       kill();
@@ -78,6 +80,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
           trust,
           rng: seededRng(1),
           log: silentLogger,
+          decisions,
           disk: interposed(memory.disk, ask),
           lockDirectory: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
         },

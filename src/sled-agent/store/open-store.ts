@@ -28,7 +28,7 @@ import { createReleaseBundles } from './release-bundles.ts';
 import type { ReleaseBundles, ReleaseTrust } from './release-trust.ts';
 import { createExaminer, type Examiner } from './scrub/examiner.ts';
 import { createScrubber } from './scrub/scrub.ts';
-import type { ArtifactStore, StoreSettings } from './store.ts';
+import { type ArtifactStore, type Decisions, NO_DECISIONS, type StoreSettings } from './store.ts';
 import { createWriters } from './write/writer.ts';
 
 export type StoreDependencies = {
@@ -37,6 +37,8 @@ export type StoreDependencies = {
   readonly rng: Rng;
   readonly log: Logger;
   readonly disk?: Disk;
+  /** By default there are none, and a Nexus decides alone. */
+  readonly decisions?: Decisions;
   /** Generates the ids of datasets and incarnations. */
   readonly newId?: () => string;
   readonly lockDirectory?: (path: string) => Promise<ExclusiveLock>;
@@ -53,7 +55,15 @@ export type StoreDependencies = {
  */
 export const openStore = async (
   settings: StoreSettings,
-  { clock, rng, log, disk = realDisk, newId = randomUUID, ...rest }: StoreDependencies,
+  {
+    clock,
+    rng,
+    log,
+    disk = realDisk,
+    newId = randomUUID,
+    decisions = NO_DECISIONS,
+    ...rest
+  }: StoreDependencies,
 ): Promise<ArtifactStore> => {
   const { lockDirectory = acquireExclusiveLock } = rest;
   await using opened = new AsyncDisposableStack();
@@ -64,7 +74,7 @@ export const openStore = async (
   const unlinks = createSharedLock();
   const passSoon = (reason: string): void => deleter.passInBackground(reason);
   const keeper = createConfigKeeper({
-    ...{ datasets, unlinks, newId, clock, log },
+    ...{ datasets, unlinks, newId, clock, log, decisions },
     takeBack: listed => book.takeBack(listed),
     onHold: () => book.run(false),
     onChange: reason => {
@@ -83,7 +93,7 @@ export const openStore = async (
   const scrubber = createScrubber({ ...shared, examiner, rng, settings });
   const book = opened.use(createDeletionBook({ ...shared, rules: settings.deletion, onDue: passSoon }));
   const deleter = opened.use(
-    createDeleter({ ...shared, config: () => decisive(keeper), inUse, book, unlinks }),
+    createDeleter({ ...shared, config: () => decisive(keeper), inUse, book, unlinks, decisions }),
   );
   const { maxArtifactBytes } = settings;
   const { makeRoom } = deleter;

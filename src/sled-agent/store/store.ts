@@ -122,7 +122,27 @@ export type StoreState =
   | { readonly kind: 'awaiting_config'; readonly floor: Generation; readonly reason: string };
 
 /** Why nothing is deleted, and since when, in milliseconds since the epoch. */
-export type Hold = { readonly reason: string; readonly timeMs: number };
+export type Hold = {
+  readonly reason: string;
+  readonly timeMs: number;
+  /** A Nexus said that the database does not know the point of this sled (C5). */
+  readonly isUnknown?: boolean;
+};
+
+/** What persons have decided for this sled, whatever a Nexus says (T4). */
+export type Decisions = {
+  /** Whether they have to: an admin key is pinned. */
+  readonly areRequired: () => boolean;
+  /** Whether all that is pending at this point may be deleted, whatever the limit says. */
+  readonly allowDeletionAt: (point: Point) => boolean;
+  /** Whether a config that lists less may replace the one of this point, which the database did not know. */
+  readonly accept: (point: Point) => boolean;
+};
+export const NO_DECISIONS: Decisions = {
+  areRequired: () => false,
+  allowDeletionAt: () => false,
+  accept: () => false,
+};
 
 /** From the answer to a registration; the digest is absent from a control plane without lineage. */
 export type Floor = RegistrationAnswer['floor'];

@@ -43,7 +43,7 @@ import { keptUse } from '../files/kept-configs.ts';
 import type { Ledger } from '../files/ledger.ts';
 import { createKeyedLock, type SharedLock } from '../locks.ts';
 import { pointOf } from '../point.ts';
-import type { ArtifactStore, Floor, Hold, StoreState, Use } from '../store.ts';
+import type { ArtifactStore, Decisions, Floor, Hold, StoreState, Use } from '../store.ts';
 import {
   CERTAIN,
   claimsOf,
@@ -95,6 +95,7 @@ export type ConfigKeeperDependencies = {
   readonly log: Logger;
   /** An artifact that this config lists does not wait for its deletion any more; before and after it is in force. */
   readonly takeBack: (listed: ArtifactConfig['artifacts']) => Promise<void>;
+  readonly decisions: Decisions;
   /** As soon as deletions are held. */
   readonly onHold: () => void;
   /** After each adoption, and when doubt ends. */
@@ -182,22 +183,33 @@ const offer = async (keeping: Keeping, offered: OfferedConfig): Promise<'adopted
   const { ledger, doubt, floor } = keeping.known;
   if (doubt !== undefined && floor === undefined) throw awaitingFloor(doubt);
   const { config, hasLineage } = ledger;
-  const verdict = adoption({ config, hasLineage, pointOf }, offered, floor?.generation);
+  const isUnaccepted = isToBeAccepted(ledger, keeping.decisions);
+  const verdict = adoption({ config, hasLineage, pointOf, isUnaccepted }, offered, floor?.generation);
   if (verdict.kind === 'refuse') {
     const refusal = refusalOf(verdict.reason, offered, keeping.known);
-    await holdDeletions(keeping, refusal.message);
+    await holdDeletions(keeping, refusal.message, offered.succeeds === 'unknown');
     throw refusal;
   }
   await takeConfig(keeping, offered, verdict.kind === 'same');
   return verdict.kind === 'same' ? 'same' : 'adopted';
 };
 
+/** C5 */
+const isToBeAccepted = ({ config, hold }: Ledger, decisions: Decisions): boolean =>
+  config !== undefined &&
+  hold?.isUnknown === true &&
+  decisions.areRequired() &&
+  !decisions.accept(pointOf(config));
+
 /** K3. In memory first: even if no dataset takes it, nothing is deleted. */
-const holdDeletions = async (keeping: Keeping, reason: string): Promise<void> => {
+const holdDeletions = async (keeping: Keeping, reason: string, isUnknown: boolean): Promise<void> => {
   const { datasets, unlinks, clock, log } = keeping;
   const { ledger, doubt } = keeping.known;
-  if (ledger.config === undefined || (ledger.hold !== undefined && keeping.isHoldDurable)) return;
-  const hold = ledger.hold ?? { reason, timeMs: clock.nowMs() };
+  if (ledger.config === undefined) return;
+  const before = ledger.hold;
+  const isAsBefore = before !== undefined && (before.isUnknown === true || !isUnknown);
+  if (isAsBefore && keeping.isHoldDurable) return;
+  const hold = isAsBefore ? before : { timeMs: clock.nowMs(), ...before, reason, isUnknown };
   const held = { ...ledger, hold };
   const point = pointOf(ledger.config);
   if (ledger.hold === undefined)
@@ -371,6 +383,7 @@ const refusalOf = (
   const words: Record<RefusalReason, string> = {
     older: `it is older than this sled's generation ${held?.generation}`,
     differs: 'this sled has other artifacts at the same generation',
+    not_accepted: `the database did not know this sled's config ${held && shortPoint(held)}, and no statement of an admin key accepts it`,
     not_successor: `it lists less than this sled's config ${held && shortPoint(held)}, and does not succeed it`,
     no_lineage: 'it does not name the config that it succeeds, which this sled requires',
     below_floor: `this sled's floor is ${floor?.generation}`,

@@ -277,7 +277,7 @@ test('a ledger of a later format stops the start, and is not changed', async () 
   const machine = createMachine();
   const store = await settled(machine);
   await store[Symbol.asyncDispose]();
-  const later = JSON.stringify({ version: 3, checksum: '', body: {} });
+  const later = JSON.stringify({ version: 4, checksum: '', body: {} });
   await overwrite(machine, `${M0}/artifact-config.json`, later);
   await expect(machine.start()).rejects.toMatchObject({ code: 'DATASET_VERSION' });
   expect(new TextDecoder().decode(machine.memory.files().get(`${M0}/artifact-config.json`))).toBe(later);

@@ -83,10 +83,16 @@ export const learnLedger = (known: Knowledge, found: Ledger): Knowledge => {
   const next: Ledger = {
     ...top,
     hasLineage: found.hasLineage || ledger.hasLineage,
-    hold: ledger.hold ?? found.hold, // KN7
+    hold: withBoth(ledger.hold, found.hold), // KN7
   };
   const heads = sameHead(found, ledger) ? known.heads : withHeads(known, found);
   return { ...known, ledger: next, named, heads };
+};
+
+/** That the point was unknown to a database is not forgotten because one dataset missed it (C5). */
+const withBoth = (known: Ledger['hold'], found: Ledger['hold']): Ledger['hold'] => {
+  if (known === undefined || found === undefined) return known ?? found;
+  return { ...known, isUnknown: known.isUnknown === true || found.isUnknown === true };
 };
 
 const sameHead = ({ config: a }: Ledger, { config: b }: Ledger): boolean =>
@@ -176,7 +182,10 @@ export const settleHeads = (known: Knowledge, verdicts: Verdicts, nowMs: number)
       ...ledger,
       config: top.head.config,
       previous: undefined,
-      hold: ledger.hold ?? (top.isKnown ? undefined : { reason: UNKNOWN_POINT, timeMs: nowMs }),
+      hold: withBoth(
+        ledger.hold,
+        top.isKnown ? undefined : { reason: UNKNOWN_POINT, timeMs: nowMs, isUnknown: true },
+      ),
     },
     heads: new Map(),
     past: new Set([...known.past, ...others.map(({ text }) => text)]),

@@ -58,7 +58,8 @@ export const holdLedgers = async (datasets: readonly Dataset[], point: Point, ho
     try {
       const read = await dataset.readLedger();
       if (read.kind !== 'whole' || !isAt(read.ledger, point)) continue;
-      if (read.ledger.hold === undefined) await dataset.writeLedger({ ...read.ledger, hold }, new Map());
+      const isAsKnown = read.ledger.hold !== undefined && (read.ledger.hold.isUnknown || !hold.isUnknown);
+      if (!isAsKnown) await dataset.writeLedger({ ...read.ledger, hold }, new Map());
       isHeld = true;
     } catch (error) {
       refusals.push({ dataset, error });

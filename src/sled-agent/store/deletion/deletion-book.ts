@@ -57,10 +57,9 @@ export type DeletionBook = AsyncDisposable & {
   /** Before they are deleted (DK4). */
   readonly count: (hashes: ReadonlySet<ArtifactHash>) => Promise<void>;
   readonly gone: (hashes: ReadonlySet<ArtifactHash>) => void;
-  /**
-   * Takes over what a person has allowed on this machine. No other function accepts a decision of a person: another proof of
-   * one, such as a signed statement, has to be handled here.
-   */
+  /** All that is pending, by a statement of a person about the point of this sled. */
+  readonly allowPending: () => Promise<void>;
+  /** Takes over what a person has allowed on this machine. */
   readonly takeAllowances: () => Promise<void>;
 };
 
@@ -92,9 +91,8 @@ export const createDeletionBook = (deps: DeletionBookDependencies): DeletionBook
   const book: Book = {
     ...deps,
     isActive: rules.waitMs > 0 || rules.limitPercent < 100,
-    record: NO_DELETIONS,
     started: { clockMs: 0, monotonicMs: undefined },
-    ...{ changes: 0, written: NOTHING },
+    ...{ record: NO_DELETIONS, changes: 0, written: NOTHING },
   };
   const writes = createKeyedLock();
   const save = async (): Promise<void> => {
@@ -149,6 +147,7 @@ export const createDeletionBook = (deps: DeletionBookDependencies): DeletionBook
     gone(hashes) {
       book.record = gone(book.record, hashes);
     },
+    allowPending: () => allowPending(book, save),
     takeAllowances: () => takeAllowances(book, save),
     async [Symbol.asyncDispose]() {
       alarm[Symbol.dispose]();
@@ -212,6 +211,16 @@ const write = async (book: Book): Promise<void> => {
       }
     }),
   );
+};
+
+const allowPending = async (book: Book, save: () => Promise<void>): Promise<void> => {
+  const waits = [...book.record.pending].flatMap(([sha256, { sinceMs, isAllowed, isCounted }]) =>
+    isAllowed || isCounted ? [] : [{ sha256, sinceMs }],
+  );
+  if (!book.isActive || waits.length === 0) return;
+  book.log.warn({ artifacts: waits.length }, 'deletions were allowed by a statement of an admin key');
+  book.record = allowed(book.record, waits);
+  await save();
 };
 
 const takeAllowances = async (book: Book, save: () => Promise<void>): Promise<void> => {

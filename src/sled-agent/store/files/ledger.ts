@@ -6,6 +6,8 @@
  * L2. A ledger that cannot be read is an error that is reported, never "no config" (B15).
  * L3. Version 2 records whether a lineage was adopted and whether deletions are held (P13). An agent that knows only
  *     version 1 refuses it: it would delete files in spite of a hold. A ledger of version 1 has neither.
+ * L4. Version 3 is written only while the hold remembers that the point was unknown (C5): an agent that knows only version 2
+ *     would adopt what needs the statement of a person. At any other time it can be read by such an agent.
  */
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -54,7 +56,9 @@ const Body = z.object({
   config: StoredConfig.optional(),
   previous: z.object({ generation: Generation, digest: SetDigest }).optional(),
   lineage: z.boolean().default(false),
-  deletions_held: z.object({ reason: z.string(), time_ms: z.number() }).optional(),
+  deletions_held: z
+    .object({ reason: z.string(), time_ms: z.number(), unknown: z.boolean().default(false) })
+    .optional(),
   // A reader that does not know it verifies nothing, and loses nothing by that.
   releases: z
     .array(z.object({ system_version: SystemVersion, bundle: Sha256Hex, exempt: z.boolean() }))
@@ -64,10 +68,13 @@ const Body = z.object({
 
 const FORMAT: CheckedFormat<z.output<typeof Body>> = {
   what: 'the ledger',
-  version: 2,
+  version: 3,
   maxBytes: MAX_CONFIG_FILE_BYTES,
   body: Body,
 };
+
+/** L4 */
+const VERSION_WITHOUT_UNKNOWN = 2;
 
 export const encodeLedger = ({
   incarnationId,
@@ -78,13 +85,16 @@ export const encodeLedger = ({
   hold,
   releases,
 }: Ledger): string => {
+  const isUnknown = hold?.isUnknown === true;
   const body: z.input<typeof Body> = {
     incarnation_id: incarnationId,
     datasets: [...datasets],
     ...(config !== undefined && { config: configToStored(config) }),
     ...(previous !== undefined && { previous }),
     lineage: hasLineage,
-    ...(hold !== undefined && { deletions_held: { reason: hold.reason, time_ms: hold.timeMs } }),
+    ...(hold !== undefined && {
+      deletions_held: { reason: hold.reason, time_ms: hold.timeMs, ...(isUnknown && { unknown: true }) },
+    }),
     ...(releases !== undefined && {
       releases: releases.map(({ systemVersion, bundle, isExempt }) => ({
         system_version: systemVersion,
@@ -93,7 +103,7 @@ export const encodeLedger = ({
       })),
     }),
   };
-  return encodeChecked(FORMAT.version, body);
+  return encodeChecked(isUnknown ? FORMAT.version : VERSION_WITHOUT_UNKNOWN, body);
 };
 
 const ledgerOf = ({
@@ -110,7 +120,7 @@ const ledgerOf = ({
   config: config && configOfStored(config),
   previous,
   hasLineage: lineage,
-  hold: held && { reason: held.reason, timeMs: held.time_ms },
+  hold: held && { reason: held.reason, timeMs: held.time_ms, ...(held.unknown && { isUnknown: true }) },
   releases: releases?.map(({ system_version, bundle, exempt }) => ({
     systemVersion: system_version,
     bundle,
