@@ -56,6 +56,9 @@ export const createSledLink = (
         }),
       );
     },
+    // A simulated sled pins no roots, so it asks for no bundle.
+    putBundle: async () => undefined,
+    tellRoots: async () => undefined,
     // The tasks of a simulated Nexus do not tell heads.
     auditHeads: async () => [],
     tellStatements: async () => [],

@@ -2,8 +2,10 @@
 import { z } from 'zod';
 import { Policy, ReleaseState } from '../core/facts/event.ts';
 import { Verdict } from '../core/facts/reason.ts';
-import { ArtifactHash, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
+import { ArtifactHash, Generation, NexusId, Sha256Hex, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
+import { BUNDLE_KINDS } from '../core/release-trust.ts';
 import { FleetEventView } from './operator-history-api.ts';
+import { WireBundleReport, WireTrustReport } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import {
   ArtifactDeletion,
@@ -81,6 +83,16 @@ export const ReleaseReplication = z
     bytes_wanted: ByteCount,
     bytes_held: ByteCount,
     sleds: z.array(SledReplication),
+    /** What vouches for the release before the sleds. */
+    bundle: z
+      .object({
+        sha256: Sha256Hex,
+        /** Whether signatures cover every artifact of it, some, or none. */
+        kind: z.enum(BUNDLE_KINDS),
+        /** An admin decided that it counts, whatever signed it. */
+        exempted: z.boolean(),
+      })
+      .optional(),
     reasons: z.array(Reason),
     /** When the sleds were asked; absent before the first activation of this Nexus. */
     time_observed: Timestamp.optional(),
@@ -125,6 +137,13 @@ export const SledView = z
     /** Copies found bad and kept as evidence. */
     quarantined: z.array(QuarantinedFile),
     scrub: ScrubProgress.optional(),
+    /** Whether it stores and serves only what a verified bundle lists; absent from one that does not know of bundles. */
+    require_signed: z.boolean().optional(),
+    /** Of the releases of its config. */
+    bundles: z.array(WireBundleReport).optional(),
+    /** Artifacts of its config that no admitted bundle lists. */
+    artifacts_withheld: z.number().int().min(0).optional(),
+    trust: WireTrustReport.optional(),
     reasons: z.array(Reason),
   })
   .meta({ id: 'SledView' });

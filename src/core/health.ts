@@ -25,6 +25,9 @@ export const reasonCodes = {
   RELEASE_REPLICATING: 'converging',
   RELEASE_BLOCKED: 'degraded',
   RELEASE_FAILED: 'failed',
+  RELEASE_WITHHELD: 'degraded',
+  RELEASE_EXEMPT: 'ok',
+  SLED_STORES_UNSIGNED: 'ok',
   TOO_FEW_SLEDS: 'degraded',
   SLED_UNREACHABLE: 'degraded',
   SLED_BAD_ANSWER: 'degraded',
@@ -86,6 +89,7 @@ export const releaseState = (
 ): { readonly state: ReleaseState; readonly reasons: readonly HealthReason[] } => {
   const { systemVersion } = progress;
   if (progress.complete) return { state: 'complete', reasons: [] };
+  const isWithheld = blocked.some(b => b.code === 'ARTIFACT_WITHHELD' && artifacts.has(b.sha256));
   const lost = blocked.filter(b => isWithoutCopy(b) && artifacts.has(b.sha256));
   const gone = lost.filter(b => b.code === 'NO_KNOWN_COPY' && !elsewhere.has(b.sha256));
   const [firstGone] = gone;
@@ -105,7 +109,8 @@ export const releaseState = (
       reasons: [{ code: 'RELEASE_BLOCKED', systemVersion, sha256, artifacts: lost.length, holder }],
     };
   }
-  return { state: progress.safe ? 'safe' : 'replicating', reasons: [replicating(progress)] };
+  const state = progress.safe ? 'safe' : isWithheld ? 'blocked' : 'replicating';
+  return { state, reasons: [replicating(progress)] };
 };
 
 /** Of the artifact, and not of one sled that has to wait. */

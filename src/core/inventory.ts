@@ -35,6 +35,8 @@ export type SledListing = {
   readonly copiesInFlight: ReadonlySet<ArtifactHash>;
   /** A life of the sled between two wipes; absent from sled agents that do not report it. */
   readonly incarnationId: IncarnationId | undefined;
+  /** What the sled neither stores nor serves, as no metadata that it verified lists it; `held` has none of it. */
+  readonly withheld?: ReadonlySet<ArtifactHash> | undefined;
 };
 
 /** Why a sled takes no part in this round. It delays only that sled's own copies (G8). */

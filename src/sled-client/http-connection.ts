@@ -1,5 +1,6 @@
 /** Sleds over HTTP. */
 import { depotArtifactUrl } from '../api/depot-api.ts';
+import { releaseTrustRoutes } from '../api/release-trust-api.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
 import { pointText } from '../core/ids.ts';
 import { type ClientTimeouts, createApiClient, DEFAULT_CLIENT_TIMEOUTS } from '../http/client.ts';
@@ -9,11 +10,18 @@ import { type Endpoint, endpointUrl } from '../lib/endpoint.ts';
 import { auditHeadsBody, keptHeadsOf } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultOf } from '../sled-wire/put-result.ts';
+import { rootChainsBody } from '../sled-wire/release-trust.ts';
 import { sledReportOf } from '../sled-wire/report.ts';
 import { revocationsBody } from '../sled-wire/revocations.ts';
 import { refusalsOf, statementsBody } from '../sled-wire/statements.ts';
 import { sledConfigOf } from './sled-config.ts';
 import type { SledConnection, SledTarget } from './sled-connection.ts';
+
+/** Of a body that is in memory already. */
+const PIECE_BYTES = 256 * 1024;
+const piecesOf = async function* (bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let from = 0; from < bytes.length; from += PIECE_BYTES) yield bytes.subarray(from, from + PIECE_BYTES);
+};
 
 /** Disposing closes the connections, but not those of `peers`, if they are given. */
 export const createHttpConnection = (
@@ -23,12 +31,14 @@ export const createHttpConnection = (
   const plain = plainPeers(timeouts);
   const peers = options.peers ?? plain;
   const peersOf = ({ scheme }: Endpoint): Peers => (scheme === 'http' ? plain : peers);
-  const agent = ({ agent }: SledTarget) =>
-    createApiClient(sledAgentApi, {
-      baseUrl: endpointUrl(agent),
-      dispatcher: peersOf(agent).dispatcher(agent.expected),
-      timeouts,
-    });
+  const optionsFor = ({ agent }: SledTarget) => ({
+    baseUrl: endpointUrl(agent),
+    dispatcher: peersOf(agent).dispatcher(agent.expected),
+    timeouts,
+  });
+  const agent = (sled: SledTarget) => createApiClient(sledAgentApi, optionsFor(sled));
+  const trust = (sled: SledTarget) =>
+    createApiClient({ ...sledAgentApi, routes: releaseTrustRoutes }, optionsFor(sled));
 
   return {
     scheme: peers.scheme,
@@ -54,6 +64,12 @@ export const createHttpConnection = (
       const query = { generation, config_digest: digest };
       await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query, body }, wait);
     },
+    async putBundle(sled, { sha256, bytes }, wait) {
+      const body = { sizeBytes: bytes.length, chunks: piecesOf(bytes) };
+      await trust(sled).releaseMetadataPut({ params: { sha256 }, body }, wait);
+    },
+    tellRoots: async (sled, chains, wait) =>
+      trust(sled).trustRootsPut({ body: rootChainsBody(chains) }, wait),
     async revoke(sled, revocations, wait) {
       await agent(sled).revokedIdentitiesPut({ body: revocationsBody(revocations) }, wait);
     },

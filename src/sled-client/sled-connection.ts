@@ -63,6 +63,18 @@ export type SledConnection = {
     },
     wait: Wait,
   ) => Promise<void>;
+  /** A bundle that the config in force names. `NOT_FOUND` from a version that keeps none. */
+  readonly putBundle: (
+    sled: SledTarget,
+    bundle: { readonly sha256: string; readonly bytes: Uint8Array },
+    wait: Wait,
+  ) => Promise<void>;
+  /** Chains of trust roots, each with the oldest root first. `NOT_FOUND` from a version that pins none. */
+  readonly tellRoots: (
+    sled: SledTarget,
+    chains: readonly (readonly Uint8Array[])[],
+    wait: Wait,
+  ) => Promise<void>;
   /** Tells the sled whose certificates do not count. */
   readonly revoke: (sled: SledTarget, revocations: readonly Revocation[], wait: Wait) => Promise<void>;
   /** Statements of admin keys; resolves with those that do not count there. `NOT_FOUND` from a version that keeps none. */

@@ -11,6 +11,8 @@ export const blockedSchemas = {
   NO_KNOWN_COPY_SLEDS_SILENT: z.object({ sha256: ArtifactHash, silentSleds: Count }),
   /** As above, but every sled answers: another Nexus may hold the archive, or the bytes are lost. */
   NO_KNOWN_COPY: z.object({ sha256: ArtifactHash }),
+  /** Sleds neither store nor serve it: no metadata that they verified lists it. */
+  ARTIFACT_WITHHELD: z.object({ sha256: ArtifactHash, withholdingSleds: Count }),
   /** Waits for the back-off after a failed put or copy. */
   TRANSFER_FAILED: z.object(ofSled),
   /** The sled takes no writes now: full, or busy. */
@@ -35,6 +37,9 @@ const renderers: Renderers = {
   NO_KNOWN_COPY: ({ sha256 }) => ({
     message: `No sled has artifact ${shortHash(sha256)}, and this Nexus has no archive of it. Another Nexus might.`,
     remedy: 'Upload the archive again, unless another Nexus holds it.',
+  }),
+  ARTIFACT_WITHHELD: ({ sha256, withholdingSleds }) => ({
+    message: `Artifact ${shortHash(sha256)} is withheld by ${plural(withholdingSleds, 'sled')}: no release metadata that they verified lists it.`,
   }),
   TRANSFER_FAILED: ({ sha256, serial, error }) => ({
     message: `The last transfer of artifact ${shortHash(sha256)} to sled ${serial} failed and will be retried: ${quoted(error)}`,

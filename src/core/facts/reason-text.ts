@@ -65,6 +65,25 @@ const renderers: Renderers = {
     message: `Release ${systemVersion}: ${noCopy(artifacts, 'no copy on any sled or in any Nexus', sha256)}`,
     remedy: 'Upload the same archive again.',
   }),
+  RELEASE_WITHHELD: reason => ({
+    message: sentences(
+      `Release ${reason.systemVersion}: ${plural(reason.artifacts, 'artifact is', 'artifacts are')} withheld by ${plural(reason.sleds, 'sled')} (${listed(reason.serials, 5)}), the first one is ${shortHash(reason.sha256)}. ${WITHHELD[reason.because].message}`,
+      reason.error === undefined ? undefined : `One of them says: ${quoted(reason.error)}`,
+    ),
+    remedy: WITHHELD[reason.because].remedy?.replaceAll('VERSION', reason.systemVersion),
+  }),
+  RELEASE_EXEMPT: ({ systemVersion, kind, sleds }) => ({
+    message: `Release ${systemVersion} is an exemption: ${
+      kind === 'unsigned' ? 'none of its artifacts is' : 'some of its artifacts are not'
+    } covered by signed metadata that sleds can verify. ${plural(sleds, 'sled stores', 'sleds store')} it on the word of Nexus.`,
+    remedy: `Confirm it once: tuf-depot repo exempt ${systemVersion}.${
+      kind === 'unsigned' ? ' Or upload its archive again, which brings its metadata.' : ''
+    }`,
+  }),
+  SLED_STORES_UNSIGNED: ({ serial }) => ({
+    message: `Sled ${serial} stores and serves whatever Nexus sends: require_signed = false is in its configuration.`,
+    remedy: 'Remove that line from its sled-agent.toml, and restart its agent.',
+  }),
   TOO_FEW_SLEDS: ({ sledsInService, minSledReplication }) => ({
     message: `Only ${plural(sledsInService, 'sled is', 'sleds are')} in service. No release can become safe on fewer than ${minSledReplication} (min_sled_replication).`,
     remedy: 'Add sleds.',
@@ -264,6 +283,27 @@ const HOLDERS: Readonly<Record<HealthReason<'RELEASE_BLOCKED'>['holder'], Render
   unreachable_sleds: {
     message: 'Unreachable sleds might have copies.',
     remedy: 'Bring these sleds back, or upload the archive again.',
+  },
+};
+
+const WITHHELD: Readonly<Record<HealthReason<'RELEASE_WITHHELD'>['because'], Rendered>> = {
+  missing: { message: 'These sleds do not have its metadata yet. Nexus sends it in the next round.' },
+  refused: {
+    message: 'No trust root of these sleds vouches for its metadata.',
+    remedy:
+      'If its signer is to be trusted, add the root (tuf-depot trust-root add), or have the release signed anew and upload it. To accept this release alone: tuf-depot repo exempt VERSION.',
+  },
+  unexempted: {
+    message: 'No signature covers these artifacts, and these sleds know no exemption.',
+    remedy: 'To accept the release all the same: tuf-depot repo exempt VERSION.',
+  },
+  unlisted: {
+    message: 'Its verified metadata does not list them: the database was changed, or restored in part.',
+    remedy: 'Find out who changed the database. Delete the release and upload its archive again.',
+  },
+  no_bundle: {
+    message: 'The database has nothing that vouches for the release.',
+    remedy: 'Upload its archive again.',
   },
 };
 

@@ -21,6 +21,7 @@ import {
   TrustRootId,
   UploadId,
 } from '../ids.ts';
+import { BUNDLE_KINDS } from '../release-trust.ts';
 
 export const Count = z.number().int().min(0);
 /** Since 1970, in UTC. */
@@ -108,6 +109,23 @@ export const reasonSchemas = {
     holder: z.enum(['this_nexus', 'another_nexus', 'silent_nexus', 'unreachable_sleds']),
   }),
   RELEASE_FAILED: ofRelease({ sha256: ArtifactHash, artifacts: Count }),
+  /**
+   * `because`: what is wrong with the bundle at these sleds. `no_bundle`: the database has none. `unlisted`: it is admitted, and does not
+   * list these artifacts. `error`: of one of the sleds.
+   */
+  RELEASE_WITHHELD: ofRelease({
+    because: z.enum(['missing', 'refused', 'unexempted', 'unlisted', 'no_bundle']),
+    /** The first of them. */
+    sha256: ArtifactHash,
+    artifacts: Count,
+    /** The first of them. */
+    serials: z.array(Words).readonly(),
+    sleds: Count,
+    error: Words.optional(),
+  }),
+  /** `kind`: of the bundle. Sleds without an admin key take this Nexus's word. */
+  RELEASE_EXEMPT: ofRelease({ kind: z.enum(BUNDLE_KINDS), sleds: Count }),
+  SLED_STORES_UNSIGNED: ofSled({}),
   TOO_FEW_SLEDS: general({ sledsInService: Count, minSledReplication: Count }),
   SLED_UNREACHABLE: silence,
   SLED_BAD_ANSWER: silence,

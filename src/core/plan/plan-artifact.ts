@@ -46,7 +46,9 @@ type ArtifactPlan = {
 };
 
 export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
-  const { sha256, answering, sending, input } = context;
+  const { sha256, sending, input } = context;
+  const withholding = context.answering.filter(sled => sled.answer.withheld?.has(sha256) === true);
+  const answering = context.answering.filter(sled => !withholding.includes(sled)); // PL8
   const plan: ArtifactPlan = { puts: [], copies: [], blocked: [], deferred: 0, nextAttemptMs: undefined };
 
   // In random order, or a failing source would be the first choice of every later round too.
@@ -78,8 +80,11 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
       planCopy(sled, sources, new Set(putTargets), context, plan);
     else planWithoutSource(sled, context, plan);
   }
+  if (withholding.length > 0)
+    plan.blocked.push({ code: 'ARTIFACT_WITHHELD', sha256, withholdingSleds: withholding.length });
   const nobodyHasIt = holders.length === 0 && targets.size === 0 && sending.size === 0 && coming.length === 0;
-  if (nobodyHasIt && missing.length > 0 && context.archives.length === 0)
+  // A sled that withholds it may have its bytes.
+  if (nobodyHasIt && missing.length > 0 && context.archives.length === 0 && withholding.length === 0)
     plan.blocked.push(noKnownCopy(context));
   return plan;
 };

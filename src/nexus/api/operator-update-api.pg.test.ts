@@ -130,6 +130,8 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
       tellStatements: async () => [],
       auditHeads: async () => [],
       tellAuditHeads: async () => undefined,
+      putBundle: async () => undefined,
+      tellRoots: async () => undefined,
       async putConfig(_sled, given) {
         config = given;
       },

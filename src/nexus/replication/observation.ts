@@ -5,16 +5,18 @@ import { type ElsewhereHeld, fleetReasons, releaseState, sledReasons } from '../
 import type { ArtifactHash, Generation, UploadId } from '../../core/ids.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import { type ReleaseProgress, releaseProgress } from '../../core/progress.ts';
-import type { WantedSet } from '../datastore/ports/wanted-set-port.ts';
+import type { PresentRelease, WantedSet } from '../datastore/ports/wanted-set-port.ts';
 import type { LostPoint } from '../sleds/lost-points.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { listReasons } from './list-reasons.ts';
+import { exemptionReasons, withheldReasons } from './withheld.ts';
 
 export type ObservedRelease = {
   readonly progress: ReleaseProgress;
   readonly state: ReleaseState;
   readonly reasons: readonly HealthReason[];
   readonly artifacts: ReadonlySet<ArtifactHash>;
+  readonly bundle: PresentRelease['bundle'];
 };
 
 export type Observation = {
@@ -51,7 +53,13 @@ export const foldObservation = (seen: SeenInRound): Observation => {
   const releases = wanted.releases.map(release => {
     const progress = releaseProgress(release, wanted, sleds, minSledReplication);
     const { state, reasons } = releaseState(progress, release.artifacts, plan.blocked, seen.elsewhere);
-    return { progress, state, reasons, artifacts: release.artifacts };
+    return {
+      progress,
+      state,
+      reasons: [...reasons, ...withheldReasons(release, sleds)],
+      artifacts: release.artifacts,
+      bundle: release.bundle,
+    };
   });
   const kept = plan.localRepos.filter(verdict => !seen.dropped.has(verdict.uploadId));
   return {
@@ -68,6 +76,7 @@ export const foldObservation = (seen: SeenInRound): Observation => {
       ...fleetReasons(wanted, sleds, minSledReplication),
       ...sledReasons(sleds, plan.blocked, seen.monotonicMs),
       ...seen.distrusted,
+      ...exemptionReasons(wanted.releases, sleds),
       ...sleds.flatMap(sled => listReasons(sled, wanted.artifacts)),
     ],
     localRepos: { held: kept.length, notSafe: kept.filter(verdict => verdict.kind === 'not_safe').length },

@@ -160,6 +160,7 @@ const world = (options: {
       localRepoList: async () => options.elsewhere?.localRepos ?? [],
       nexusList: async () => options.elsewhere?.nexuses ?? [],
       repoArtifacts: async () => ({ items: [] }),
+      bundleGet: async () => undefined,
     },
     connection,
     staging,

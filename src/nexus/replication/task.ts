@@ -47,6 +47,7 @@ import { collectSleds } from '../sleds/collect.ts';
 import { createExecutor, type ExecuteLimits, type ExecuteOutcome, type Executor } from '../sleds/execute.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import { createLostPointsMemory, type LostPointsMemory } from '../sleds/lost-points.ts';
+import { createPushBundles, type PushBundles } from '../sleds/push-bundles.ts';
 import type { CollectedSled, CollectLimits } from '../sleds/sled-draft.ts';
 import { createFleetMemory, type FleetMemory } from '../sleds/sled-memory.ts';
 import { dropReplicated } from './drop.ts';
@@ -80,7 +81,7 @@ export type ReplicationDeps = {
     Pick<NexusPort, 'nexusBeginRound' | 'nexusList'> &
     Pick<SledPort, 'sledList'> &
     Pick<LocalRepoPort, 'localRepoList'> &
-    Pick<ReleasePort, 'repoArtifacts'>;
+    Pick<ReleasePort, 'repoArtifacts' | 'bundleGet'>;
   readonly connection: SledConnection;
   readonly staging: Staging;
   readonly requests: RequestLog;
@@ -109,6 +110,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
   const observer = createObserver();
   const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
   const lostPoints = createLostPointsMemory();
+  const pushBundles = createPushBundles(deps);
   return {
     task: {
       name: REPLICATION_TASK,
@@ -116,7 +118,8 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       periodMs: deps.policy.periodMs,
       disable: deps.policy.disable,
       dependsOn: [LIVENESS_TASK, PRUNER_TASK], // B16
-      activate: activation => activate(deps, { memory, executor, observer, held, lostPoints }, activation),
+      activate: activation =>
+        activate(deps, { memory, executor, observer, held, lostPoints, pushBundles }, activation),
     },
     observer,
     sledReturned: memory.sledAnswered,
@@ -132,6 +135,7 @@ type State = {
   readonly held: { copies: number; waitMs: number; generation: Generation | undefined };
   /** Of points that the database does not know (LP2). */
   readonly lostPoints: LostPointsMemory;
+  readonly pushBundles: PushBundles;
 };
 
 const activate = async (
@@ -153,7 +157,11 @@ const activate = async (
 
   const { pointsRecorded } = deps.datastore;
   const sleds = await collectSleds(
-    { ...deps, memory, limits: deps.policy.collectLimits, pointsRecorded },
+    {
+      ...{ ...deps, memory, pointsRecorded },
+      limits: deps.policy.collectLimits,
+      pushBundles: state.pushBundles,
+    },
     { wanted, sleds: targets },
     { log, signal },
   );

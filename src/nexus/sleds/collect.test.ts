@@ -1,5 +1,5 @@
-import { expect, test } from 'vitest';
-import { type Generation, type Point, pointText } from '../../core/ids.ts';
+import { describe, expect, test } from 'vitest';
+import { type Generation, type Point, pointText, RepoId, SystemVersion } from '../../core/ids.ts';
 import type { Wanted } from '../../core/inventory.ts';
 import type { RecordedPoints } from '../../core/lineage.ts';
 import { seededRng } from '../../core/rng.ts';
@@ -20,8 +20,12 @@ import {
   pointOf,
   unreachable,
 } from './fleet.fixture.ts';
+import { createPushBundles } from './push-bundles.ts';
+import type { RoundConfig } from './sled-draft.ts';
 import { createFleetMemory } from './sled-memory.ts';
 
+/** Bundles of the database. */
+const stored = new Map<string, Uint8Array>();
 const artifacts = new Map([1, 2].map(n => [hashOf(n), 1000]));
 const digest = digestOf(artifacts.keys());
 const wanted: Wanted & Point = { generation: generation(5), digest, artifacts, releases: [] };
@@ -37,13 +41,22 @@ const lineageOf = ({ recorded = [], first = generation(1), ...current }: Databas
  * @param database as it is when the claims of the sleds are looked up
  * @param read as it was when the round read its config
  */
-const fleetOf = (sleds: FakeSled[], database: Database = wanted, read: Database = database) => {
+const fleetOf = (
+  sleds: FakeSled[],
+  database: Database = wanted,
+  read: Database = database,
+  releases: RoundConfig['releases'] = [],
+) => {
   const clock = systemClock;
   const memory = createFleetMemory({ clock, rng: seededRng(1) });
   const requests = createRequestLog({ clock, log: silentLogger });
   const limits = { answerTimeoutMs: 600_000, stragglerGraceMs: 20 };
   const connection = fakeConnection(sleds);
-  const deps = { connection, memory, requests, clock, limits };
+  const pushBundles = createPushBundles({
+    datastore: { bundleGet: async sha256 => stored.get(sha256) },
+    connection,
+  });
+  const deps = { connection, memory, requests, clock, limits, pushBundles };
   const stop = new AbortController();
   const errors: object[] = [];
   const log = { ...silentLogger, error: (fields: object) => void errors.push(fields) } as Logger;
@@ -57,7 +70,7 @@ const fleetOf = (sleds: FakeSled[], database: Database = wanted, read: Database 
           lineage: lineageOf(database),
         }),
       },
-      { wanted: { ...wanted, lineage: lineageOf(read) }, sleds: sleds.map(sled => sled.target) },
+      { wanted: { ...wanted, releases, lineage: lineageOf(read) }, sleds: sleds.map(sled => sled.target) },
       { log, signal: stop.signal },
     );
     return collected.map(({ answer }) => answer);
@@ -113,7 +126,7 @@ test('a sled that lists an older generation than it was just given answers nonse
 
 test('a sled that refuses the very config that it lists answers nonsense, and is not asked again at once (G8)', async () => {
   const liar = fakeSled(1);
-  liar.config = wanted;
+  liar.config = { generation: wanted.generation, artifacts };
   liar.fault.putConfig = refuse;
   const { answers, memory } = fleetOf([liar]);
   expect(await answers()).toMatchObject([{ kind: 'bad_answer', code: 'PEER_BAD_ANSWER' }]);
@@ -248,4 +261,80 @@ test('a stop ends the wait for sleds with the reason of the stop, and blames non
   const round = answers();
   stop.abort(new DepotError('SHUTTING_DOWN', 'stopping'));
   await expect(round).rejects.toMatchObject({ code: 'SHUTTING_DOWN' });
+});
+
+describe('bundles', () => {
+  const bundle = 'b'.repeat(64);
+  const other = 'c'.repeat(64);
+  const release = {
+    repoId: RepoId.parse('00000002-0000-4000-8000-000000000001'),
+    systemVersion: SystemVersion.parse('1.0.0'),
+    artifacts: new Set([hashOf(1), hashOf(2)]),
+    bundle: { sha256: bundle, kind: 'partly' as const, isExempted: false },
+  };
+  /** A sled that stores an artifact only when it has the bundle of the release. */
+  const judgingSled = (n: number): FakeSled => {
+    const sled = fakeSled(n);
+    sled.files.set(hashOf(1), contentOf(1));
+    sled.fault.list = async honest => {
+      const isThere = sled.bundles.has(bundle);
+      return {
+        ...honest,
+        requiresSigned: true,
+        bundles: [{ sha256: bundle, state: isThere ? ('admitted' as const) : ('missing' as const) }],
+        // One that lies counts what it withholds.
+        withheld: new Set(isThere ? [] : artifacts.keys()),
+      };
+    };
+    return sled;
+  };
+  const fleet = (sleds: FakeSled[], bytes: Uint8Array | null = Buffer.from('a bundle')) => {
+    stored.clear();
+    if (bytes !== null) stored.set(bundle, bytes);
+    return fleetOf(sleds, wanted, wanted, [release]);
+  };
+
+  test('a sled that lacks one receives it, and its second list counts', async () => {
+    const sled = judgingSled(1);
+    const { answers, asked } = fleet([sled]);
+    const [answer] = await answers();
+    expect(asked).toEqual(['put_config sled-1', 'list sled-1', 'put_bundle bbbb sled-1', 'list sled-1']);
+    expect(answer).toMatchObject({ kind: 'ok', held: new Map([[hashOf(1), 2]]), withheld: new Set() });
+    expect(sled.config?.releases).toEqual([{ systemVersion: '1.0.0', bundle, isExempt: true }]);
+  });
+
+  test('what a sled withholds does not count as held, whatever it lists (G4)', async () => {
+    const sled = judgingSled(1);
+    sled.fault.putBundle = unreachable;
+    const { answers, asked } = fleet([sled]);
+    const [answer] = await answers();
+    expect(asked).toEqual(['put_config sled-1', 'list sled-1', 'put_bundle bbbb sled-1']);
+    expect(answer).toMatchObject({ kind: 'ok', held: new Map(), withheld: new Set(artifacts.keys()) });
+  });
+
+  test('one that the database has no longer is not sent, and none that was not offered (PBU1)', async () => {
+    const sled = judgingSled(1);
+    const { answers, asked } = fleet([sled], null);
+    expect((await answers())[0]).toMatchObject({ kind: 'ok' });
+    expect(asked).toEqual(['put_config sled-1', 'list sled-1']);
+    const asking = judgingSled(2);
+    const honest = asking.fault.list!;
+    asking.fault.list = async report => ({
+      ...(await honest(report)),
+      bundles: [{ sha256: other, state: 'missing' }],
+    });
+    const next = fleet([asking]);
+    stored.set(other, Buffer.from('of nobody'));
+    await next.answers();
+    expect(next.asked).toEqual(['put_config sled-2', 'list sled-2']);
+  });
+
+  test('one sled that takes none costs itself only (PBU2)', async () => {
+    const [bad, good] = [judgingSled(1), judgingSled(2)];
+    bad.fault.putBundle = never;
+    const { answers } = fleet([bad, good]);
+    const [first, second] = await answers();
+    expect(first).toMatchObject({ kind: 'ok', held: new Map(), withheld: new Set(artifacts.keys()) });
+    expect(second).toMatchObject({ kind: 'ok', withheld: new Set() });
+  });
 });

@@ -1,7 +1,12 @@
 /** A fleet in memory for the tests of collect, execute and the task: obedient sleds, and faults for each operation. */
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ArtifactConfig, adoption, digestInput } from '../../core/artifact-config.ts';
+import {
+  type ArtifactConfig,
+  adoption,
+  digestInput,
+  type OfferedConfig,
+} from '../../core/artifact-config.ts';
 import { type KeptHead, keepHeads } from '../../core/audit-heads.ts';
 import {
   type ArtifactHash,
@@ -35,7 +40,7 @@ export const hashOf = (n: number, sizeBytes = 1000): ArtifactHash =>
 
 export type FakeSled = {
   target: SledTarget;
-  config: ArtifactConfig | undefined;
+  config: OfferedConfig | undefined;
   hasLineage: boolean;
   /** The `succeeds` of each offered config. */
   readonly offers: (Predecessor | undefined)[];
@@ -46,6 +51,8 @@ export type FakeSled = {
   copiesDone: number;
   incarnation: IncarnationId;
   auditHeads: readonly KeptHead[];
+  /** That it was sent. */
+  readonly bundles: Set<string>;
   /** Replaces the answer of one operation: throw, wait, or answer something else. */
   fault: Partial<{
     putConfig: () => Promise<void>;
@@ -53,6 +60,7 @@ export type FakeSled = {
     config: () => Promise<void>;
     list: (honest: SledReport) => Promise<SledReport>;
     put: () => Promise<void>;
+    putBundle: () => Promise<void>;
     /** True: accept, and never finish. */
     copy: () => Promise<boolean>;
     readRange: () => Promise<Uint8Array>;
@@ -81,6 +89,7 @@ export const fakeSled = (n: number, datasets = 2): FakeSled => ({
   copiesDone: 0,
   incarnation: IncarnationId.parse(uuid(1000 + n)),
   auditHeads: [],
+  bundles: new Set(),
   fault: {},
 });
 
@@ -143,6 +152,13 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
     log,
     revoke: async () => undefined,
     tellStatements: async () => [],
+    async putBundle(target, { sha256 }, { signal }) {
+      const sled = of(target);
+      log.push(`put_bundle ${sha256.slice(0, 4)} ${target.serial}`);
+      if (sled.fault.putBundle !== undefined) await within(signal, sled.fault.putBundle());
+      sled.bundles.add(sha256);
+    },
+    tellRoots: async () => undefined,
     async auditHeads(target, { signal }) {
       const sled = of(target);
       await within(signal, sled.fault.auditHeads?.() ?? Promise.resolve());

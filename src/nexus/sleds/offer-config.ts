@@ -1,10 +1,11 @@
-/** A sled that compares points: it receives the config and lists its artifacts. */
+/** A sled that compares points: it receives the config, lists its artifacts, and receives the bundles that it lacks. */
 import { type PointClaim, type Predecessor, samePoint } from '../../core/lineage.ts';
 import type { SledReport } from '../../core/sled-report.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { refusedClaim } from '../../sled-client/refusal.ts';
 import type { SledTarget } from '../../sled-client/sled-connection.ts';
+import { offeredReleases } from './offered-releases.ts';
 import {
   type CollectDeps,
   claiming,
@@ -27,14 +28,15 @@ export const offerConfig = async (
   let refusal: unknown;
   try {
     const { generation, artifacts } = round;
-    await giveConfig(deps, target, { generation, artifacts, succeeds: options.succeeds }, options);
+    const releases = offeredReleases(round.releases);
+    await giveConfig(deps, target, { generation, artifacts, succeeds: options.succeeds, releases }, options);
   } catch (error) {
     if (errorCodeOf(error) !== 'CONFIG_GENERATION')
       return failed(deps, target, orStalled(error, options.signal));
     refusal = error;
   }
   try {
-    const report = await listSled(deps, target, options);
+    const report = await listWithBundles(deps, round, target, options);
     return draftOf(deps, round, target, { report, refusal, log: options.log });
   } catch (error) {
     const claim = refusedClaim(refusal);
@@ -43,6 +45,23 @@ export const offerConfig = async (
       return claiming(deps, target, { claim, report: undefined, refusal });
     return failed(deps, target, orStalled(error, options.signal));
   }
+};
+
+/** A sled that lacks bundles receives them, and lists again what it may store by now. */
+const listWithBundles = async (
+  deps: CollectDeps,
+  round: RoundConfig,
+  target: SledTarget,
+  options: { readonly log: Logger; readonly signal: AbortSignal },
+): Promise<SledReport> => {
+  const report = await listSled(deps, target, options);
+  const offered = new Set(round.releases.map(({ bundle }) => bundle?.sha256));
+  const missing = (report.bundles ?? [])
+    .filter(({ sha256, state }) => state === 'missing' && offered.has(sha256)) // PBU1
+    .map(({ sha256 }) => sha256);
+  if (missing.length === 0) return report;
+  const { sent } = await deps.pushBundles(target, missing, options);
+  return sent === 0 ? report : await listSled(deps, target, options);
 };
 
 const draftOf = (

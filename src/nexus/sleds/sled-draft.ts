@@ -1,14 +1,15 @@
 import type { OfferedConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash, Generation, SledId } from '../../core/ids.ts';
-import type { InventorySled, SledListing, SledSilence, Wanted } from '../../core/inventory.ts';
+import type { InventorySled, SledListing, SledSilence, Wanted, WantedRelease } from '../../core/inventory.ts';
 import type { PointClaim } from '../../core/lineage.ts';
 import type { SledReport } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
-import type { WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
+import type { PresentRelease, WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { RequestLog } from '../history/request-log.ts';
+import type { PushBundles } from './push-bundles.ts';
 import type { FleetMemory } from './sled-memory.ts';
 
 export type CollectDeps = {
@@ -17,6 +18,7 @@ export type CollectDeps = {
   readonly requests: RequestLog;
   readonly clock: Clock;
   readonly limits: CollectLimits;
+  readonly pushBundles: PushBundles;
   /** Reads the present point of the database, and which points it has recorded. */
   readonly pointsRecorded: WantedSetPort['pointsRecorded'];
 };
@@ -31,7 +33,8 @@ export type CollectLimits = {
 export const DEFAULT_COLLECT_LIMITS: CollectLimits = { answerTimeoutMs: 15_000, stragglerGraceMs: 5_000 };
 
 /** The config of a round, and the recorded points, read in the same transaction. */
-export type RoundConfig = Wanted & Pick<WantedSet, 'digest' | 'lineage'>;
+export type RoundConfig = Wanted<WantedRelease & Pick<PresentRelease, 'bundle'>> &
+  Pick<WantedSet, 'digest' | 'lineage'>;
 
 export type CollectedSled = InventorySled & {
   readonly target: SledTarget;
@@ -96,7 +99,7 @@ export const listingDraft = (
   for (const hash of report.bogusHashes)
     log.error({ sled_id: target.id, hash }, 'sled listed a bogus hash, skipped');
   for (const [hash, copies] of report.copies) {
-    if (wanted.artifacts.has(hash) && copies > 0)
+    if (wanted.artifacts.has(hash) && copies > 0 && report.withheld?.has(hash) !== true)
       // Full and read-only datasets take no writes, but their artifacts count (S16).
       held.set(hash, Math.min(copies, Math.max(1, report.datasets ?? copies)));
   }
@@ -112,6 +115,7 @@ export const listingDraft = (
     datasets,
     copiesInFlight,
     incarnationId: report.incarnationId,
+    ...(report.withheld !== undefined && { withheld: report.withheld }),
   };
   return { collected: { ...withoutAnswer(deps, target), report, answer }, claim: undefined };
 };

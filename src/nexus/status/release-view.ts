@@ -4,6 +4,7 @@ import type { HealthReason } from '../../core/facts/reason.ts';
 import type { SledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
 import type { Outage } from '../datastore/database-watch.ts';
+import type { RecordedBundle } from '../datastore/ports/release-port.ts';
 import type { Observation, ObservedRelease } from '../replication/observation.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { reasonView } from './reasons.ts';
@@ -25,11 +26,14 @@ export const releaseView = (observation: Observation, release: ObservedRelease):
     bytes_wanted: progress.bytesWanted,
     bytes_held: progress.bytesHeld,
     sleds: progress.sleds.map(sled => sledReplicationView(sled, sleds.get(sled.sledId))),
+    ...(release.bundle !== undefined && { bundle: bundleView(release.bundle) }),
     // What holds a release up is often a sled: its reasons are the release's as long as it is not complete.
     reasons: [...reasons, ...(progress.complete ? [] : observation.reasons)].map(reasonView),
     time_observed: isoTime(observation.timeMs),
   };
 };
+
+const bundleView = ({ sha256, kind, isExempted }: RecordedBundle) => ({ sha256, kind, exempted: isExempted });
 
 /** While the database is away: what this Nexus saw last, with the reason why nothing newer is known. */
 export const lastKnownReleaseView = (

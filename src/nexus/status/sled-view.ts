@@ -1,9 +1,11 @@
 /** One sled, on the wire: what is recorded of it, and what it answered last. */
 import type { SledView } from '../../api/operator-fleet-api.ts';
 import { sledProgress } from '../../core/progress.ts';
+import type { SledReport } from '../../core/sled-report.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { datasetBody } from '../../sled-wire/dataset.ts';
 import { pointBody } from '../../sled-wire/point.ts';
+import { bundleReportBody, trustReportBody } from '../../sled-wire/release-trust.ts';
 import {
   copyFailureBody,
   copyInFlightBody,
@@ -19,6 +21,13 @@ import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import type { Observation } from '../replication/observation.ts';
 import { reasonView } from './reasons.ts';
 import { sledReplicationView } from './release-view.ts';
+
+const trustView = (report: SledReport | undefined): Partial<SledView> => ({
+  ...(report?.requiresSigned !== undefined && { require_signed: report.requiresSigned }),
+  ...(report?.bundles !== undefined && { bundles: report.bundles.map(bundleReportBody) }),
+  ...(report?.withheld !== undefined && { artifacts_withheld: report.withheld.size }),
+  ...(report?.trust !== undefined && { trust: trustReportBody(report.trust) }),
+});
 
 export const sledView = (
   record: SledRecord,
@@ -60,6 +69,7 @@ export const sledView = (
     ...(report?.pointsKept !== undefined && { points_kept: report.pointsKept.map(pointBody) }),
     quarantined: report?.quarantined.map(quarantinedBody) ?? [],
     ...(report?.scrub !== undefined && { scrub: scrubBody(report.scrub) }),
+    ...trustView(report),
     reasons: (observation?.reasons ?? []).filter(reason => reason.sledId === record.id).map(reasonView),
   };
 };

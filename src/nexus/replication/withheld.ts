@@ -1,0 +1,75 @@
+/** Releases that sleds withhold, and releases that they store without a signature: reasons of the status. */
+import type { HealthReason } from '../../core/facts/reason.ts';
+import type { ArtifactHash } from '../../core/ids.ts';
+import type { PresentRelease } from '../datastore/ports/wanted-set-port.ts';
+import type { CollectedSled } from '../sleds/sled-draft.ts';
+
+/** A fleet has a thousand sleds; a person reads a few. */
+const MOST_SERIALS = 5;
+
+type Because = HealthReason<'RELEASE_WITHHELD'>['because'];
+type Withheld = {
+  readonly serials: string[];
+  readonly artifacts: Set<ArtifactHash>;
+  error: string | undefined;
+};
+
+/** One reason for each cause, whatever the number of sleds and artifacts (HE2). */
+export const withheldReasons = (
+  { systemVersion, artifacts, bundle }: PresentRelease,
+  sleds: readonly CollectedSled[],
+): HealthReason<'RELEASE_WITHHELD'>[] => {
+  const byCause = new Map<Because, Withheld>();
+  for (const { serial, answer, report } of sleds) {
+    if (answer.kind !== 'ok' || answer.withheld === undefined || answer.withheld.size === 0) continue;
+    const withheld = answer.withheld.intersection(artifacts);
+    if (withheld.size === 0) continue;
+    const told = report?.bundles?.find(({ sha256 }) => sha256 === bundle?.sha256);
+    const because = causeOf(bundle, told?.state);
+    const known = byCause.get(because) ?? { serials: [], artifacts: new Set(), error: undefined };
+    byCause.set(because, known);
+    known.serials.push(serial);
+    for (const hash of withheld) known.artifacts.add(hash);
+    known.error ??= told?.reason;
+  }
+  return [...byCause].flatMap(([because, { serials, artifacts: hashes, error }]) => {
+    const [sha256] = [...hashes].sort();
+    if (sha256 === undefined) return [];
+    return {
+      code: 'RELEASE_WITHHELD' as const,
+      ...{ systemVersion, because, sha256, artifacts: hashes.size, sleds: serials.length },
+      serials: serials.toSorted().slice(0, MOST_SERIALS),
+      ...(error !== undefined && { error }),
+    };
+  });
+};
+
+const causeOf = (bundle: PresentRelease['bundle'], state: string | undefined): Because => {
+  if (bundle === undefined) return 'no_bundle';
+  if (state === 'refused' || state === 'unexempted') return state;
+  return state === 'admitted' ? 'unlisted' : 'missing';
+};
+
+/** Releases whose exemption is the word of Nexus alone, until an admin confirms it; and sleds that need no signature. */
+export const exemptionReasons = (
+  releases: readonly PresentRelease[],
+  sleds: readonly CollectedSled[],
+): HealthReason[] => {
+  const trusting = sleds.filter(
+    ({ report }) => report?.requiresSigned === true && report.trust?.adminKeys.length === 0,
+  );
+  const exempt = releases.flatMap(({ systemVersion, bundle }): HealthReason[] =>
+    bundle === undefined || bundle.kind === 'signed' || bundle.isExempted || trusting.length === 0
+      ? []
+      : [{ code: 'RELEASE_EXEMPT', systemVersion, kind: bundle.kind, sleds: trusting.length }],
+  );
+  const open = sleds.flatMap(({ id: sledId, serial, report }): HealthReason[] =>
+    report?.requiresSigned === false && hasPinned(report)
+      ? [{ code: 'SLED_STORES_UNSIGNED', sledId, serial }]
+      : [],
+  );
+  return [...exempt, ...open];
+};
+
+const hasPinned = ({ trust }: NonNullable<CollectedSled['report']>): boolean =>
+  trust !== undefined && trust.chains.length + trust.adminKeys.length > 0;
