@@ -46,7 +46,10 @@ const serve = async ({ directory, credentials }: Order): Promise<string> => {
     acceptedPem: () => credentials.authoritiesPem,
   });
   const handlers = createCertificateApi({
-    datastore: { sledKeyGet: async () => ({ policy: undefined, key: undefined, current: undefined }) },
+    datastore: {
+      sledKeyGet: async () => ({ policy: undefined, key: undefined, current: undefined }),
+      nexusStanding: async () => ({ policy: undefined, revokedMs: null }),
+    },
     issuer,
     revokedMs: source.revocations.timeOf,
     sledsInService: () => undefined,

@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 56, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 57, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -321,6 +321,21 @@ CREATE TABLE sled_invitation (
   CONSTRAINT sled_invitation_pkey PRIMARY KEY (id),
   CONSTRAINT sled_invitation_sha256_key UNIQUE (sha256),
   CONSTRAINT sled_invitation_use_whole CHECK ((time_used IS NULL) = (public_key_sha256 IS NULL))
+);
+
+-- Invitations of further Nexuses: each lets one machine join the fleet once, as nexus_id, by a token of which the SHA-256 alone is
+-- stored. time_used and public_key_sha256: of the join.
+CREATE TABLE nexus_invitation (
+  id UUID NOT NULL,
+  sha256 TEXT NOT NULL,
+  nexus_id UUID NOT NULL,
+  time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
+  time_expires TIMESTAMPTZ NOT NULL,
+  time_used TIMESTAMPTZ,
+  public_key_sha256 TEXT,
+  CONSTRAINT nexus_invitation_pkey PRIMARY KEY (id),
+  CONSTRAINT nexus_invitation_sha256_key UNIQUE (sha256),
+  CONSTRAINT nexus_invitation_use_whole CHECK ((time_used IS NULL) = (public_key_sha256 IS NULL))
 );
 
 -- The keys of the sleds that joined, by the SHA-256 of each: one key has one sled. time_replaced: when another key joined as the

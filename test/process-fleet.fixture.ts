@@ -20,7 +20,7 @@ import { until, wait } from './fleet-process.fixture.ts';
 
 export type TestFleet = {
   readonly directory: string;
-  readonly database: Pick<TestDatabase, 'query'>;
+  readonly database: Pick<TestDatabase, 'connection' | 'query'>;
   readonly nexuses: readonly TestNexus[];
   readonly sleds: readonly TestSled[];
   readonly [Symbol.asyncDispose]: () => Promise<void>;

@@ -210,6 +210,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
 const cliEntries = [
   'nexus/process/main',
   'nexus/process/config',
+  'nexus/process/join',
   'nexus/datastore/migrate',
   'nexus/datastore/connection',
   'sled-agent/main',

@@ -14,6 +14,13 @@ import {
   sledKeyGet,
 } from './verbs/invitation-verbs.ts';
 import { localRepoDrop, localRepoForget, localRepoList } from './verbs/local-repo-verbs.ts';
+import {
+  nexusInvitationCreate,
+  nexusInvitationEnd,
+  nexusInvitationList,
+  nexusJoin,
+  nexusStanding,
+} from './verbs/nexus-invitation-verbs.ts';
 import { nexusBeginRound, nexusExpunge, nexusHeartbeat, nexusList } from './verbs/nexus-verbs.ts';
 import {
   operatorTokenCreate,
@@ -143,6 +150,13 @@ const accessVerbs = (read: Read, write: Write) =>
     invitationEnd: (id, { audit, signal }) => write('invitation_end', invitationEnd(id, audit), { signal }),
     sledJoin: (request, { audit, signal }) => write('sled_join', sledJoin(request, audit), { signal }),
     sledKeyGet: (id, sha256, wait) => read('sled_key_get', sledKeyGet(id, sha256), wait),
+    nexusInvitationCreate: (invitation, { audit, signal }) =>
+      write('nexus_invitation_create', nexusInvitationCreate(invitation, audit), { signal }),
+    nexusInvitationList: wait => read('nexus_invitation_list', nexusInvitationList, wait),
+    nexusInvitationEnd: (id, { audit, signal }) =>
+      write('nexus_invitation_end', nexusInvitationEnd(id, audit), { signal }),
+    nexusJoin: (request, { audit, signal }) => write('nexus_join', nexusJoin(request, audit), { signal }),
+    nexusStanding: (id, wait) => read('nexus_standing', nexusStanding(id), wait),
     revocationList: wait => read('revocation_list', revocationList, wait),
     statementList: wait => read('statement_list', statementList, wait),
     statementInsert: (entry, { audit, signal }) =>

@@ -6,6 +6,7 @@
  * MS2. `releases` is another map exactly when a release was recorded, deleted or recorded again, or its bundle was: wanted.ts caches by the
  *      identity of the map.
  */
+
 import type { AuditRow } from '../../src/core/audit-chain.ts';
 import type {
   ArtifactHash,
@@ -29,6 +30,7 @@ import type { FileFacts } from '../../src/nexus/datastore/decisions/release-conf
 import type { FleetEvent } from '../../src/nexus/datastore/ports/history-port.ts';
 import type { InvitationRecord, SledKeyRecord } from '../../src/nexus/datastore/ports/invitation-port.ts';
 import type { LocalRepoRecord } from '../../src/nexus/datastore/ports/local-repo-port.ts';
+import type { NexusInvitationRecord } from '../../src/nexus/datastore/ports/nexus-invitation-port.ts';
 import type { NexusRecord } from '../../src/nexus/datastore/ports/nexus-port.ts';
 import type { OperatorTokenRecord } from '../../src/nexus/datastore/ports/operator-token-port.ts';
 import type { RecordedBundle, RepoRecord } from '../../src/nexus/datastore/ports/release-port.ts';
@@ -106,6 +108,7 @@ export type MemoryState = {
   readonly operatorTokens: ReadonlyMap<OperatorTokenId, OperatorTokenRecord>;
   readonly invitations: ReadonlyMap<InvitationId, InvitationRecord>;
   /** By the SHA-256 of each key. */
+  readonly nexusInvitations: ReadonlyMap<InvitationId, NexusInvitationRecord>;
   readonly sledKeys: ReadonlyMap<string, SledKeyRecord>;
   /** Of each identity, by its key. */
   readonly revocations: ReadonlyMap<string, Revocation>;
@@ -134,6 +137,7 @@ export const emptyState = (nowMs: number): MemoryState => {
     events: new Map(),
     operatorTokens: new Map(),
     invitations: new Map(),
+    nexusInvitations: new Map(),
     sledKeys: new Map(),
     revocations: new Map(),
     statements: new Map(),

@@ -51,6 +51,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   identity: undefined,
   authorityDirectory: undefined,
   adminKeyFile: undefined,
+  otherNexuses: [],
   operatorTransport: 'plain',
   allowedHosts: [],
   logLevel: 'info',

@@ -14,18 +14,18 @@ export const RenewedCertificate = z
 export const certificateApi = {
   title: 'Internal API, certificates',
   version: '1.0.0',
-  description: 'A sled agent renews its certificate.',
+  description: 'A sled agent, or a Nexus without the key of the authority, renews its certificate.',
   routes: {
     certificateRenew: defineRoute({
       operationId: 'certificate_renew',
-      audience: 'sled',
+      audience: 'member',
       servesExpired: true,
       method: 'POST',
       path: '/certificate/renew',
       summary: 'Issue the presented certificate anew: for the same name and the same key.',
       status: 200,
       response: { kind: 'json', schema: RenewedCertificate },
-      errors: ['NOT_FOUND', 'SLED_DECOMMISSIONED'],
+      errors: ['NOT_FOUND', 'SLED_DECOMMISSIONED', 'NEXUS_EXPUNGED'],
     }),
   },
 } as const satisfies Api;

@@ -1,6 +1,6 @@
 /** Nexus's API for machines that join: the only one that serves a caller without a certificate. Not part of the published API. */
 import { z } from 'zod';
-import { SledId } from '../core/ids.ts';
+import { NexusId, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { Timestamp } from './wire.ts';
 
@@ -9,29 +9,49 @@ const MAX_JOIN_BYTES = 4_096;
 
 const Base64 = z.base64().max(256);
 
+const Token = z.string().max(1_024);
+
+const proof = {
+  /** SubjectPublicKeyInfo in DER: a P-256 key with an uncompressed point. */
+  public_key: Base64,
+  /** Of that key, over the purpose, the fleet, the SHA-256 of the token and the key: src/identity/join-proof.ts. */
+  signature: Base64,
+};
+
 export const JoinFleet = z
   .object({
     /** Of an invitation; absent for one of the machine that has this key. */
-    token: z.string().max(1_024).optional(),
-    /** SubjectPublicKeyInfo in DER: a P-256 key with an uncompressed point. */
-    public_key: Base64,
-    /** Of that key, over the purpose, the fleet, the SHA-256 of the token and the key: src/identity/join-proof.ts. */
-    signature: Base64,
+    token: Token.optional(),
+    ...proof,
     /** The sled that a certificate of the machine names already; it is compared with the one of the invitation. */
     present_sled_id: SledId.optional(),
   })
   .meta({ id: 'JoinFleet' });
 
-export const JoinedFleet = z
+export const JoinFleetAsNexus = z
   .object({
-    sled_id: SledId,
-    /** For the key of the request, and those between it and an authority. */
-    certificate_pem: z.string().max(65_536),
-    /** The authorities of the fleet. */
-    ca_pem: z.string().max(262_144),
-    not_after: Timestamp,
+    /** Of an invitation of a Nexus. */
+    token: Token,
+    ...proof,
+    /** The Nexus of a certificate or a staging directory of the machine; it is compared with the one of the invitation. */
+    present_nexus_id: NexusId.optional(),
   })
-  .meta({ id: 'JoinedFleet' });
+  .meta({ id: 'JoinFleetAsNexus' });
+
+const issued = {
+  /** For the key of the request, and those between it and an authority. */
+  certificate_pem: z.string().max(65_536),
+  /** The authorities of the fleet. */
+  ca_pem: z.string().max(262_144),
+  not_after: Timestamp,
+};
+
+export const JoinedFleetAsNexus = z
+  .object({ nexus_id: NexusId, ...issued })
+  .meta({ id: 'JoinedFleetAsNexus' });
+export type JoinedFleetAsNexus = z.infer<typeof JoinedFleetAsNexus>;
+
+export const JoinedFleet = z.object({ sled_id: SledId, ...issued }).meta({ id: 'JoinedFleet' });
 export type JoinedFleet = z.infer<typeof JoinedFleet>;
 
 export const joinApi = {
@@ -54,6 +74,24 @@ export const joinApi = {
         'INVITATION_USED',
         'SLED_KEY_IN_USE',
         'SLED_DECOMMISSIONED',
+        'NO_AUTHORITY_KEY',
+      ],
+    }),
+    nexusJoin: defineRoute({
+      operationId: 'nexus_join',
+      audience: 'public',
+      method: 'POST',
+      path: '/join/nexus',
+      summary:
+        'Use an invitation of a Nexus, and receive a certificate; again with the same key, it is answered again.',
+      body: { kind: 'json', schema: JoinFleetAsNexus, maxBytes: MAX_JOIN_BYTES },
+      status: 200,
+      response: { kind: 'json', schema: JoinedFleetAsNexus },
+      errors: [
+        'INVITATION_INVALID',
+        'INVITATION_USED',
+        'NEXUS_ID_DIFFERS',
+        'NEXUS_EXPUNGED',
         'NO_AUTHORITY_KEY',
       ],
     }),

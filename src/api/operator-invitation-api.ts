@@ -1,6 +1,6 @@
 /** The operator's API for invitations: a machine joins the fleet once with each. */
 import { z } from 'zod';
-import { InvitationId, SledId } from '../core/ids.ts';
+import { InvitationId, NexusId, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { resultsPage, Timestamp } from './wire.ts';
 
@@ -50,6 +50,40 @@ export const CreatedInvitation = z
   .meta({ id: 'CreatedInvitation' });
 export type CreatedInvitation = z.infer<typeof CreatedInvitation>;
 
+export const CreateNexusInvitation = z
+  .object({
+    /** As which Nexus the machine joins, one that the database knows; by default as a new one. */
+    nexus_id: NexusId.optional(),
+    expires_in_s: z.number().int().min(MIN_INVITATION_LIFE_S).max(MAX_INVITATION_LIFE_S).optional(),
+  })
+  .meta({ id: 'CreateNexusInvitation' });
+
+export const NexusInvitationView = z
+  .object({
+    id: InvitationId,
+    state: z.enum(['open', 'used', 'expired']),
+    /** As which Nexus the machine joins. */
+    nexus_id: NexusId,
+    time_created: Timestamp,
+    time_expires: Timestamp,
+    time_used: Timestamp.optional(),
+  })
+  .meta({ id: 'NexusInvitation' });
+export type NexusInvitationView = z.infer<typeof NexusInvitationView>;
+
+export const CreatedNexusInvitation = z
+  .object({
+    ...NexusInvitationView.shape,
+    /** Of the fleet and its authority, as the token names them. */
+    fleet: z.string(),
+    authority_key_sha256: z.string(),
+    /** The token itself: only its SHA-256 is stored, so no later answer has it. */
+    token: z.string(),
+  })
+  .meta({ id: 'CreatedNexusInvitation' });
+export type CreatedNexusInvitation = z.infer<typeof CreatedNexusInvitation>;
+
+const NEXUS_PATH = '/v1/system/fleet/nexus-invitations';
 const PATH = '/v1/system/fleet/invitations';
 const TAGS = ['fleet'] as const;
 
@@ -58,6 +92,45 @@ export const operatorInvitationApi = {
   version: '1.0.0',
   description: 'Invitations of machines to the fleet.',
   routes: {
+    nexusInvitationList: defineRoute({
+      operationId: 'nexus_invitation_list',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: NEXUS_PATH,
+      summary: 'The newest invitations of Nexuses; those that ended long ago, unused, are forgotten',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(NexusInvitationView, 'NexusInvitationResultsPage') },
+      errors: [],
+    }),
+    nexusInvitationEnd: defineRoute({
+      operationId: 'nexus_invitation_end',
+      audience: 'operator',
+      role: 'admin',
+      method: 'DELETE',
+      path: `${NEXUS_PATH}/{invitation_id}`,
+      summary: 'End an invitation of a Nexus that nobody has used',
+      tags: TAGS,
+      params: z.object({ invitation_id: InvitationId }),
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NOT_FOUND'],
+    }),
+    nexusInvitationCreate: defineRoute({
+      operationId: 'nexus_invitation_create',
+      audience: 'operator',
+      role: 'admin',
+      method: 'POST',
+      path: NEXUS_PATH,
+      summary:
+        'Invite a machine to join the fleet as a Nexus, once; the answer has the token, and no later one',
+      tags: TAGS,
+      body: { kind: 'json', schema: CreateNexusInvitation },
+      status: 201,
+      response: { kind: 'json', schema: CreatedNexusInvitation },
+      errors: ['NOT_FOUND', 'NEXUS_EXPUNGED', 'TOO_MANY_INVITATIONS', 'NO_AUTHORITY_KEY'],
+    }),
     invitationList: defineRoute({
       operationId: 'sled_invitation_list',
       audience: 'operator',

@@ -247,6 +247,9 @@ export const serveTestNexus = async (
         invitationCreate: refused,
         invitationList: none,
         invitationEnd: refused,
+        nexusInvitationCreate: refused,
+        nexusInvitationList: none,
+        nexusInvitationEnd: refused,
         ...handlers.invitations,
       }),
       bindApi(operatorAuditApi, {

@@ -14,6 +14,8 @@ import { addIdentityShow } from './commands/identity-show.ts';
 import { addLogin } from './commands/login.ts';
 import { addLogout } from './commands/logout.ts';
 import { addNexusExpunge } from './commands/nexus-expunge.ts';
+import { addNexusInvitations, addNexusInvite, addNexusUninvite } from './commands/nexus-invite.ts';
+import { addNexusJoin } from './commands/nexus-join.ts';
 import { addNexusList } from './commands/nexus-list.ts';
 import { makeNexusRunnable } from './commands/nexus-run.ts';
 import { addRecoverGeneration } from './commands/recover-generation.ts';
@@ -112,8 +114,16 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   ['task', 'background tasks of a Nexus', [addTaskList, addTaskShow, addTaskActivate]],
   [
     'nexus',
-    'run one Nexus (--config), or manage the instances',
-    [makeNexusRunnable, addNexusList, addNexusExpunge],
+    'run one Nexus (--config), let it join, or manage the instances',
+    [
+      makeNexusRunnable,
+      addNexusList,
+      addNexusInvite,
+      addNexusInvitations,
+      addNexusUninvite,
+      addNexusJoin,
+      addNexusExpunge,
+    ],
   ],
   [
     'sled-agent',

@@ -143,7 +143,7 @@ export const admit = (
       });
       break;
     case 'member':
-      admitPeer(peer, { kinds: ['nexus', 'sled'] });
+      admitPeer(peer, { kinds: ['nexus', 'sled'], servesExpired });
       break;
     case 'self':
       admitPeer(peer, { kinds: self === undefined ? [] : [self.kind], id: self?.id });

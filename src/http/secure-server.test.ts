@@ -97,15 +97,16 @@ const servedBy = ({ audience, ownId, servesExpired }: Route): readonly string[] 
   if (audience === 'public') return Object.keys(callersOf(testFleetIdentity()));
   const valid =
     audience === 'sled' && ownId === undefined ? ['the sled', 'another sled'] : AUDIENCES[audience];
-  return servesExpired === true ? [...valid, 'a sled with an expired certificate'] : valid;
+  if (servesExpired !== true) return valid;
+  return [...valid, 'a sled with an expired certificate', 'a Nexus with an expired certificate'];
 };
 
-test('one route alone serves callers that show nothing: the one of machines that join (T2a)', () => {
+test('two routes alone serve callers that show nothing: those of machines that join (T2a)', () => {
   const routes = Object.values(openApiDocuments)
     .flat()
     .flatMap(api => Object.values<Route>(api.routes));
   const open = routes.filter(({ audience }) => audience === 'public');
-  expect(open.map(({ operationId }) => operationId)).toEqual(['sled_join']);
+  expect(open.map(({ operationId }) => operationId)).toEqual(['sled_join', 'nexus_join']);
 });
 
 const WHY_OF_TOKEN: Readonly<Record<string, Refusal['why']>> = { 'a wrong token': 'token_unknown' };

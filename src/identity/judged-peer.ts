@@ -31,6 +31,7 @@ export type Peer =
       readonly kind: 'expired';
       readonly identity: PeerIdentity;
       readonly publicKey: KeyObject;
+      readonly notBeforeMs: number;
       readonly notAfterMs: number;
     };
 
@@ -61,7 +62,7 @@ export const judgedPeer = (
   const because = revocations.fault(identity, notBeforeMs);
   if (because !== undefined) return { kind: 'refused', because, revoked: identity };
   return notAfterMs < nowMs
-    ? { kind: 'expired', identity, publicKey, notAfterMs }
+    ? { kind: 'expired', identity, publicKey, notBeforeMs, notAfterMs }
     : { kind: 'identified', identity, publicKey, notBeforeMs };
 };
 

@@ -22,7 +22,7 @@ import {
 } from 'node:crypto';
 import { basename, dirname, relative } from 'node:path';
 import { joinApi } from '../api/join-api.ts';
-import { SledId } from '../core/ids.ts';
+import { NexusId, SledId } from '../core/ids.ts';
 import { createApiClient } from '../http/client.ts';
 import { parseAddress } from '../http/listen.ts';
 import { secureDispatcher } from '../http/peers.ts';
@@ -305,7 +305,7 @@ type Answer = { readonly id: string; readonly certificate_pem: string; readonly 
 /** JC1. */
 const askOne = async (
   address: SocketAddress,
-  { invitation: { fleet, authoritySha256 }, body, present }: Ask,
+  { kind, invitation: { fleet, authoritySha256 }, body, present }: Ask,
   options: { readonly signal: AbortSignal },
 ): Promise<Answer> => {
   const authoritiesPem = await presentedAuthority(address, authoritySha256, options);
@@ -313,6 +313,12 @@ const askOne = async (
   try {
     const baseUrl = endpointUrl(endpoint('https', address, { kind: 'nexus' }));
     const client = createApiClient(joinApi, { baseUrl, dispatcher });
+    if (kind === 'nexus') {
+      const named = present !== undefined && { present_nexus_id: NexusId.parse(present) };
+      const asNexus = { ...body, token: body.token ?? '', ...named };
+      const { nexus_id: id, ...answer } = await client.nexusJoin({ body: asNexus }, options);
+      return { ...answer, id };
+    }
     const named = present !== undefined && { present_sled_id: SledId.parse(present) };
     const { sled_id: id, ...answer } = await client.sledJoin({ body: { ...body, ...named } }, options);
     return { ...answer, id };

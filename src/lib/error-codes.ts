@@ -85,6 +85,8 @@ export const errorCodes = {
   JOIN_NOT_APPROVED: { status: 403, retry: 'backoff' },
   INVITATION_USED: { status: 409, retry: 'never' },
   SLED_KEY_IN_USE: { status: 409, retry: 'never' },
+  NEXUS_ID_DIFFERS: { status: 409, retry: 'never' },
+  NEXUS_EXPUNGED: { status: 403, retry: 'never' },
   TOO_MANY_INVITATIONS: { status: 409, retry: 'backoff' },
   STATEMENT_REFUSED: { status: 400, retry: 'never' },
   NO_AUTHORITY_KEY: { status: 501, retry: 'never' },

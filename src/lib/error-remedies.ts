@@ -78,13 +78,18 @@ export const errorRemedies = {
     "Check that sled's disks; take it out of service with sled set-policy until it is repaired.",
   TOO_MANY_UPLOADS: 'Wait for one of them to end, or upload to another Nexus.',
   TOO_MANY_TOKENS: 'Revoke tokens that nobody uses: tuf-depot token list, tuf-depot token revoke ID.',
-  INVITATION_INVALID: 'Make a new invitation, and use its whole token: tuf-depot sled invite.',
+  INVITATION_INVALID:
+    'Make a new invitation, and use its whole token: tuf-depot sled invite, or tuf-depot nexus invite for a Nexus.',
   JOIN_NOT_APPROVED:
     'Compare the digest of the key with the one on the machine, then approve it as an admin: tuf-depot sled approve SHA256. The machine waits for that.',
   INVITATION_USED:
-    'If this machine has not joined, somebody else has the token and joined with it: expunge the sled that the message names with tuf-depot sled set-policy ID expunged. Then make a new invitation: tuf-depot sled invite.',
+    'If this machine has not joined, somebody else has the token and joined with it: expunge the process that the message names with tuf-depot sled set-policy ID expunged, or tuf-depot nexus expunge ID. Then make a new invitation: tuf-depot sled invite, or tuf-depot nexus invite.',
   SLED_KEY_IN_USE:
     'Invite the sled that the message names: tuf-depot sled invite --sled ID. Or move the files of identity away on the machine, so that it joins with a new key.',
+  NEXUS_ID_DIFFERS:
+    'Invite the Nexus that the message names: tuf-depot nexus invite --id ID. Or name another staging_directory, and move the files of identity away on the machine, so that it joins as a new Nexus.',
+  NEXUS_EXPUNGED:
+    'Invite a new Nexus: tuf-depot nexus invite. Nothing puts an expunged one in service again.',
   TOO_MANY_INVITATIONS: 'Wait until some of them are used or have expired.',
   STATEMENT_REFUSED:
     'Sign it with the admin key of this fleet, whose public part is identity.admin_key_file of this Nexus: --admin-key FILE.',

@@ -9,7 +9,6 @@
  */
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
-import { certificateApi } from '../api/certificate-api.ts';
 import { depotApi } from '../api/depot-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
@@ -23,9 +22,10 @@ import { rawGet } from '../http/raw-get.ts';
 import { serveApi } from '../http/server.ts';
 import { type CredentialSource, watchCredentials } from '../identity/credentials.ts';
 import { startRenewal } from '../identity/renewal.ts';
+import { renewAnywhere } from '../join/renew-anywhere.ts';
 import type { Clock } from '../lib/clock.ts';
-import { type Endpoint, endpointUrl, formatAddress } from '../lib/endpoint.ts';
-import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
+import { endpointUrl, formatAddress } from '../lib/endpoint.ts';
+import { DepotError, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { SledAgentConfig } from './config.ts';
 import type { FetchArtifact } from './copy.ts';
@@ -144,26 +144,6 @@ const ownTrust = async (
     statements: credentials.statements,
     log: log.child({ component: 'trust' }),
   });
-
-/** Of the first Nexus that answers. */
-const renewAnywhere = async (
-  nexuses: readonly Endpoint[],
-  peers: Peers,
-  { signal }: { signal: AbortSignal },
-): Promise<string> => {
-  let failure: unknown;
-  for (const nexus of nexuses) {
-    const dispatcher = peers.dispatcher(nexus.expected);
-    const client = createApiClient(certificateApi, { baseUrl: endpointUrl(nexus), dispatcher });
-    try {
-      return (await client.certificateRenew({}, { signal })).certificate_pem;
-    } catch (error) {
-      // That one Nexus has no authority says less than the fault of one that may have it.
-      if (failure === undefined || errorCodeOf(error) !== 'NOT_FOUND') failure = error;
-    }
-  }
-  throw failure;
-};
 
 /**
  * With TLS an order names its source, whose certificate is compared. A plain source is one that the order names as such, at an

@@ -77,7 +77,7 @@ type NexusOptions = {
 
 /** A Nexus, and the requests that reached it. */
 const startNexus = async (
-  datastore: Pick<Datastore, 'sledJoin' | 'revocationList'>,
+  datastore: Pick<Datastore, 'sledJoin' | 'nexusJoin' | 'revocationList'>,
   { identity = fleet, kind = 'nexus', hasAuthority = true, onAnswer }: NexusOptions = {},
 ) => {
   const directory = await newDirectory();
@@ -108,7 +108,7 @@ const startNexus = async (
     return onAnswer?.(answer) ?? answer;
   };
   const server = await serveApi({
-    apis: [bindApi(joinApi, { sledJoin })],
+    apis: [bindApi(joinApi, { ...handlers, sledJoin })],
     ...{ listen: { host: '127.0.0.1', port: 0 }, credentials, log: silentLogger },
   });
   return {
@@ -353,7 +353,7 @@ test('a Nexus without the authority, without its database, or that is not there,
     throw new DepotError('DATABASE_UNAVAILABLE', 'the database is away');
   };
   await using without = await startNexus(datastore, { hasAuthority: false });
-  await using cutOff = await startNexus({ sledJoin: away, revocationList: away });
+  await using cutOff = await startNexus({ sledJoin: away, nexusJoin: away, revocationList: away });
   await using good = await startNexus(datastore);
   const nowhere = '127.0.0.1:1';
   const token = await invite(datastore);

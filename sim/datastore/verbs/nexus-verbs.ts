@@ -4,6 +4,7 @@ import { decideExpunge, heartbeatAgeMs } from '../../../src/nexus/datastore/deci
 import type { NexusPort, NexusRecord } from '../../../src/nexus/datastore/ports/nexus-port.ts';
 import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
+import { hasJoined } from './nexus-invitation-verbs.ts';
 import { withRevocation } from './revocation-verbs.ts';
 
 export const nexusHeartbeat =
@@ -55,12 +56,16 @@ export const nexusExpunge =
       policy: nexus.policy,
       heartbeatAgeMs: heartbeatAgeMs(moment.nowMs, nexus.timeHeartbeatMs),
     };
-    if (decideExpunge(id, seen, aliveMs) === 'expunged' || nexus === undefined)
+    const isJoined = nexus === undefined && hasJoined(state, id);
+    if (decideExpunge(id, seen, { aliveMs, hasJoined: isJoined }) === 'expunged')
       return { state, answer: undefined };
-    const expunged: StoredNexus = { ...nexus, policy: 'expunged', timeExpungedMs: moment.nowMs };
+    const { nowMs } = moment;
+    const times = { timeStartedMs: nowMs, timeHeartbeatMs: nowMs };
+    const unseen = { id, operatorAddress: '', roundNonce: null, ...times };
+    const expunged: StoredNexus = { ...(nexus ?? unseen), policy: 'expunged', timeExpungedMs: nowMs };
     const nexuses = withEntry(state.nexuses, id, expunged);
     const after = withRevocation({ ...state, nexuses }, { kind: 'nexus', id }, moment);
-    const { operatorAddress } = nexus;
+    const { operatorAddress } = expunged;
     const action = { kind: 'nexus_expunged', expungedNexusId: id, operatorAddress } as const;
     return { state: withAudit(after, audit, action, moment), answer: undefined };
   };

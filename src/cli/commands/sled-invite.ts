@@ -89,7 +89,8 @@ const createInvitation = async (
   });
 };
 
-const parseLife = (text: string): number => {
+/** Of `--for`, in seconds. */
+export const parseLife = (text: string): number => {
   const ms = durationMs(text);
   if (ms !== undefined && ms >= MIN_INVITATION_LIFE_S * 1000 && ms <= MAX_INVITATION_LIFE_S * 1000)
     return Math.round(ms / 1000);

@@ -82,8 +82,14 @@ const renderers: Renderers = {
         ? undefined
         : `Sled ${expungedSledId}, which it replaces, became expunged.`,
     ),
+  nexus_invited: ({ invitationId, invitedNexusId, expiresMs }) =>
+    `A machine was invited to join as Nexus ${invitedNexusId} (invitation ${invitationId}). It expires at ${timeText(expiresMs)}.`,
+  nexus_invitation_ended: ({ invitationId, invitedNexusId }) =>
+    `Invitation ${invitationId} was ended before a machine joined with it as Nexus ${invitedNexusId}.`,
+  nexus_joined: ({ joinedNexusId, invitationId, publicKeySha256 }) =>
+    `A machine joined as Nexus ${joinedNexusId} with invitation ${invitationId}. Its key has the SHA-256 ${publicKeySha256}.`,
   nexus_expunged: ({ expungedNexusId, operatorAddress }) =>
-    `Nexus ${expungedNexusId} at ${operatorAddress} was expunged.`,
+    `Nexus ${expungedNexusId}${operatorAddress === '' ? '' : ` at ${operatorAddress}`} was expunged.`,
   generation_recovered: ({
     generation,
     previousGeneration,

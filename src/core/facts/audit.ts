@@ -130,6 +130,10 @@ const auditActions = {
     /** That the join replaced. */
     expungedSledId: SledId.optional(),
   }),
+  nexus_invited: z.object({ invitationId: InvitationId, invitedNexusId: NexusId, expiresMs: TimeMs }),
+  nexus_invitation_ended: z.object({ invitationId: InvitationId, invitedNexusId: NexusId }),
+  nexus_joined: z.object({ joinedNexusId: NexusId, invitationId: InvitationId, publicKeySha256: Sha256 }),
+  /** The address is empty for one that joined and has not reached the database. */
   nexus_expunged: z.object({ expungedNexusId: NexusId, operatorAddress: Words }),
   generation_recovered: z.object({
     generation: Generation,

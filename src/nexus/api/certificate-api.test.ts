@@ -37,6 +37,10 @@ const issuer = async (): Promise<CertificateIssuer> => {
   }
 };
 
+const unused = async (): Promise<never> => {
+  throw new Error('no sled asks for it');
+};
+
 type Database = 'away' | SledRecord['policy'] | 'unknown';
 const renew = async (
   database: Database,
@@ -64,6 +68,7 @@ const renew = async (
 ) => {
   const api = createCertificateApi({
     datastore: {
+      nexusStanding: unused,
       async sledKeyGet(sledId, publicKeySha256) {
         expect(sledId).toBe(SLED);
         if (database === 'away') throw new DepotError('DATABASE_UNAVAILABLE', 'away');
@@ -156,6 +161,7 @@ test('a certificate with a key of another kind is not renewed: only P-256 is iss
 
 const expiredFor = (days: number): Peer => ({
   kind: 'expired',
+  notBeforeMs: 0,
   identity,
   publicKey: createPublicKey(keyPem),
   notAfterMs: Date.now() - days * DAY_MS,

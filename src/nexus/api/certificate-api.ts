@@ -1,5 +1,5 @@
 /**
- * Handlers of the certificate API: a sled of this fleet gets its certificate anew.
+ * Handlers of the certificate API: a sled of this fleet gets its certificate anew, and so does a Nexus without the authority's key.
  *
  * RX1. Name and key are those of the presented certificate; nothing in the request chooses them.
  * RX2. An expunged sled gets none, and neither does a key that joined as another sled, or beside one that joined as this (JD2).
@@ -9,22 +9,25 @@
  *      which `sled forget` takes the row away (RI2).
  * RX4. A certificate that has expired is renewed by its key for a year, so that a sled that was switched off comes back by itself:
  *      only if the database knows its sled in service, since the row of an expunged one may be forgotten by then.
+ * RX5. A Nexus gets none that is expunged, or whose certificate the database says is revoked: so the key that joined last as it
+ *      counts alone (NJ1). It needs the database in any case, and is not renewed while that is away.
  */
 import type { certificateApi } from '../../api/certificate-api.ts';
-import { SledId } from '../../core/ids.ts';
+import { NexusId, SledId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
 import type { Peer } from '../../identity/judged-peer.ts';
-import type { PeerIdentity } from '../../identity/peer-identity.ts';
+import { type PeerIdentity, spiffeId } from '../../identity/peer-identity.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError, isOfDatabase } from '../../lib/errors.ts';
 import type { InvitationPort, SledKeyFacts } from '../datastore/ports/invitation-port.ts';
+import type { NexusInvitationPort } from '../datastore/ports/nexus-invitation-port.ts';
 
 const GRACE_MS = 365 * 86_400_000;
 
 type Deps = {
-  readonly datastore: Pick<InvitationPort, 'sledKeyGet'>;
+  readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledKeyGet' | 'nexusStanding'>;
   /** As this process knows it. */
   readonly revokedMs: (identity: PeerIdentity) => number | undefined;
   /** Undefined for a Nexus without the authority's key. */
@@ -48,9 +51,15 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
       throw new DepotError('UNAUTHORIZED', 'a certificate is renewed over a connection that presents it');
     if (peer.kind === 'expired') requireGrace(peer, deps.nowMs());
     const revokedMs = deps.revokedMs(peer.identity);
-    const fromMs = await requireInService(deps, peer, { signal });
+    const fromMs =
+      peer.identity.kind === 'nexus'
+        ? await requireNexusInService(deps, peer, { signal })
+        : await requireInService(deps, peer, { signal });
     const renewed = issuer.issue(peer.identity, peer.publicKey, { revokedMs, fromMs });
-    log.info({ sled_id: peer.identity.id, not_after: isoTime(renewed.notAfterMs) }, 'certificate renewed');
+    log.info(
+      { spiffe_id: spiffeId(peer.identity), not_after: isoTime(renewed.notAfterMs) },
+      'certificate renewed',
+    );
     return { certificate_pem: renewed.certificatePem, not_after: isoTime(renewed.notAfterMs) };
   },
 });
@@ -73,13 +82,32 @@ const requireInService = async (
       throw new DepotError('SLED_DECOMMISSIONED', `sled ${id} is expunged: its certificate is not renewed`);
     requireOwnKey(id, sha256, facts);
     if (kind === 'expired' && facts.policy === undefined)
-      throw joinsAgain(id, 'has expired, and the database does not know the sled');
+      throw joinsAgain(identity, 'has expired, and the database does not know the sled');
     return undefined;
   } catch (error) {
     const known = sledsInService();
     if (kind === 'expired' || !isOfDatabase(error) || known?.ids.has(id) !== true) throw error;
     return known.timeMs;
   }
+};
+
+/** RX5. @throws `NEXUS_EXPUNGED`, `FORBIDDEN`, `UNAUTHORIZED` */
+const requireNexusInService = async (
+  { datastore }: Deps,
+  { kind, identity, notBeforeMs }: Presented,
+  options: { readonly signal: AbortSignal },
+): Promise<undefined> => {
+  const id = NexusId.parse(identity.id);
+  const { policy, revokedMs } = await datastore.nexusStanding(id, options);
+  if (policy === 'expunged')
+    throw new DepotError('NEXUS_EXPUNGED', `Nexus ${id} is expunged: its certificate is not renewed`);
+  if (revokedMs !== null && notBeforeMs <= revokedMs)
+    throw new DepotError(
+      'FORBIDDEN',
+      `certificates of Nexus ${id} from before ${isoTime(revokedMs)} are revoked: this one is not renewed`,
+    );
+  if (kind === 'expired' && policy === undefined)
+    throw joinsAgain(identity, 'has expired, and the database does not know the Nexus');
 };
 
 /** RX2. @throws `FORBIDDEN` */
@@ -99,11 +127,16 @@ const requireOwnKey = (id: SledId, sha256: string, { key, current }: SledKeyFact
 /** @throws `UNAUTHORIZED` */
 const requireGrace = ({ identity, notAfterMs }: Extract<Peer, { kind: 'expired' }>, nowMs: number): void => {
   if (nowMs > notAfterMs + GRACE_MS)
-    throw joinsAgain(identity.id, `has expired at ${isoTime(notAfterMs)}, more than a year ago`);
+    throw joinsAgain(identity, `has expired at ${isoTime(notAfterMs)}, more than a year ago`);
 };
 
-const joinsAgain = (id: string, why: string): DepotError =>
-  new DepotError(
+const joinsAgain = ({ kind, id }: PeerIdentity, why: string): DepotError => {
+  const [who, invite] = {
+    sled: ['sled', `tuf-depot sled invite --sled ${id}`],
+    nexus: ['Nexus', `tuf-depot nexus invite --id ${id}`],
+  }[kind] as [string, string];
+  return new DepotError(
     'UNAUTHORIZED',
-    `the certificate of sled ${id} ${why}: it is not renewed; tuf-depot sled invite lets the machine join again`,
+    `the certificate of ${who} ${id} ${why}: it is not renewed; ${invite} lets the machine join again`,
   );
+};

@@ -64,6 +64,7 @@ const ask = async (
   };
   const api = createJoinApi({
     datastore: {
+      nexusJoin: async () => expect.unreachable('no sled joins by it'),
       async sledJoin(request, { audit }) {
         seen.requests.push(request);
         if (refusal !== undefined) throw new DepotError(refusal, 'refused');

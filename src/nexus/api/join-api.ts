@@ -12,7 +12,7 @@
  *      at once have a transaction, each address has fewer, and what one invitation causes again and again is logged once a minute.
  */
 import { createHash, type KeyObject } from 'node:crypto';
-import type { JoinedFleet, joinApi } from '../../api/join-api.ts';
+import type { JoinedFleet, JoinedFleetAsNexus, joinApi } from '../../api/join-api.ts';
 import { SledId } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { PlaceLimits } from '../../http/places.ts';
@@ -29,11 +29,12 @@ import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
 import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
+import type { NexusInvitationPort } from '../datastore/ports/nexus-invitation-port.ts';
 import type { Note } from '../history/history.ts';
 import type { OriginOfMachine } from '../operators/audit-origin.ts';
 
 type Deps = {
-  readonly datastore: Pick<InvitationPort, 'sledJoin'>;
+  readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledJoin' | 'nexusJoin'>;
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
   readonly originOfMachine: OriginOfMachine;
@@ -57,7 +58,11 @@ const LOG_EVERY_MS = 60_000;
 export const createJoinApi = (deps: Deps): Handlers<typeof joinApi> => {
   const places = createRequestPlaces(JOIN_LIMITS);
   const mayLog = createLogLimit(deps.clock);
-  return { sledJoin: request => joinByInvitation(request, { ...deps, places, mayLog }) };
+  const joining = { ...deps, places, mayLog };
+  return {
+    sledJoin: request => joinByInvitation(request, joining),
+    nexusJoin: request => joinAsNexus(request, joining),
+  };
 };
 
 type Joining = Deps & { readonly places: RequestPlaces; readonly mayLog: LogLimit };
@@ -79,9 +84,7 @@ const joinByInvitation = async (
   const { sledId, invitationId, isRepeat, expunged, revokedMs } = await deps.datastore
     .sledJoin(wanted, { signal, audit: deps.originOfMachine(request) })
     .catch((error: unknown) => {
-      // Two have had one token: a person should know, whichever of them complains.
-      if (errorCodeOf(error) === 'INVITATION_USED' && deps.mayLog(`used ${sha256}`))
-        log.warn({ err: error, address: request.caller.address }, 'a used token was sent again');
+      reportUsed(error, sha256, { log, ...request }, deps);
       if (body.token === undefined && errorCodeOf(error) === 'INVITATION_INVALID')
         throw new DepotError(
           'JOIN_NOT_APPROVED',
@@ -111,6 +114,55 @@ const joinByInvitation = async (
 };
 
 type JoinCall = Parameters<Handlers<typeof joinApi>['sledJoin']>[0];
+type NexusJoinCall = Parameters<Handlers<typeof joinApi>['nexusJoin']>[0];
+
+const joinAsNexus = async (
+  { body, signal, log, ...request }: NexusJoinCall,
+  deps: Joining,
+): Promise<JoinedFleetAsNexus> => {
+  const issuer = requireIssuer(deps.issuer);
+  const { fleet } = issuer;
+  const { sha256, publicKey } = proofOf(issuer, body);
+  using _place = deps.places.take(request.caller.claimant);
+  const wanted = {
+    sha256,
+    publicKeySha256: publicKeySha256(publicKey),
+    presentNexusId: body.present_nexus_id,
+  };
+  const { nexusId, invitationId, isRepeat, revokedMs } = await deps.datastore
+    .nexusJoin(wanted, { signal, audit: deps.originOfMachine(request) })
+    .catch((error: unknown) => {
+      reportUsed(error, sha256, { log, ...request }, deps);
+      throw error;
+    });
+  if (!isRepeat || deps.mayLog(`repeated ${sha256}`))
+    log.info(
+      { joined_nexus_id: nexusId, invitation_id: invitationId, repeated: isRepeat },
+      'machine joined as a Nexus',
+    );
+  await deps.learnRevocations({ log, signal });
+  deps.announceRevocations();
+  const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'nexus', id: nexusId }, publicKey, {
+    revokedMs: revokedMs ?? undefined,
+  });
+  return {
+    nexus_id: nexusId,
+    certificate_pem: certificatePem,
+    ca_pem: issuer.authoritiesPem(),
+    not_after: isoTime(notAfterMs),
+  };
+};
+
+/** Two have had one token: a person should know, whichever of them complains. */
+const reportUsed = (
+  error: unknown,
+  sha256: string,
+  { log, caller }: Pick<JoinCall, 'log' | 'caller'>,
+  { mayLog }: Pick<Joining, 'mayLog'>,
+): void => {
+  if (errorCodeOf(error) === 'INVITATION_USED' && mayLog(`used ${sha256}`))
+    log.warn({ err: error, address: caller.address }, 'a used token was sent again');
+};
 
 /** What the database looks the invitation up by, and the proven key. @throws `INVITATION_INVALID`, `INVALID_REQUEST` */
 const proofOf = (

@@ -24,7 +24,7 @@ const serving = (sledJoin: InvitationPort['sledJoin']) => {
   const lines: string[] = [];
   const line = (_facts: unknown, text: string) => void lines.push(text);
   const api = createJoinApi({
-    datastore: { sledJoin },
+    datastore: { sledJoin, nexusJoin: async () => expect.unreachable('no sled joins by it') },
     issuer: {
       ...NAMED,
       authoritiesPem: () => authority.certificate.toString(),

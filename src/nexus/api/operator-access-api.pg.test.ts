@@ -241,7 +241,7 @@ test('each route that changes something leaves who did it, from where, and what,
   ]);
 
   // A recovery has tests of its own, with sleds that need one; the other route has nothing to finish.
-  // An invitation needs an authority: test/joins.test.ts.
+  // An invitation needs an authority: test/joins.test.ts, test/nexus-joins.test.ts.
   const ELSEWHERE = [
     'generation_recover',
     'system_update_recovery_finish',
@@ -249,6 +249,8 @@ test('each route that changes something leaves who did it, from where, and what,
     'statement_create',
     'sled_invitation_create',
     'sled_invitation_end',
+    'nexus_invitation_create',
+    'nexus_invitation_end',
   ];
   const changing = [...openApiDocuments['operator.json']!, debugApi]
     .flatMap(api => Object.values(api.routes))

@@ -1,4 +1,4 @@
-/** Handlers of the operator's API for invitations. */
+/** Handlers of the operator's API for invitations: of sleds here, of Nexuses beside it. */
 import {
   type CreatedInvitation,
   DEFAULT_INVITATION_LIFE_S,
@@ -15,8 +15,9 @@ import { tokenDigest } from '../../lib/operator-token.ts';
 import { isInvitationOpen } from '../datastore/decisions/join.ts';
 import type { InvitationPort, Invitations } from '../datastore/ports/invitation-port.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
+import { createNexusInvitationHandlers } from './operator-nexus-invitation-api.ts';
 
-type Deps = {
+type Deps = Parameters<typeof createNexusInvitationHandlers>[0] & {
   readonly datastore: Pick<InvitationPort, 'invitationCreate' | 'invitationList' | 'invitationEnd'>;
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
@@ -24,12 +25,20 @@ type Deps = {
   readonly newId: () => string;
 };
 
-export const createOperatorInvitationApi = ({
+export const createOperatorInvitationApi = (deps: Deps): Handlers<typeof operatorInvitationApi> => ({
+  ...createSledInvitationHandlers(deps),
+  ...createNexusInvitationHandlers(deps),
+});
+
+const createSledInvitationHandlers = ({
   datastore,
   issuer,
   originOf,
   newId,
-}: Deps): Handlers<typeof operatorInvitationApi> => ({
+}: Deps): Pick<
+  Handlers<typeof operatorInvitationApi>,
+  'invitationCreate' | 'invitationList' | 'invitationEnd'
+> => ({
   async invitationCreate({ body, signal, log, ...request }): Promise<CreatedInvitation> {
     const { sled_id: sledId, replaces_sled_id: replacesSledId, expires_in_s: lifeS } = body;
     if (sledId !== undefined && replacesSledId !== undefined)

@@ -17,6 +17,7 @@ import type { DurabilityPort } from './ports/durability-port.ts';
 import type { HistoryPort } from './ports/history-port.ts';
 import type { InvitationPort } from './ports/invitation-port.ts';
 import type { LocalRepoPort } from './ports/local-repo-port.ts';
+import type { NexusInvitationPort } from './ports/nexus-invitation-port.ts';
 import type { NexusPort } from './ports/nexus-port.ts';
 import type { OperatorTokenPort } from './ports/operator-token-port.ts';
 import type { ReleasePort } from './ports/release-port.ts';
@@ -38,6 +39,7 @@ export type Datastore = TrustRootPort &
   DurabilityPort &
   OperatorTokenPort &
   InvitationPort &
+  NexusInvitationPort &
   RevocationPort &
   StatementPort &
   AuditPort &

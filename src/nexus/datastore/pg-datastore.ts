@@ -25,6 +25,11 @@ import { fleetEventTrim } from './verbs/history/fleet-event-trim.ts';
 import { invitationCreate } from './verbs/invitations/invitation-create.ts';
 import { invitationEnd } from './verbs/invitations/invitation-end.ts';
 import { invitationList } from './verbs/invitations/invitation-list.ts';
+import { nexusInvitationCreate } from './verbs/invitations/nexus-invitation-create.ts';
+import { nexusInvitationEnd } from './verbs/invitations/nexus-invitation-end.ts';
+import { nexusInvitationList } from './verbs/invitations/nexus-invitation-list.ts';
+import { nexusJoin } from './verbs/invitations/nexus-join.ts';
+import { nexusStanding } from './verbs/invitations/nexus-standing.ts';
 import { sledJoin } from './verbs/invitations/sled-join.ts';
 import { sledKeyGet } from './verbs/invitations/sled-key-get.ts';
 import { localRepoDrop } from './verbs/local-repos/local-repo-drop.ts';
@@ -176,6 +181,11 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   invitationEnd: invitationEnd(transactions),
   sledJoin: sledJoin(transactions),
   sledKeyGet: sledKeyGet(transactions),
+  nexusInvitationCreate: nexusInvitationCreate(transactions),
+  nexusInvitationList: nexusInvitationList(transactions),
+  nexusInvitationEnd: nexusInvitationEnd(transactions),
+  nexusJoin: nexusJoin(transactions),
+  nexusStanding: nexusStanding(transactions),
   revocationList: revocationList(transactions),
   statementList: statementList(transactions),
   statementInsert: statementInsert(transactions),

@@ -157,6 +157,15 @@ export type Tables = {
     time_used: OptionalTime;
     public_key_sha256: string | null;
   };
+  nexus_invitation: {
+    id: InvitationId;
+    sha256: string;
+    nexus_id: NexusId;
+    time_created: TimeByDefault;
+    time_expires: Time;
+    time_used: OptionalTime;
+    public_key_sha256: string | null;
+  };
   sled_key: {
     public_key_sha256: string;
     sled_id: SledId;

@@ -34,7 +34,9 @@ import { type AdminKeys, NO_ADMIN_KEYS, readAdminPublicKey } from '../../identit
 import { type CredentialSource, type IdentityFiles, watchCredentials } from '../../identity/credentials.ts';
 import { type CertificateIssuer, issueOwn, openIssuer } from '../../identity/issuer.ts';
 import { startRenewal } from '../../identity/renewal.ts';
+import { renewAnywhere } from '../../join/renew-anywhere.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { endpoint } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { createHttpConnection } from '../../sled-client/http-connection.ts';
@@ -95,8 +97,8 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
     stack.use(await watchCredentials(config.identity, { kind: 'nexus', adminKeys, ...deps }));
   const peers = stack.use(credentials === undefined ? plainPeers() : securePeers(credentials));
   const issuer = await issuerOf(config, credentials, deps);
-  if (config.identity !== undefined && credentials !== undefined && issuer !== undefined)
-    stack.use(renewItself(config.identity, credentials, issuer, deps));
+  if (config.identity !== undefined && credentials !== undefined)
+    stack.use(renewItself(config, config.identity, { credentials, issuer, peers, ...deps }));
   const nexusId = credentials && NexusId.parse(credentials.current().identity.id);
   const directory = stack.use(await openStagingDirectory(config.stagingDirectory, { nexusId }));
   const token = await readOrMakeToken(config.tokenFile);
@@ -179,15 +181,31 @@ const issuerOf = async (
   });
 };
 
+type RenewingParts = Pick<NexusDeps, 'clock' | 'log'> & {
+  readonly credentials: CredentialSource;
+  /** Undefined without the authority's key: then another Nexus renews the certificate. */
+  readonly issuer: CertificateIssuer | undefined;
+  readonly peers: Peers;
+};
+
 /** Until it is disposed. */
 const renewItself = (
+  { otherNexuses }: NexusConfig,
   { certificateFile }: IdentityFiles,
-  credentials: CredentialSource,
-  issuer: CertificateIssuer,
-  { clock, log }: NexusDeps,
+  { credentials, issuer, peers, clock, log }: RenewingParts,
 ): AsyncDisposable => {
-  const request = async (): Promise<string> => issueOwn(issuer, credentials).certificatePem;
-  return startRenewal({ credentials, certificateFile, request, clock, log });
+  const others = otherNexuses.map(address => endpoint('https', address, { kind: 'nexus' }));
+  if (issuer === undefined && others.length === 0) return new AsyncDisposableStack();
+  return startRenewal({
+    credentials,
+    certificateFile,
+    request: async options =>
+      issuer === undefined
+        ? await renewAnywhere(others, peers, options)
+        : issueOwn(issuer, credentials).certificatePem,
+    clock,
+    log: log.child({ component: 'identity' }),
+  });
 };
 
 type InternalServer = {

@@ -100,6 +100,8 @@ const NexusIdentitySection = IdentitySection.extend({
   authority_directory: z.string().min(1).optional(),
   /** PEM, the public key of the fleet's admins: statements that it has not signed are not recorded. */
   admin_key_file: z.string().min(1).optional(),
+  /** Internal addresses of other Nexuses, tried in turn: without the authority's key this one joins and renews at them. */
+  nexus: z.array(z.string()).max(64).optional(),
 });
 
 export const NexusConfigFile = z.strictObject({
@@ -172,6 +174,8 @@ export type NexusConfig = {
   readonly identity: IdentityFiles | undefined;
   readonly authorityDirectory: string | undefined;
   readonly adminKeyFile: string | undefined;
+  /** Other Nexuses, at which this one renews its certificate. */
+  readonly otherNexuses: readonly SocketAddress[];
   readonly operatorTransport: 'tls' | 'plain';
   readonly allowedHosts: readonly string[];
   readonly logLevel: LogLevel;
@@ -221,6 +225,9 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     identity: identityFiles(file.identity, absolute, path),
     authorityDirectory: file.identity?.authority_directory && absolute(file.identity.authority_directory),
     adminKeyFile: file.identity?.admin_key_file && absolute(file.identity.admin_key_file),
+    otherNexuses: (file.identity?.nexus ?? []).map((text, at) =>
+      parseAddress(text, `${path}: identity.nexus.${at}`),
+    ),
     operatorTransport: operatorTransport(file, path),
     allowedHosts: file.allowed_hosts ?? [],
     logLevel: file.log_level,

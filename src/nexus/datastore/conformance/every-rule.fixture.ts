@@ -3,6 +3,7 @@ import { auditRules } from './audit-rules.fixture.ts';
 import { historyRules } from './history-rules.fixture.ts';
 import { invitationRules } from './invitation-rules.fixture.ts';
 import { localRepoRules } from './local-repo-rules.fixture.ts';
+import { nexusInvitationRules } from './nexus-invitation-rules.fixture.ts';
 import { nexusRules } from './nexus-rules.fixture.ts';
 import { operatorTokenRules } from './operator-token-rules.fixture.ts';
 import type { OpenDatastore } from './records.fixture.ts';
@@ -31,6 +32,7 @@ export const everyRule = (open: OpenDatastore): void => {
   historyRules(open);
   operatorTokenRules(open);
   invitationRules(open);
+  nexusInvitationRules(open);
   revocationRules(open);
   statementRules(open);
   auditRules(open);

@@ -45,6 +45,11 @@ export const requireInvitable = (
   if (sledId !== null && policies.sled === undefined) throw noSled(sledId);
   if (replacesSledId !== null && policies.replaced === undefined) throw noSled(replacesSledId);
   if (sledId !== null) requireNotExpunged(sledId, policies.sled);
+  requireInvitationRoom(openInvitations);
+};
+
+/** @param openInvitations without a new one @throws `TOO_MANY_INVITATIONS` */
+export const requireInvitationRoom = (openInvitations: number): void => {
   if (openInvitations < MAX_OPEN_INVITATIONS) return;
   throw new DepotError(
     'TOO_MANY_INVITATIONS',

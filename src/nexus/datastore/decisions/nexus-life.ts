@@ -8,14 +8,16 @@ export const heartbeatAgeMs = (nowMs: number, heartbeatMs: number): number =>
   Math.max(0, nowMs - heartbeatMs);
 
 /**
+ * @param hasJoined by an invitation, for one that has not reached the database (NJ3)
  * @returns `expunged` when it is already
  * @throws `NOT_FOUND`, `NEXUS_ALIVE`
  */
 export const decideExpunge = (
   id: NexusId,
   nexus: Pick<NexusRecord, 'policy' | 'heartbeatAgeMs'> | undefined,
-  aliveMs: number,
+  { aliveMs, hasJoined }: { readonly aliveMs: number; readonly hasJoined: boolean },
 ): 'expunge' | 'expunged' => {
+  if (nexus === undefined && hasJoined) return 'expunge';
   if (nexus === undefined) throw new DepotError('NOT_FOUND', `there is no Nexus ${id}`);
   if (nexus.policy === 'expunged') return 'expunged';
   if (nexus.heartbeatAgeMs >= aliveMs) return 'expunge';

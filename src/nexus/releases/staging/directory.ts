@@ -130,13 +130,18 @@ const removeUnfinishedUploads = async (disk: Disk, path: string): Promise<void> 
 };
 
 const readOrMakeId = async (disk: Disk, path: string, newId: () => string): Promise<NexusId> => {
+  const present = await presentNexusId(disk, path);
+  if (present !== undefined) return present;
+  const made = NexusId.parse(newId());
+  await writeFileDurably(join(path, ID_FILE), `${made}\n`, { disk });
+  return made;
+};
+
+/** To which the directory belongs; undefined for one that no Nexus has used. @throws `STAGING_DAMAGED` */
+export const presentNexusId = async (disk: Disk, path: string): Promise<NexusId | undefined> => {
   const file = join(path, ID_FILE);
   const text = await readFileWhole(file, { disk, maxBytes: MAX_ID_BYTES });
-  if (text === undefined) {
-    const made = NexusId.parse(newId());
-    await writeFileDurably(file, `${made}\n`, { disk });
-    return made;
-  }
+  if (text === undefined) return undefined;
   const id = NexusId.safeParse(text.trim());
   if (!id.success) throw new DepotError('STAGING_DAMAGED', `${file} does not hold the id of a Nexus`);
   return id.data;

@@ -1,7 +1,9 @@
 import { sql } from 'kysely';
+import type { NexusId } from '../../../../core/ids.ts';
 import { databaseNow } from '../../database-time.ts';
 import { decideExpunge, heartbeatAgeMs } from '../../decisions/nexus-life.ts';
 import type { NexusPort } from '../../ports/nexus-port.ts';
+import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
 import { revoke } from '../revocations/revocation-rows.ts';
@@ -21,14 +23,21 @@ export const nexusExpunge =
           policy: row.policy,
           heartbeatAgeMs: heartbeatAgeMs(row.now_ms, row.time_heartbeat),
         };
-        if (decideExpunge(id, nexus, aliveMs) === 'expunged' || row === undefined) return;
-        await db
-          .updateTable('nexus')
-          .set({ policy: 'expunged', time_expunged: sql<Date>`now()` })
-          .where('id', '=', id)
-          .execute();
+        const isKnown = row !== undefined;
+        const decision = decideExpunge(id, nexus, {
+          aliveMs,
+          hasJoined: !isKnown && (await hasJoined(db, id)),
+        });
+        if (decision === 'expunged') return;
+        if (isKnown)
+          await db
+            .updateTable('nexus')
+            .set({ policy: 'expunged', time_expunged: sql<Date>`now()` })
+            .where('id', '=', id)
+            .execute();
+        else await insertExpunged(db, id);
         await revoke(db, { kind: 'nexus', id });
-        const { operator_address: operatorAddress } = row;
+        const operatorAddress = row?.operator_address ?? '';
         await appendAudit(
           db,
           audit,
@@ -38,3 +47,27 @@ export const nexusExpunge =
       },
       { signal },
     );
+
+/** By an invitation. */
+const hasJoined = async (db: Database, id: NexusId): Promise<boolean> => {
+  const used = await db
+    .selectFrom('nexus_invitation')
+    .select('id')
+    .where('nexus_id', '=', id)
+    .where('time_used', 'is not', null)
+    .limit(1)
+    .executeTakeFirst();
+  return used !== undefined;
+};
+
+/** NJ3: a row is made for one that has not reached the database, so that it is expunged when it does. */
+const insertExpunged = async (db: Database, id: NexusId): Promise<void> => {
+  await db
+    .insertInto('nexus')
+    .values({
+      ...{ id, policy: 'expunged', operator_address: '' },
+      time_started: sql<Date>`now()`,
+      time_expunged: sql<Date>`now()`,
+    })
+    .execute();
+};

@@ -1,0 +1,53 @@
+import { resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Command } from 'commander';
+import { isoTime } from '../../lib/clock.ts';
+import { factLines } from '../output/table.ts';
+import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
+
+type JoinOptions = CommonOptions & { readonly config: string; readonly nexus?: string };
+
+export const addNexusJoin = (parent: Command, session: Session): void => {
+  withCommonOptions(
+    parent
+      .command('join')
+      .description(
+        'on the machine of a further Nexus: use an invitation of tuf-depot nexus invite, and write the certificate, key and authority that [identity] of the configuration names. Nothing is sent before the fleet is verified',
+      )
+      .argument('<token>', 'token of the invitation, or - to read it from standard input')
+      .requiredOption('--config <file>', 'nexus.toml')
+      .option('--nexus <host:port>', 'internal address of another Nexus (those in identity.nexus)'),
+    'tuf-depot nexus join --config /etc/tuf-depot/nexus.toml - < token',
+  ).action(async (word: string, options: JoinOptions) => {
+    const { joinNexus } = await import('../../nexus/process/join.ts');
+    const by = word === '-' ? (await text(session.stdin)).trim() : word;
+    const { signal, clock } = session;
+    const joined = await joinNexus(resolve(session.directory, options.config), {
+      ...{ by, nexus: options.nexus, clock, signal },
+    });
+    const data = {
+      nexus_id: joined.nexusId,
+      fleet: joined.identity.fleet,
+      nexus: joined.nexus,
+      not_after: isoTime(joined.notAfterMs),
+      certificate_file: joined.files.certificateFile,
+      key_file: joined.files.keyFile,
+      ca_file: joined.files.authoritiesFile,
+    };
+    present(session, options, data, () => [
+      `This machine has joined ${data.fleet} as Nexus ${data.nexus_id}.`,
+      ...factLines(
+        [
+          ['answered by', data.nexus],
+          ['valid until', data.not_after],
+          ['certificate', data.certificate_file],
+          ['key', data.key_file],
+          ['authority', data.ca_file],
+        ],
+        session.terminal.outStyle,
+      ),
+      '',
+      `Next, start it: tuf-depot nexus --config ${options.config}`,
+    ]);
+  });
+};

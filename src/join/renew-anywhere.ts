@@ -1,0 +1,26 @@
+/** The certificate of this process, renewed by the first Nexus that answers. */
+import { certificateApi } from '../api/certificate-api.ts';
+import { createApiClient } from '../http/client.ts';
+import type { Peers } from '../http/peers.ts';
+import { type Endpoint, endpointUrl } from '../lib/endpoint.ts';
+import { errorCodeOf } from '../lib/errors.ts';
+
+/** A certificate in PEM. @throws the error of the Nexus that says most; `NOT_FOUND` if none has the authority's key */
+export const renewAnywhere = async (
+  nexuses: readonly Endpoint[],
+  peers: Peers,
+  { signal }: { signal: AbortSignal },
+): Promise<string> => {
+  let failure: unknown;
+  for (const nexus of nexuses) {
+    const dispatcher = peers.dispatcher(nexus.expected);
+    const client = createApiClient(certificateApi, { baseUrl: endpointUrl(nexus), dispatcher });
+    try {
+      return (await client.certificateRenew({}, { signal })).certificate_pem;
+    } catch (error) {
+      // That one Nexus has no authority says less than the fault of one that may have it.
+      if (failure === undefined || errorCodeOf(error) !== 'NOT_FOUND') failure = error;
+    }
+  }
+  throw failure;
+};
