@@ -7,6 +7,7 @@
  * RN2. The first violation ends it.
  */
 import type { FleetStatus } from '../src/api/operator-fleet-api.ts';
+import { CLOCK_TOLERANCE_MS } from '../src/identity/clock-tolerance.ts';
 import { findShortfall, fitsOnSleds } from './checkers/final.ts';
 import type { WaitRules } from './checkers/waits.ts';
 import { createOperator, readStatus } from './fleet/operator.ts';
@@ -47,6 +48,8 @@ export type RunResult = {
 const MINUTE_MS = 60_000;
 /** From the end of the faults to rest: several of the longest back-offs (5 min), a reconcile (5 min), and rounds between. */
 const REST_WITHIN_MS = 40 * MINUTE_MS;
+/** A false revocation counts until so long after it (RVK4); then a certificate that an operator issued anew does. */
+const REVOKED_AHEAD_MS = CLOCK_TOLERANCE_MS + 10 * MINUTE_MS;
 /** After at most so many windows no artifact is sent any more. */
 const QUIET_MS = 2.5 * MINUTE_MS;
 const QUIET_WINDOWS = 4;
@@ -95,7 +98,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
     isNexusOlder: swarm.olderNexusUntilMs > 0,
     trace: nowMs => createTrace(nowMs, options.write),
     watch: made => {
-      witness = createWitness(made, waitRules(swarm));
+      witness = createWitness(made, { ...waitRules(swarm), requiresSigned: swarm.requiresSigned });
       return witness;
     },
   });
@@ -113,6 +116,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
     changesToCome: 0,
     olderStates: new WeakSet(),
     undo: new Set(),
+    hostility: { nexuses: new Set(), sleds: new Set(), hasRevoked: false, ends: [] },
   };
   trustReleases(world);
   for (let at = 0; at < swarm.nexuses; at += 1) world.addNexus();
@@ -183,7 +187,10 @@ const comeToRest = async (scene: Scene, isOver: () => boolean): Promise<void> =>
   const isBusy = () => scene.operator.uploading() > 0 || scene.changesToCome > 0;
   const endOfFaultsMs = scheduler.nowMs();
   let shortfall = findShortfall(facts);
-  const restWithinMs = () => REST_WITHIN_MS + (shortfall?.mayWait ? mostWaitMs(scene.swarm) : 0);
+  const restWithinMs = () =>
+    REST_WITHIN_MS +
+    (shortfall?.mayWait ? mostWaitMs(scene.swarm) : 0) +
+    (scene.hostility.hasRevoked ? REVOKED_AHEAD_MS : 0);
   while ((shortfall !== undefined || isBusy()) && scheduler.nowMs() < endOfFaultsMs + restWithinMs()) {
     recovery.help();
     await scheduler.runUntil(scheduler.nowMs() + LOOK_EVERY_MS, isOver);

@@ -60,6 +60,19 @@ export const SOMETIMES = [
   'a lost release was uploaded again without being refused for rollback',
   'a disk of another history came back to a sled',
   'a revoked process that is in service got another certificate',
+  'an expired certificate was renewed',
+  'a certificate of the future was not taken',
+  'a running request of a revoked caller ended',
+  'a token was used by two machines',
+  'a machine joined with a token',
+  'a Nexus was taken over',
+  'a hostile Nexus was expunged',
+  'a hostile call was served',
+  'a hostile call was refused by its identity',
+  'a hostile config was adopted',
+  'a hostile config had a generation that nobody follows',
+  'a planted byte was stored',
+  'a sled was reset',
 ] as const;
 export type Sometimes = (typeof SOMETIMES)[number];
 

@@ -1,8 +1,8 @@
 /**
  * Whom a process hears, at each request that it admits and at each chunk of a body: by a table of its own, not by the product's.
  *
- * - T1: the caller has a certificate of this fleet that was not revoked, as far as the process knows; whether it has expired is
- *   judged by the clock of the process alone.
+ * - T1: the caller has a certificate of this fleet that was not revoked, as far as the process knows, and that has not expired by its
+ *   clock, unless it asks for a new one.
  * - T2: its kind is the one that the route is for; a sled registers and renews in its own name alone.
  */
 import type { Heard } from '../identity/member.ts';
@@ -21,7 +21,7 @@ const SPEAKERS: readonly (readonly [RegExp, 'nexus' | 'sled' | 'member' | 'self'
 ];
 
 export const createCallerChecker = (fail: Fail): CallerChecker => ({
-  onHeard({ by, from, operationId, params }) {
+  onHeard({ by, from, operationId, params, nowMs }) {
     const self = by.presents().identity;
     const speaker = operationId === undefined ? 'anyone' : speakerOf(operationId);
     const what = `${self.kind} ${self.id} took ${operationId ?? 'bytes'}`;
@@ -34,6 +34,13 @@ export const createCallerChecker = (fail: Fail): CallerChecker => ({
     if (!from.isOfFleet || identity.fleet !== FLEET)
       fail('T1', `${what} from ${name}, which made its own certificate`);
     if (isRevoked(by, from)) fail('T1', `${what} from ${name}, and knows that it was revoked`);
+    if (
+      operationId !== undefined &&
+      operationId !== 'certificate_renew' &&
+      from.notAfterMs < nowMs &&
+      speaker !== 'anyone'
+    )
+      fail('T1', `${what} from ${name}, whose certificate has expired`);
     const isRight = {
       anyone: true,
       member: true,

@@ -20,6 +20,7 @@ import type { Scheduler } from '../time/scheduler.ts';
 
 export type Host = {
   readonly name: string;
+  readonly box: IdentityBox;
   readonly member: Member;
   readonly process: SimProcess;
   readonly disk: Disk;
@@ -37,6 +38,10 @@ export type Machine<E> = Callee<E> & {
   readonly kill: () => void;
   /** Ends the process, and the disks lose unsynced writes. */
   readonly powerCut: (rng: Rng) => void;
+  /** Another program answers in the place of the service until it is killed; with the certificate of the machine. */
+  takeOver(endpoint: E): SimProcess;
+  /** The service is stopped while a person runs a command on the machine, and starts again after it. */
+  readonly maintain: (work: (host: Host) => Promise<void>) => void;
   /** Ends the process; the machine never starts again. */
   readonly retire: () => void;
   wallOffsetMs: number;
@@ -95,6 +100,18 @@ export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
 
   const lockDirectory = directoryLocks(volumes);
 
+  /** A new process, alone on the machine. */
+  const begin = (): Host => {
+    machine.kill();
+    const own = createProcess(name, scheduler, () => machine.wallOffsetMs);
+    process = own;
+    const ownMember = openMember(box, own, deps.onHeard);
+    member = ownMember;
+    const disk = createDisk({ process: own, volumes, watcher: deps.watcher() });
+    const lock = (path: string) => lockDirectory(own, path);
+    return { name, box, process: own, member: ownMember, disk, lockDirectory: lock };
+  };
+
   const machine: Machine<E> = {
     name,
     box,
@@ -111,13 +128,8 @@ export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
     start() {
       if (process !== undefined || isRetired) return;
       forgetFaults([...volumes.values()]);
-      const own = createProcess(name, scheduler, () => machine.wallOffsetMs);
-      process = own;
-      const ownMember = openMember(box, own, deps.onHeard);
-      member = ownMember;
-      const disk = createDisk({ process: own, volumes, watcher: deps.watcher() });
-      const lock = (path: string) => lockDirectory(own, path);
-      const host = { name, process: own, member: ownMember, disk, lockDirectory: lock };
+      const host = begin();
+      const own = host.process;
       deps.boot(host).then(
         booted => {
           if (own.state() !== 'ended') endpoint = booted;
@@ -141,6 +153,24 @@ export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
         volume.session += 1;
         volume.medium.powerCut(rng);
       }
+    },
+    takeOver(other) {
+      const host = begin();
+      endpoint = other;
+      return host.process;
+    },
+    maintain(work) {
+      if (isRetired) return;
+      const host = begin();
+      const restart = () => {
+        if (process !== host.process) return;
+        machine.kill();
+        machine.start();
+      };
+      work(host).then(restart, error => {
+        deps.onBootFailure(error);
+        restart();
+      });
     },
     retire() {
       isRetired = true;

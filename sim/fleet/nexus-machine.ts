@@ -26,6 +26,7 @@ import { idFrom } from '../time/streams.ts';
 import type { Fail } from '../violation.ts';
 import type { Host } from './machine.ts';
 import { type Metadata, type ReleaseShelf, verifyFromShelf } from './releases.ts';
+import { renewPeriodically } from './renewal.ts';
 import { watchTransfers } from './watched-transfers.ts';
 
 export const STAGING = '/staging';
@@ -101,6 +102,7 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
   const { clock } = process;
   const newId = () => idFrom(rng);
   const { signal } = new AbortController();
+  const issuer = passportIssuer({ nowMs: clock.nowMs, lifeMs: deps.plan.certificateLifeMs });
   const config = nexusConfig(host.name, deps.plan);
   const directory = await openStagingDirectory(STAGING, {
     ...{ disk, lockDirectory: host.lockDirectory, newId },
@@ -114,7 +116,7 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
       openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
       tellsAuditHeads: false,
       revocations: member.revocations,
-      issuer: passportIssuer({ nowMs: clock.nowMs, lifeMs: deps.plan.certificateLifeMs }),
+      issuer,
       connectSleds: () =>
         watchTransfers(
           createSledLink(deps.network, { machine: host.name, process, identity: member }, deps),
@@ -142,7 +144,24 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
     },
     { signal },
   );
+  renewPeriodically(host, {
+    lifeMs: deps.plan.certificateLifeMs,
+    request: async () => issueOwn(issuer, host),
+    log,
+  });
   return behindAdmission(services, member);
+};
+
+/** As issueOwn of identity/issuer.ts, which reads a certificate. @throws DepotError `UNAUTHORIZED` for one that is revoked */
+const issueOwn = (
+  issuer: ReturnType<typeof passportIssuer>,
+  { box, member: { revocations } }: Pick<Host, 'box' | 'member'>,
+): string => {
+  const { identity, notBeforeMs } = box.passport;
+  const fault = revocations.fault(identity, notBeforeMs);
+  if (fault !== undefined) throw new DepotError('UNAUTHORIZED', fault);
+  const times = { revokedMs: revocations.timeOf(identity) };
+  return issuer.issue(identity, box.key.publicKey, times).certificatePem;
 };
 
 /** The handlers that the simulator calls. */

@@ -35,6 +35,8 @@ export type ReleaseShelf = {
   readonly release: (index: number) => Promise<SimRelease>;
   /** The release whose archive has this hash, if it was made already. */
   readonly byHash: (sha256: string) => SimRelease | undefined;
+  /** Whether a release of the shelf lists the artifact. */
+  readonly isSigned: (sha256: ArtifactHash) => boolean;
 };
 
 const SHARED_ARTIFACTS = 10;
@@ -54,6 +56,7 @@ export const createReleaseShelf = (): ReleaseShelf => {
   const trustRoot = createRoot(root);
   const made = new Map<number, Promise<SimRelease>>();
   const byHash = new Map<string, SimRelease>();
+  const signed = new Set<ArtifactHash>();
   const make = async (index: number): Promise<SimRelease> => {
     const files = await buildRepository({
       systemVersion: `1.${index}.0`,
@@ -75,6 +78,7 @@ export const createReleaseShelf = (): ReleaseShelf => {
       verified,
     };
     byHash.set(release.sha256, release);
+    for (const sha256 of release.artifacts.keys()) signed.add(sha256);
     return release;
   };
   return {
@@ -86,6 +90,7 @@ export const createReleaseShelf = (): ReleaseShelf => {
       return known;
     },
     byHash: sha256 => byHash.get(sha256),
+    isSigned: sha256 => signed.has(sha256),
   };
 };
 

@@ -15,6 +15,7 @@ import { createNexusPeer, type InternalEndpoint, type SpeaksOfLineage } from '..
 import type { FindSled, SledEndpoint } from '../network/sled-link.ts';
 import { idFrom } from '../time/streams.ts';
 import type { Host } from './machine.ts';
+import { type CertificateEndpoint, renewAnywhere, renewPeriodically } from './renewal.ts';
 
 export const AGENT_PORT = 12_345;
 export const DEPOT_PORT = 12_348;
@@ -30,7 +31,7 @@ export type SledPlan = {
   readonly deletion: DeletionRules;
 };
 
-const sledConfig = ({
+export const sledConfig = ({
   id,
   serial,
   datasets,
@@ -68,7 +69,8 @@ const sledConfig = ({
 type Deps = {
   readonly network: Network;
   readonly findSled: FindSled;
-  readonly nexuses: () => readonly Callee<InternalEndpoint>[];
+  readonly nexuses: () => readonly Callee<InternalEndpoint & CertificateEndpoint>[];
+  readonly certificateLifeMs: number;
   readonly rng: Rng;
   readonly log: Logger;
   /** Whether the sled, and the Nexuses, know lineage (P13). */
@@ -94,6 +96,11 @@ export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<
   const health = (await services.store.list()).datasetHealth;
   if (health.every(({ state }) => state !== 'ok' && state !== 'full'))
     throw new DepotError('NO_USABLE_DATASET', 'no dataset can be used');
+  renewPeriodically(host, {
+    lifeMs: deps.certificateLifeMs,
+    request: signal => renewAnywhere(deps, caller, signal),
+    log,
+  });
   await services.startUpkeep({ agent: `${host.name}:${AGENT_PORT}`, depotPort: DEPOT_PORT });
   return { agent: services.agent, depot: services.depot, store: services.store };
 };

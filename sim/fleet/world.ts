@@ -50,7 +50,8 @@ export type SimSled = {
 
 export type SimNexus = {
   readonly machine: Machine<Services>;
-  standing: 'in_service' | 'expunged';
+  /** `taken`: an intruder answers in its place. */
+  standing: 'in_service' | 'expunged' | 'taken';
 };
 
 export type World = {
@@ -73,7 +74,7 @@ export type World = {
   olderUntilMs: number;
   /** Requests that move an artifact, so far. */
   readonly transfers: { count: number };
-  readonly addSled: (plan: { datasets: number; id?: SledId }) => SimSled;
+  readonly addSled: (plan: { datasets: number; id?: SledId; box?: IdentityBox }) => SimSled;
   readonly addNexus: () => SimNexus;
 };
 
@@ -129,7 +130,7 @@ export const createWorld = (options: WorldOptions): World => {
     sleds,
     nexuses,
     transfers: { count: 0 },
-    addSled({ datasets, id }) {
+    addSled({ datasets, id, box }) {
       const agent = drawAgent(versions, options.olderAgentProbability);
       const sled = createSled(site, agent, {
         id: id ?? SledIdSchema.parse(idFrom(ids)),
@@ -139,6 +140,7 @@ export const createWorld = (options: WorldOptions): World => {
         scrubPeriodMs: options.scrubPeriodMs,
         deletion: options.deletion,
       });
+      if (box !== undefined) Object.assign(sled.machine.box, box);
       sleds.push(sled);
       sled.machine.start();
       return sled;
@@ -201,7 +203,8 @@ const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: 
         nexus: () => !world.isNexusOlder,
         heard: (verdicts: string) => hear(sled, verdicts),
       };
-      return bootSled(plan, { ...others, rng, log, speaks }, host).then(running =>
+      const { certificateLifeMs } = world.nexusPlan;
+      return bootSled(plan, { ...others, certificateLifeMs, rng, log, speaks }, host).then(running =>
         behindAdmission(watch.watchSled(sled, asOlderAgent(version, running)), host.member),
       );
     },

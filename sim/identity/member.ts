@@ -37,7 +37,7 @@ export type Member = ClientIdentity & {
   readonly running: RunningCallers;
   readonly judge: (presented: Passport | undefined) => Peer;
   /** Reports a request or bytes that this process took. */
-  readonly heard: (what: Omit<Heard, 'by'>) => void;
+  readonly heard: (what: Omit<Heard, 'by' | 'nowMs'>) => void;
 };
 
 /** What a process took from a caller, as the caller really is: for checkers, which do not trust the judgement. */
@@ -47,6 +47,8 @@ export type Heard = {
   /** The operation, or undefined for bytes of one that began before. */
   readonly operationId: string | undefined;
   readonly params: unknown;
+  /** By the clock of the process. */
+  readonly nowMs: number;
 };
 
 const WRITE_MS = 2;
@@ -67,7 +69,7 @@ export const openMember = (
   });
   const member: Member = {
     presents: () => box.passport,
-    heard: what => onHeard({ by: member, ...what }),
+    heard: what => onHeard({ by: member, nowMs: clock.nowMs(), ...what }),
     revocations,
     running: createRunningCallers(revocations),
     judge(presented) {

@@ -36,7 +36,9 @@ const ON_FLEET: Partial<Record<Step['kind'], (scene: Scene, step: Step) => void>
   'partition the network': (scene, step) => partitionNetwork(scene, step),
   'partition it one way': (scene, step) => partitionNetwork(scene, step),
   'hold up links': (scene, step) => holdUpLinks(scene, step),
-  'clock jumps': (scene, step) => setClock(scene, step),
+  'clock jumps': (scene, step) => setClock(scene, step, ((step.choice[1] % 2001) / 1000 - 1) * 24 * HOUR_MS),
+  'clock a year off': (scene, step) =>
+    setClock(scene, step, (step.choice[1] % 2 === 0 ? 1 : -1) * 365 * 24 * HOUR_MS),
   'database away': (scene, step) => takeDatabaseAway(scene, step.forMs),
   'database restored': restoreDatabase,
   'database fails over': failOver,
@@ -51,12 +53,12 @@ export const breakFleet = (scene: Scene, step: Step): void => {
   ON_FLEET[step.kind]?.(scene, step);
 };
 
-const setClock = (scene: Scene, { choice }: Step): void => {
+const setClock = (scene: Scene, { choice }: Step, byMs: number): void => {
   const machine = chosen<Machine<unknown>>(
     [...inServiceSleds(scene), ...inServiceNexuses(scene)].map(each => each.machine),
     choice[0],
   );
-  if (machine !== undefined) machine.wallOffsetMs += ((choice[1] % 2001) / 1000 - 1) * 24 * HOUR_MS;
+  if (machine !== undefined) machine.wallOffsetMs += byMs;
 };
 
 const takeDatabaseAway = (scene: Scene, forMs: number): void => {

@@ -1,10 +1,17 @@
 /**
  * The identities of a run: machines that join by an invitation, clocks that are far off, and what operators do about revocations.
  */
+import { SledId } from '../../src/core/ids.ts';
+import { proveKey } from '../../src/identity/join-proof.ts';
 import type { PeerKind } from '../../src/identity/peer-identity.ts';
+import { sha256Of } from '../fleet/releases.ts';
 import { newBox, type SimNexus, type SimSled } from '../fleet/world.ts';
-import type { Passport } from '../identity/passport.ts';
+import type { IdentityBox } from '../identity/member.ts';
+import { FLEET, type Passport, readPassport } from '../identity/passport.ts';
+import { requestContext } from '../network/request-context.ts';
+import { chosen } from './chosen.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
+import type { Step } from './step.ts';
 
 /** Whether the database, or a process of the fleet, has its certificate as revoked. */
 const isRevoked = ({ world }: Scene, { identity, notBeforeMs }: Passport): boolean =>
@@ -29,4 +36,64 @@ const renewIfRevoked = (scene: Scene, { machine }: SimSled | SimNexus, kind: Pee
   scene.world.trace.say('operator', `issues another certificate to ${name}`);
   scene.world.trace.reached('a revoked process that is in service got another certificate');
   box.passport = newBox(scene.world, { kind, id, name }).passport;
+};
+
+/** Two machines use one token at the same time: one of them may join. */
+export const joinWithOneToken = async (scene: Scene, step: Step): Promise<void> => {
+  const { world, operator, witness } = scene;
+  const nexus = chosen(inServiceNexuses(scene), step.choice[0]);
+  if (nexus === undefined || world.sleds.length >= MOST_SLEDS) return;
+  const invited = await operator.ask(nexus, (services, incoming) =>
+    services.operatorInvitation.invitationCreate({
+      ...requestContext(incoming),
+      params: {},
+      query: {},
+      body: {},
+    }),
+  );
+  if (invited?.token === undefined) return;
+  const { token } = invited;
+  const joined = (await Promise.all(['one', 'other'].map(who => join(scene, step, { token, who })))).filter(
+    each => each !== undefined,
+  );
+  world.trace.reached('a token was used by two machines');
+  if (joined.length > 1) witness.fail('T1', 'two machines joined with one token');
+  for (const { id, box } of joined) {
+    world.trace.reached('a machine joined with a token');
+    world.addSled({ datasets: 1 + (step.choice[2] % 3), id, box });
+  }
+};
+
+const MOST_SLEDS = 48;
+const TRIES = 3;
+
+type Joined = { readonly id: SledId; readonly box: IdentityBox };
+
+/** Its answer may be lost: then it asks again, at any Nexus. */
+const join = async (
+  scene: Scene,
+  step: Step,
+  { token, who }: { readonly token: string; readonly who: string },
+): Promise<Joined | undefined> => {
+  const { world, operator } = scene;
+  const key = world.shelf.keys(`joins in step ${step.number}, ${who}`);
+  const proof = proveKey(key, { fleet: FLEET, tokenSha256: sha256Of(Buffer.from(token)) });
+  const body = {
+    token,
+    public_key: Buffer.from(proof.publicKeyDer).toString('base64'),
+    signature: Buffer.from(proof.signature).toString('base64'),
+  };
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const nexus = chosen(inServiceNexuses(scene), step.choice[1] + tries);
+    if (nexus === undefined) return undefined;
+    const answer = await operator.ask(nexus, (services, incoming) =>
+      services.join.sledJoin({ ...requestContext(incoming), params: {}, query: {}, body }),
+    );
+    if (answer !== undefined)
+      return {
+        id: SledId.parse(answer.sled_id),
+        box: { passport: readPassport(answer.certificate_pem, key.publicKey), key, revoked: [] },
+      };
+  }
+  return undefined;
 };

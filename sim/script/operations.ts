@@ -106,7 +106,7 @@ const replaceRelease = (scene: Scene, release: SimRelease, nexus: SimNexus, choi
 };
 
 /** The operator expunges a sled: its copies do not count any more. */
-const expungeSled = (scene: Scene, nexus: SimNexus, sled: SimSled): void => {
+export const expungeSled = (scene: Scene, nexus: SimNexus, sled: SimSled): void => {
   scene.world.trace.say('operator', `expunges ${sled.plan.serial}`);
   void scene.operator.ask(nexus, (services, incoming) =>
     services.operatorFleet.sledSetPolicy({

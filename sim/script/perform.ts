@@ -1,8 +1,17 @@
 /** Performs the steps of a script on a fleet: each chooses among the present machines, and some end after a while. */
 import { breakFleet } from './faults.ts';
+import { beHostile } from './hostility.ts';
+import { joinWithOneToken } from './identities.ts';
 import { performOperation } from './operations.ts';
 import type { Scene } from './scene.ts';
-import { describeStep, OPERATIONS, type OperatorAct, type Step } from './step.ts';
+import {
+  describeStep,
+  HOSTILITIES,
+  type Hostility,
+  OPERATIONS,
+  type OperatorAct,
+  type Step,
+} from './step.ts';
 import { breakVolume } from './volume-faults.ts';
 
 export const perform = (scene: Scene, step: Step): void => {
@@ -11,8 +20,13 @@ export const perform = (scene: Scene, step: Step): void => {
   if (isOperation(step.kind)) performOperation(scene, step, step.kind);
   else if (step.kind.startsWith('dataset') || step.kind === 'flip a bit' || step.kind === 'cut a file short')
     breakVolume(scene, step);
+  else if (isHostility(step.kind)) beHostile(scene, step, step.kind);
+  else if (step.kind === 'join with one token') void joinWithOneToken(scene, step);
   else breakFleet(scene, step);
 };
+
+const isHostility = (kind: Step['kind']): kind is Hostility =>
+  (HOSTILITIES as readonly string[]).includes(kind);
 
 const isOperation = (kind: Step['kind']): kind is OperatorAct =>
   (OPERATIONS as readonly string[]).includes(kind);

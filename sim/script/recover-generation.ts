@@ -84,7 +84,8 @@ export const recoverGeneration = async (scene: Scene, nexus: SimNexus): Promise<
     }),
   );
   if (seen === undefined || seen.state === 'not_needed' || seen.to === null) return;
-  if (!witness.wasDatabaseRestored())
+  // A hostile Nexus gives sleds points of its own.
+  if (!witness.wasDatabaseRestored() && scene.hostility.nexuses.size === 0)
     witness.fail('reasons', `a recovery is advised (${seen.state}), and the database was never restored`);
   const { generation, to } = seen;
   const undecided = seen.undecided_artifacts.map(({ sha256 }) => ArtifactHash.parse(sha256));

@@ -10,6 +10,7 @@ import type { SimSled } from '../fleet/world.ts';
 import { ROOMY_BYTES } from '../machine/volume.ts';
 import { requestContext } from '../network/request-context.ts';
 import { upgradeNexuses } from './database-faults.ts';
+import { endHostility } from './hostility.ts';
 import { renewRevoked } from './identities.ts';
 import { recoverGeneration, uploadLostReleases } from './recover-generation.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
@@ -43,13 +44,14 @@ export const createRecovery = (scene: Scene): Recovery => {
       Object.assign(world.diskWeather, FAIR_DISKS);
       for (const { machine, standing } of [...world.sleds, ...world.nexuses]) {
         machine.operationsLeft = undefined;
-        setClock(machine);
+        setClock(machine, swarm.certificateLifeMs);
         for (const volume of machine.volumes.values()) volume.capacityBytes = ROOMY_BYTES;
         if (standing === 'in_service') {
           machine.process()?.resume();
           machine.start();
         }
       }
+      endHostility(scene);
       const candidates = inServiceSleds(scene);
       for (const sled of candidates.slice(
         0,
@@ -70,6 +72,7 @@ export const createRecovery = (scene: Scene): Recovery => {
         uploadWhatIsLost(scene, status, failed);
       });
       renewRevoked(scene);
+      endHostility(scene);
       uploadLostReleases(scene);
       const [nexus] = inServiceNexuses(scene);
       if (nexus !== undefined) void recoverGeneration(scene, nexus);
@@ -80,8 +83,9 @@ export const createRecovery = (scene: Scene): Recovery => {
 /** Beyond the tolerance of certificates a machine refuses its peers; a smaller error stays. */
 const MOST_WRONG_MS = CLOCK_TOLERANCE_MS / 2;
 
-const setClock = (machine: Pick<Machine<unknown>, 'wallOffsetMs'>): void => {
-  machine.wallOffsetMs = Math.max(-MOST_WRONG_MS, Math.min(MOST_WRONG_MS, machine.wallOffsetMs));
+const setClock = (machine: Pick<Machine<unknown>, 'wallOffsetMs'>, certificateLifeMs: number): void => {
+  const mostMs = Math.min(MOST_WRONG_MS, certificateLifeMs / 4);
+  machine.wallOffsetMs = Math.max(-mostMs, Math.min(mostMs, machine.wallOffsetMs));
 };
 
 /**

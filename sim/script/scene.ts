@@ -21,6 +21,17 @@ export type Scene = {
   readonly olderStates: WeakSet<MemoryState>;
   /** Ends each lasting fault at the end of their phase; a fault that ended by itself is not in it. */
   readonly undo: Set<() => void>;
+  readonly hostility: Hostility;
+};
+
+/** The hostile callers of a run, as far as operators know of them. */
+export type Hostility = {
+  /** Nexuses and sleds whose keys others have: operators expunge them. */
+  readonly nexuses: Set<SimNexus>;
+  readonly sleds: Set<SimSled>;
+  /** Whether sleds were told revocations that nobody ordered. */
+  hasRevoked: boolean;
+  readonly ends: (() => void)[];
 };
 
 export const inServiceSleds = ({ world }: Scene): readonly SimSled[] =>

@@ -50,12 +50,22 @@ export const FAULTS = [
 ] as const;
 export type Fault = (typeof FAULTS)[number];
 
+/** Faults of identities, and joins. Drawn after all others, so that these stay the same. */
+export const IDENTITY_ACTS = ['clock a year off', 'join with one token'] as const;
+export type IdentityAct = (typeof IDENTITY_ACTS)[number];
+
+/** Hostile callers: in hostile runs alone. */
+export const HOSTILITIES = ['a Nexus is taken over', 'a sled is taken over', 'a stranger calls'] as const;
+export type Hostility = (typeof HOSTILITIES)[number];
+
+export type StepKind = Fault | OperatorAct | IdentityAct | Hostility;
+
 /** One action or fault, at its time. Its numbers choose among the machines and releases of that time. */
 export type Step = {
   /** Its number in the script, by which a replay of some steps names it. */
   readonly number: number;
   readonly atMs: number;
-  readonly kind: Fault | OperatorAct;
+  readonly kind: StepKind;
   readonly choice: readonly [number, number, number];
   /** How long it lasts, if it does. */
   readonly forMs: number;

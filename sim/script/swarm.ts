@@ -6,9 +6,10 @@
  */
 import type { DeletionRules } from '../../src/core/deletion.ts';
 import type { Rng } from '../../src/core/rng.ts';
+import { CERTIFICATE_LIFE_MS } from '../../src/identity/authority-files.ts';
 import type { Metadata } from '../fleet/releases.ts';
 import { chance, spread } from '../time/streams.ts';
-import { FAULTS, type Fault, OPERATIONS, type OperatorAct } from './step.ts';
+import { FAULTS, HOSTILITIES, IDENTITY_ACTS, OPERATIONS, type StepKind } from './step.ts';
 
 export type Swarm = {
   readonly nexuses: number;
@@ -21,7 +22,7 @@ export type Swarm = {
   /** Of the phase with faults. */
   readonly durationMs: number;
   /** Mean time between two steps of a kind; only the kinds that this run has. */
-  readonly everyMs: ReadonlyMap<Fault | OperatorAct, number>;
+  readonly everyMs: ReadonlyMap<StepKind, number>;
   readonly lossProbability: number;
   readonly duplicateProbability: number;
   readonly flipProbability: number;
@@ -41,8 +42,12 @@ export type Swarm = {
   readonly metadata: Metadata;
   /** Whether the pruner deletes releases by itself. */
   readonly prunes: boolean;
-  /** Of every certificate; a process renews its own in the last half. */
+  /** Of every certificate. */
   readonly certificateLifeMs: number;
+  /** Whether there are hostile callers. */
+  readonly isHostile: boolean;
+  /** Whether a sled may store and serve only what a signed release lists. */
+  readonly requiresSigned: boolean;
   /** Whether the fleet at rest is watched for a while: that doubles the time of the run. */
   readonly staysQuiet: boolean;
   /** How many sleds stay broken after the end of the faults. */
@@ -64,14 +69,14 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     chance(rng, share) ? spread(rng, least, most) : 0;
   const minSledReplication = Math.min(1 + rng.below(3), sledCount + (chance(rng, 0.05) ? 1 : 0));
   const durationMs = spread(rng, 0.4, isLarge ? 2 : 3) * MINUTE_MS;
-  const everyMs = new Map<Fault | OperatorAct, number>();
+  const everyMs = new Map<StepKind, number>();
   for (const act of OPERATIONS) {
     const share = act === 'upload' ? 1 : act === 'delete' ? 0.8 : 0.25;
     if (chance(rng, share)) everyMs.set(act, durationMs / spread(rng, 1, act === 'upload' ? 8 : 4));
   }
   for (const fault of FAULTS)
     if (chance(rng, 0.22)) everyMs.set(fault, durationMs / spread(rng, 0.7, isLarge ? 10 : 6));
-  return {
+  const swarm: Omit<Swarm, 'certificateLifeMs' | 'isHostile' | 'requiresSigned'> = {
     nexuses: chance(rng, 0.5) ? 1 : 2 + (isLarge ? rng.below(4) : rng.below(2)),
     sleds: Array.from({ length: sledCount }, () => 1 + Math.min(rng.below(3), rng.below(3))),
     minSledReplication,
@@ -103,7 +108,35 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
     },
     prunes: chance(rng, 0.1),
     deletion: drawDeletion(rng),
-    certificateLifeMs: 30 * 24 * 60 * MINUTE_MS,
+  };
+  const certificateLifeMs = chance(rng, 0.15) ? spread(rng, 1, 10) * MINUTE_MS : CERTIFICATE_LIFE_MS;
+  for (const act of IDENTITY_ACTS) if (chance(rng, 0.12)) everyMs.set(act, durationMs / spread(rng, 0.7, 4));
+  const isHostile = chance(rng, 0.12);
+  if (!isHostile) return { ...swarm, certificateLifeMs, isHostile, requiresSigned: REQUIRES_SIGNED };
+  for (const act of HOSTILITIES) if (chance(rng, 0.6)) everyMs.set(act, durationMs / spread(rng, 0.8, 3));
+  return {
+    ...swarm,
+    ...drawHostile(rng, swarm),
+    certificateLifeMs,
+    isHostile,
+    requiresSigned: REQUIRES_SIGNED,
+  };
+};
+
+/** Until a sled verifies metadata itself (T3), a Nexus can make it store any byte. */
+const REQUIRES_SIGNED = false;
+
+/** What keeps a fleet from a hostile Nexus: deletions that wait, and sleds that compare points. */
+const drawHostile = (
+  rng: Rng,
+  { deletion }: Pick<Swarm, 'deletion'>,
+): Pick<Swarm, 'deletion' | 'olderAgentProbability' | 'olderNexusUntilMs'> => {
+  const waitMs = Math.max(deletion.waitMs, spread(rng, 20_000, 3 * MINUTE_MS));
+  const limitWaitMs = Math.max(deletion.limitWaitMs, waitMs + spread(rng, MINUTE_MS, 8 * MINUTE_MS));
+  return {
+    deletion: { waitMs, limitPercent: 50, limitWaitMs },
+    olderAgentProbability: 0,
+    olderNexusUntilMs: 0,
   };
 };
 

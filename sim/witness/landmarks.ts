@@ -28,6 +28,8 @@ export const noteLine = (trace: Trace, words: string, fields: Record<string, unk
     trace.reached('a drop was refused by the nonce');
   if (words === 'artifact deleted' && String(fields.reason).includes('its space is needed'))
     trace.reached('an artifact made room before its wait was over');
+  if (words === 'the certificate was not renewed' && String(fields.err).includes('begins in the future'))
+    trace.reached('a certificate of the future was not taken');
   const name = BY_LINE[words];
   if (name !== undefined) trace.reached(name);
 };

@@ -7,6 +7,7 @@ import { createHistories, type Histories } from '../checkers/histories.ts';
 import { createHoldings, type Holdings } from '../checkers/holdings.ts';
 import { createLeaseChecker, type LeaseChecker } from '../checkers/leases.ts';
 import { createLineageChecker, type LineageChecker } from '../checkers/lineage.ts';
+import { createPlantedChecker, type PlantedChecker, type TrustRules } from '../checkers/planted.ts';
 import { createRemovalChecker, type RemovalChecker } from '../checkers/removals.ts';
 import { createWaitChecker, type WaitChecker, type WaitRules } from '../checkers/waits.ts';
 import type { World } from '../fleet/world.ts';
@@ -18,6 +19,7 @@ export type Watch = {
   readonly fail: Fail;
   readonly holdings: Holdings;
   readonly callers: CallerChecker;
+  readonly planted: PlantedChecker;
   readonly copies: CopyChecker;
   readonly removals: RemovalChecker;
   readonly leases: LeaseChecker;
@@ -33,7 +35,7 @@ export type Watch = {
   readonly droppedBefore: Set<UploadId>;
 };
 
-export const createWatch = (world: World, rules: WaitRules, fail: Fail): Watch => {
+export const createWatch = (world: World, rules: WaitRules & TrustRules, fail: Fail): Watch => {
   const histories = createHistories(world.scheduler.nowMs);
   const holdings = createHoldings(world, histories.mayBeDropped);
   return {
@@ -43,6 +45,7 @@ export const createWatch = (world: World, rules: WaitRules, fail: Fail): Watch =
     fail,
     holdings,
     callers: createCallerChecker(fail),
+    planted: createPlantedChecker(world, rules, fail),
     copies: createCopyChecker(world, holdings, fail),
     removals: createRemovalChecker(fail),
     leases: createLeaseChecker(world.scheduler.nowMs, fail),

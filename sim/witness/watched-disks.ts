@@ -72,6 +72,7 @@ const onRename = (
   } else if (below === undefined && isArtifactHash(name!)) {
     if (quarantined.get(volume)?.has(name) === true) world.trace.reached('a rotten copy was replaced');
     requireRightBytes(watch, sled, volume, name, 'renamed');
+    watch.planted.onStored(sled, name);
     waits.onStored(sled);
   }
 };

@@ -71,6 +71,13 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
         return answer;
       },
     },
+    depot: {
+      async artifactGetBySha256(request) {
+        const file = await running.depot.artifactGetBySha256(request);
+        watch.planted.onServed(sled, request.params.sha256);
+        return file;
+      },
+    },
   };
 };
 

@@ -8,6 +8,7 @@
 import { checkGeneration } from '../checkers/generations.ts';
 import { hidesLeases } from '../checkers/leases.ts';
 import { readableOn } from '../checkers/ledgers.ts';
+import type { TrustRules } from '../checkers/planted.ts';
 import type { WaitRules } from '../checkers/waits.ts';
 import type { MemoryState } from '../datastore/state.ts';
 import { createLiar } from '../fleet/liar.ts';
@@ -35,7 +36,7 @@ export type Witness = WorldWatch &
     readonly keptForPeople: ReadonlySet<string>;
   };
 
-export const createWitness = (world: World, rules: WaitRules): Witness => {
+export const createWitness = (world: World, rules: WaitRules & TrustRules): Witness => {
   let violation: Violation | undefined;
   const fail: Fail = (guarantee, message) => {
     violation ??= { guarantee, message, atMs: world.scheduler.nowMs() };

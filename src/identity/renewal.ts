@@ -3,7 +3,8 @@
  *
  *     a day ─▶ due? ─▶ request ─▶ same name, same key, same authority? ─▶ certificate file ─▶ the watch of credentials.ts
  *
- * RJ1. An answer replaces the file only if it is for the same name and key, is issued by a trusted authority, and expires later.
+ * RJ1. An answer replaces the file only if it is for the same name and key, is issued by a trusted authority, and expires later:
+ *      renewal-rules.ts has the exceptions for clocks that were wrong.
  * RJ2. A renewal that fails is repeated in an hour; the status warns long before the certificate ends.
  */
 import { createPrivateKey } from 'node:crypto';
@@ -15,6 +16,7 @@ import { CERTIFICATE_LIFE_MS } from './authority-files.ts';
 import { identityOf } from './certificate.ts';
 import { type CredentialSource, type Credentials, parseCertificates } from './credentials.ts';
 import { spiffeId } from './peer-identity.ts';
+import { isRenewalDue, renewalFault } from './renewal-rules.ts';
 
 const DAY_MS = 86_400_000;
 const RETRY_MS = 3_600_000;
@@ -45,7 +47,7 @@ export const startRenewal = (deps: RenewalDeps): AsyncDisposable => {
 const renewDaily = async (deps: RenewalDeps, { signal }: { signal: AbortSignal }): Promise<void> => {
   const { credentials, clock } = deps;
   while (!signal.aborted) {
-    const isDue = credentials.current().notAfterMs - clock.nowMs() < RENEWED_BELOW_MS;
+    const isDue = isRenewalDue(credentials.current(), { nowMs: clock.nowMs(), belowMs: RENEWED_BELOW_MS });
     const pauseMs = isDue && !(await renew(deps, signal)) ? RETRY_MS : DAY_MS;
     await clock.sleep(pauseMs, { signal }).catch(() => undefined);
   }
@@ -53,12 +55,12 @@ const renewDaily = async (deps: RenewalDeps, { signal }: { signal: AbortSignal }
 
 /** @returns false if it is to be repeated after {@link RETRY_MS} */
 const renew = async (
-  { credentials, certificateFile, request, log }: RenewalDeps,
+  { credentials, certificateFile, request, clock, log }: RenewalDeps,
   signal: AbortSignal,
 ): Promise<boolean> => {
   try {
     const pem = await request({ signal });
-    const notAfterMs = requireRenewal(pem, credentials.current());
+    const notAfterMs = requireRenewal(pem, credentials.current(), clock.nowMs());
     await writeFileDurably(certificateFile, pem);
     log.info({ not_after: isoTime(notAfterMs) }, 'certificate renewed');
     return true;
@@ -76,7 +78,7 @@ const renew = async (
 };
 
 /** RJ1. @returns until when it is valid */
-const requireRenewal = (pem: string, present: Credentials): number => {
+const requireRenewal = (pem: string, present: Credentials, nowMs: number): number => {
   const [certificate] = parseCertificates(pem, 'the renewed certificate');
   const identity = identityOf(certificate);
   const refuse = (why: string): never => {
@@ -89,5 +91,10 @@ const requireRenewal = (pem: string, present: Credentials): number => {
   if (!authorities.some(by => certificate.checkIssued(by) && certificate.verify(by.publicKey)))
     return refuse('was issued by none of the authorities of this process');
   const notAfterMs = certificate.validToDate.getTime();
-  return notAfterMs > present.notAfterMs ? notAfterMs : refuse('does not last longer than the present one');
+  const fault = renewalFault(
+    { notBeforeMs: certificate.validFromDate.getTime(), notAfterMs },
+    present,
+    nowMs,
+  );
+  return fault === undefined ? notAfterMs : refuse(fault);
 };

@@ -103,16 +103,23 @@ test('a registration brings the floor from the database to the store (P5)', asyn
   await ended;
 });
 
-test('the Nexus instances are tried in turn, beginning with the one that answered last', async () => {
-  const nexus = await startNexus();
+test('the Nexus instances are tried in turn, and the next registration goes to another than the last one (SR4)', async () => {
+  const [one, other] = [await startNexus(), await startNexus()];
   const asked: string[] = [];
   const log = { ...silentLogger, warn: ({ nexus: url }: { nexus: string }) => asked.push(url) };
-  const { registration } = register(['http://127.0.0.1:1', nexus.url], { log: log as never });
+  const { registration } = register(['http://127.0.0.1:1', one.url, other.url], { log: log as never });
+  await expect.poll(() => one.seen.length).toBe(1);
+  expect(asked).toEqual(['http://127.0.0.1:1']);
+  registration.changed();
+  await expect.poll(() => other.seen.length).toBe(1);
+  registration.changed();
+  await expect.poll(() => one.seen.length).toBe(2);
+  expect(asked).toEqual(['http://127.0.0.1:1', 'http://127.0.0.1:1']);
+});
   await expect.poll(() => nexus.seen.length).toBe(1);
   registration.changed();
   await expect.poll(() => nexus.seen.length).toBe(2);
   expect(asked).toEqual(['http://127.0.0.1:1']);
-});
 
 test('a change registers at once, with a higher generation (B16)', async () => {
   const nexus = await startNexus();

@@ -11,6 +11,8 @@
  * SR2. A sled that waits for a floor deletes nothing and accepts nothing; so a store that begins to wait for one
  *      registers at once.
  * SR3. A refusal of Nexus is logged with its remedy, and the registration is tried again with back-off.
+ * SR4. The next registration goes to the next Nexus: one that lies, or that others cannot hear, keeps the sled from the database for
+ *      a period, and not for ever.
  */
 import { type internalApi, RECORDED_ADDRESS_DETAIL } from '../api/internal-api.ts';
 import { asGeneration, type SledId } from '../core/ids.ts';
@@ -78,7 +80,7 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
     for (const [at, peer] of [...numbered.slice(first), ...numbered.slice(0, first)]) {
       try {
         await registerWith(peer, signal);
-        first = at;
+        first = (at + 1) % peers.length; // SR4
         return true;
       } catch (error) {
         if (signal.aborted) return false;

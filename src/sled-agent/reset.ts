@@ -20,7 +20,12 @@ import { silentLogger } from '../lib/log.ts';
 import { realDisk } from '../lib/real-disk.ts';
 import { requireEntry } from '../lib/require-entry.ts';
 import { readSledAgentConfig, type SledAgentConfig } from './config.ts';
-import { createDataset, type Dataset, type Inspection } from './store/dataset/dataset.ts';
+import {
+  createDataset,
+  type Dataset,
+  type DatasetDependencies,
+  type Inspection,
+} from './store/dataset/dataset.ts';
 import { type KeptConfig, type KeptConfigs, withKept } from './store/files/kept-configs.ts';
 import type { Ledger } from './store/files/ledger.ts';
 import { pointOf } from './store/point.ts';
@@ -47,9 +52,26 @@ export const resetSled = async (
   { giveUp, newId = randomUUID }: { readonly giveUp: readonly string[]; readonly newId?: () => string },
 ): Promise<ResetOutcome> => {
   const { store } = await readSledAgentConfig(configPath);
+  return resetStore(store, {
+    giveUp,
+    newId,
+    clock: systemClock,
+    disk: realDisk,
+    lockDirectory: acquireExclusiveLock,
+  });
+};
+
+type Machine = Pick<DatasetDependencies, 'clock' | 'disk' | 'lockDirectory' | 'newId'>;
+
+/** {@link resetSled} of the datasets of a store. */
+export const resetStore = async (
+  store: SledAgentConfig['store'],
+  { giveUp, ...machine }: Machine & { readonly giveUp: readonly string[] },
+): Promise<ResetOutcome> => {
+  const { newId } = machine;
   await using opened = new AsyncDisposableStack();
   const inspected: (readonly [Dataset, Inspection])[] = [];
-  for (const path of store.directories) inspected.push(await openOne(opened, path, store, newId));
+  for (const path of store.directories) inspected.push(await openOne(opened, path, store, machine));
   const found = inspected.reduce<KeptConfigs>((kept, [, each]) => withKept(kept, pointsIn(each)), new Map());
   const given = giveUp.map(name => findConfig(found, name));
   const kept = new Map([...found].filter(([, each]) => !given.includes(each)));
@@ -75,15 +97,12 @@ const openOne = async (
   opened: AsyncDisposableStack,
   path: string,
   settings: SledAgentConfig['store'],
-  newId: () => string,
+  machine: Machine,
 ): Promise<readonly [Dataset, Inspection]> => {
   const dependencies = {
-    disk: realDisk,
-    clock: systemClock,
+    ...machine,
     rng: seededRng(0),
     log: silentLogger,
-    newId,
-    lockDirectory: acquireExclusiveLock,
     settings,
   };
   const dataset = opened.use(createDataset(path, dependencies));

@@ -1,0 +1,228 @@
+/**
+ * A hostile caller: somebody with the key of a Nexus or of a sled, or with none, calls processes of the fleet at random times.
+ *
+ *     takes a Nexus's key: configs, puts, copy orders, replays, revocations, and false answers to registrations
+ *     takes a sled's key:  speaks as other sleds and as a Nexus
+ *     has none:            the same without a certificate, or with one that it made itself
+ *
+ * IN1. It sends what the schemas of the routes accept: what the parsers refuse is tested with real bytes elsewhere.
+ * IN2. It goes on until the end of the run, also after it is expunged.
+ */
+import type { ArtifactConfigBody } from '../../src/api/sled-agent-api.ts';
+import { digestInput } from '../../src/core/artifact-config.ts';
+import { ArtifactHash, asGeneration } from '../../src/core/ids.ts';
+import type { Rng } from '../../src/core/rng.ts';
+import { endpointUrl } from '../../src/lib/endpoint.ts';
+import { errorCodeOf } from '../../src/lib/errors.ts';
+import type { Passport } from '../identity/passport.ts';
+import { chunksOf, receive } from '../network/body.ts';
+import { call, type Incoming } from '../network/call.ts';
+import { requestContext } from '../network/request-context.ts';
+import type { SledEndpoint } from '../network/sled-link.ts';
+import { EPOCH_MS, type SimProcess } from '../time/process.ts';
+import { pick, spread } from '../time/streams.ts';
+import { sha256Of } from './releases.ts';
+import type { SimSled, World } from './world.ts';
+
+export type Intruder = {
+  /** The name that its messages come from. */
+  readonly machine: string;
+  readonly process: SimProcess;
+  readonly rng: Rng;
+  /** Undefined without a certificate. */
+  readonly passport: () => Passport | undefined;
+  /** Bytes that no release lists. */
+  readonly planted: readonly Uint8Array[];
+  /** Whether it also tells sleds that others are revoked, which only a person can undo. */
+  readonly revokes: boolean;
+};
+
+const LEAST_PAUSE_MS = 200;
+const MOST_PAUSE_MS = 20_000;
+const PATIENCE_MS = 20_000;
+
+/** Until its process ends. */
+export const intrude = (world: World, intruder: Intruder): void => {
+  const seen: ArtifactConfigBody[] = [];
+  const again = (): void => {
+    const sled = world.sleds.filter(({ standing }) => standing === 'in_service');
+    if (sled.length > 0) void act(world, intruder, pick(intruder.rng, sled), seen);
+    intruder.process.after(spread(intruder.rng, LEAST_PAUSE_MS, MOST_PAUSE_MS), again);
+  };
+  intruder.process.after(spread(intruder.rng, 1, MOST_PAUSE_MS), again);
+};
+
+type Ask = <T>(
+  what: string,
+  work: (incoming: Incoming<SledEndpoint>) => Promise<T>,
+) => Promise<T | undefined>;
+
+const act = async (
+  world: World,
+  intruder: Intruder,
+  sled: SimSled,
+  seen: ArtifactConfigBody[],
+): Promise<void> => {
+  const { rng } = intruder;
+  const ask = askerOf(world, intruder, sled);
+  const held = await ask('reads the config', incoming =>
+    incoming.endpoint.agent.artifactConfigGet({
+      ...requestContext(incoming),
+      params: {},
+      query: { point: undefined },
+      body: undefined,
+    }),
+  );
+  if (held !== undefined) seen.push(held as ArtifactConfigBody);
+  const known = (held as ArtifactConfigBody | undefined) ?? seen.at(-1);
+  switch (rng.below(intruder.revokes ? 7 : 6)) {
+    case 0:
+      return offer(ask, draftOf(intruder, known, []));
+    case 1:
+      return offer(
+        ask,
+        draftOf(
+          intruder,
+          known,
+          (known?.artifacts ?? []).filter(() => rng.below(2) === 0),
+        ),
+      );
+    case 2:
+      return plant(world, intruder, ask, known);
+    case 3: {
+      const old = seen[rng.below(Math.max(1, seen.length))];
+      return old === undefined ? undefined : offer(ask, old);
+    }
+    case 4:
+      return put(world, intruder, ask, known);
+    case 5:
+      return copy(world, intruder, ask, known);
+    default:
+      return revoke(world, intruder, ask);
+  }
+};
+
+const askerOf = (world: World, { machine, process, passport }: Intruder, sled: SimSled): Ask => {
+  const { network, trace } = world;
+  const own = passport();
+  const identity = own === undefined ? undefined : { presents: () => own, faultOf: () => undefined };
+  return async (what, work) => {
+    const options = { signal: process.clock.timeout(PATIENCE_MS), isOnce: true, expected: undefined };
+    try {
+      const answer = await call(network, { machine, process, identity }, sled.machine, options, work);
+      trace.reached('a hostile call was served');
+      trace.say(machine, `hostile: ${what} of ${sled.plan.serial}`);
+      return answer;
+    } catch (error) {
+      const code = errorCodeOf(error);
+      trace.say(machine, `hostile: ${what} of ${sled.plan.serial}, and is refused: ${code}`);
+      if (code === 'UNAUTHORIZED' || code === 'FORBIDDEN')
+        trace.reached('a hostile call was refused by its identity');
+      return undefined;
+    }
+  };
+};
+
+/** From the next generation to one that no database can follow. */
+const HIGHER = [1, 1, 2, 500, 5_000, 2 ** 33, Number.MAX_SAFE_INTEGER];
+
+/** With a made-up predecessor: the sled's own point, mostly. */
+const draftOf = (
+  { rng }: Intruder,
+  known: ArtifactConfigBody | undefined,
+  artifacts: readonly ArtifactHash[],
+): ArtifactConfigBody => {
+  const generation = known?.generation ?? 1;
+  const above = pick(rng, HIGHER);
+  const config_digest = sha256Of(Buffer.from(digestInput(known?.artifacts ?? [])));
+  return {
+    generation: asGeneration(Math.min(Number.MAX_SAFE_INTEGER, generation + above)),
+    artifacts: [...artifacts],
+    ...(rng.below(8) > 0 && {
+      succeeds: rng.below(6) === 0 ? 'unknown' : { generation: asGeneration(generation), config_digest },
+    }),
+  };
+};
+
+const offer = async (ask: Ask, body: ArtifactConfigBody): Promise<void> => {
+  await ask(`orders ${body.artifacts.length} artifacts at ${body.generation}`, incoming =>
+    incoming.endpoint.agent.artifactConfigPut({ ...requestContext(incoming), params: {}, query: {}, body }),
+  );
+};
+
+/** A config that lists it, and the bytes. */
+const plant = async (
+  world: World,
+  intruder: Intruder,
+  ask: Ask,
+  known: ArtifactConfigBody | undefined,
+): Promise<void> => {
+  const bytes = pick(intruder.rng, intruder.planted);
+  const sha256 = ArtifactHash.parse(sha256Of(bytes));
+  const body = draftOf(intruder, known, [...(known?.artifacts ?? []), sha256]);
+  await offer(ask, body);
+  await send(world, ask, { sha256, bytes, generation: body.generation });
+};
+
+/** Bytes that the sled may not want, under a hash that may be another's. */
+const put = (world: World, { rng, planted }: Intruder, ask: Ask, known: ArtifactConfigBody | undefined) => {
+  const bytes = pick(rng, planted);
+  const wanted = known?.artifacts[rng.below(Math.max(1, known.artifacts.length))];
+  const sha256 = rng.below(2) === 0 && wanted !== undefined ? wanted : ArtifactHash.parse(sha256Of(bytes));
+  return send(world, ask, { sha256, bytes, generation: known?.generation ?? 1 });
+};
+
+const send = async (
+  { network }: World,
+  ask: Ask,
+  { sha256, bytes, generation }: { sha256: ArtifactHash; bytes: Uint8Array; generation: number },
+): Promise<void> => {
+  await ask(`puts ${sha256.slice(0, 8)}`, incoming =>
+    incoming.endpoint.agent.artifactPut({
+      ...requestContext(incoming),
+      params: { sha256 },
+      query: { generation: asGeneration(generation), config_digest: undefined },
+      body: { contentLength: bytes.length, chunks: receive(network, chunksOf(bytes), incoming) },
+    }),
+  );
+};
+
+/** An order to copy from a sled that has it, or from one that does not exist. */
+const copy = async (
+  { sleds }: World,
+  { rng, planted }: Intruder,
+  ask: Ask,
+  known: ArtifactConfigBody | undefined,
+): Promise<void> => {
+  const source = pick(rng, sleds).plan;
+  const wanted = known?.artifacts[rng.below(Math.max(1, known.artifacts.length))];
+  const sha256 = wanted ?? ArtifactHash.parse(sha256Of(pick(rng, planted)));
+  const host = rng.below(3) === 0 ? 'elsewhere' : source.serial;
+  await ask(`orders a copy of ${sha256.slice(0, 8)} from ${host}`, incoming =>
+    incoming.endpoint.agent.artifactCopyFromDepot({
+      ...requestContext(incoming),
+      params: { sha256 },
+      query: { generation: asGeneration(known?.generation ?? 1), config_digest: undefined },
+      body: {
+        depot_base_url: endpointUrl({ scheme: 'https', host, port: 12_348 }),
+        source_sled_id: source.id,
+      },
+    }),
+  );
+};
+
+const HOUR_MS = 3_600_000;
+
+/** Of the past, of this moment, and of next year. */
+const revoke = async ({ sleds, nexuses, scheduler }: World, { rng }: Intruder, ask: Ask): Promise<void> => {
+  const { kind, id } = pick(rng, [...sleds, ...nexuses]).machine.box.passport.identity;
+  const timeMs = EPOCH_MS + scheduler.nowMs() + pick(rng, [-HOUR_MS, 0, 8_760 * HOUR_MS]);
+  await ask(`revokes ${kind} ${id}`, incoming =>
+    incoming.endpoint.agent.revokedIdentitiesPut({
+      ...requestContext(incoming),
+      params: {},
+      query: {},
+      body: { revoked: [{ kind, id, time: new Date(timeMs).toISOString() }] },
+    }),
+  );
+};

@@ -1,0 +1,24 @@
+import { expect, test } from 'vitest';
+import { isRenewalDue, renewalFault } from './renewal-rules.ts';
+
+const NOW = 1_000_000;
+const from = (notBeforeMs: number, notAfterMs: number) => ({ notBeforeMs, notAfterMs });
+
+test('a certificate that begins in the future here takes no place, however long it lasts (RR1)', () => {
+  expect(renewalFault(from(NOW + 1, NOW + 99), from(0, NOW + 10), NOW)).toMatch('begins in the future here');
+  expect(renewalFault(from(NOW, NOW + 99), from(0, NOW + 10), NOW)).toBeUndefined();
+});
+
+test('one from the future gives its place to one that counts now and ends earlier; any other one does not (RR2)', () => {
+  const future = from(NOW + 500, NOW + 600);
+  expect(isRenewalDue(future, { nowMs: NOW, belowMs: 0 })).toBe(true);
+  expect(renewalFault(from(0, NOW + 10), future, NOW)).toBeUndefined();
+  const present = from(0, NOW + 600);
+  expect(isRenewalDue(present, { nowMs: NOW, belowMs: 0 })).toBe(false);
+  expect(renewalFault(from(0, NOW + 10), present, NOW)).toMatch('does not last longer');
+});
+
+test('a certificate is due when less of its life is left than asked for', () => {
+  expect(isRenewalDue(from(0, NOW + 10), { nowMs: NOW, belowMs: 10 })).toBe(false);
+  expect(isRenewalDue(from(0, NOW + 10), { nowMs: NOW, belowMs: 11 })).toBe(true);
+});
