@@ -5,8 +5,8 @@
  *     takes a sled's key:  speaks as other sleds and as a Nexus
  *     has none:            the same without a certificate, or with one that it made itself
  *
- * IN1. It sends what the schemas of the routes accept: what the parsers refuse is tested with real bytes elsewhere.
- * IN2. It goes on until the end of the run, also after it is expunged.
+ * ITR1. It sends what the schemas of the routes accept: what the parsers refuse is tested with real bytes elsewhere.
+ * ITR2. It goes on until the end of the run, also after it is expunged.
  */
 import type { ArtifactConfigBody } from '../../src/api/sled-agent-api.ts';
 import { digestInput } from '../../src/core/artifact-config.ts';

@@ -90,26 +90,52 @@ const directoryLocks = (volumes: ReadonlyMap<string, Volume>) => {
   };
 };
 
+const loseUnsynced = (volumes: readonly Volume[], rng: Rng): void => {
+  for (const volume of volumes) {
+    volume.session += 1;
+    volume.medium.powerCut(rng);
+  }
+};
+
+/** After a command, unless something else has begun since. */
+const restart = ({ process, kill, start }: Machine<unknown>, { process: own }: Host): void => {
+  if (process() !== own) return;
+  kill();
+  start();
+};
+
+/** A new process on the machine each time. */
+const createHosts = <E>(
+  { name, box, scheduler, onHeard, watcher }: Deps<E>,
+  volumes: ReadonlyMap<string, Volume>,
+  wallOffsetMs: () => number,
+): (() => Host) => {
+  const lockDirectory = directoryLocks(volumes);
+  return () => {
+    const process = createProcess(name, scheduler, wallOffsetMs);
+    return {
+      name,
+      box,
+      process,
+      member: openMember(box, process, onHeard),
+      disk: createDisk({ process, volumes, watcher: watcher() }),
+      lockDirectory: path => lockDirectory(process, path),
+    };
+  };
+};
+
 export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
   const { name, box, scheduler } = deps;
   const volumes = new Map(deps.volumes.map(volume => [volume.path, volume]));
-  let process: SimProcess | undefined;
-  let member: Member | undefined;
+  const newHost = createHosts(deps, volumes, () => machine.wallOffsetMs);
+  let host: Host | undefined;
   let endpoint: E | undefined;
   let isRetired = false;
-
-  const lockDirectory = directoryLocks(volumes);
-
-  /** A new process, alone on the machine. */
+  /** Whatever ran before has ended. */
   const begin = (): Host => {
     machine.kill();
-    const own = createProcess(name, scheduler, () => machine.wallOffsetMs);
-    process = own;
-    const ownMember = openMember(box, own, deps.onHeard);
-    member = ownMember;
-    const disk = createDisk({ process: own, volumes, watcher: deps.watcher() });
-    const lock = (path: string) => lockDirectory(own, path);
-    return { name, box, process: own, member: ownMember, disk, lockDirectory: lock };
+    host = newHost();
+    return host;
   };
 
   const machine: Machine<E> = {
@@ -119,23 +145,22 @@ export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
     wallOffsetMs: 0,
     operationsLeft: undefined,
     onLastOperation: () => machine.kill(),
-    process: () => process,
-    isUp: () => process !== undefined,
+    process: () => host?.process,
+    isUp: () => host !== undefined,
     serving: () =>
-      process === undefined || member === undefined || endpoint === undefined
+      host === undefined || endpoint === undefined
         ? undefined
-        : { process, member, endpoint },
+        : { process: host.process, member: host.member, endpoint },
     start() {
-      if (process !== undefined || isRetired) return;
+      if (host !== undefined || isRetired) return;
       forgetFaults([...volumes.values()]);
-      const host = begin();
-      const own = host.process;
-      deps.boot(host).then(
+      const own = begin();
+      deps.boot(own).then(
         booted => {
-          if (own.state() !== 'ended') endpoint = booted;
+          if (own === host) endpoint = booted;
         },
         error => {
-          if (own.state() === 'ended') return;
+          if (own !== host) return;
           deps.onBootFailure(error);
           machine.kill();
           scheduler.after(RESTART_MS, machine.start);
@@ -143,34 +168,25 @@ export const createMachine = <E>(deps: Deps<E>): Machine<E> => {
       );
     },
     kill() {
-      process?.kill();
-      process = undefined;
+      host?.process.kill();
+      host = undefined;
       endpoint = undefined;
     },
     powerCut(rng) {
       machine.kill();
-      for (const volume of volumes.values()) {
-        volume.session += 1;
-        volume.medium.powerCut(rng);
-      }
+      loseUnsynced([...volumes.values()], rng);
     },
     takeOver(other) {
-      const host = begin();
+      const { process } = begin();
       endpoint = other;
-      return host.process;
+      return process;
     },
     maintain(work) {
       if (isRetired) return;
-      const host = begin();
-      const restart = () => {
-        if (process !== host.process) return;
-        machine.kill();
-        machine.start();
-      };
-      work(host).then(restart, error => {
-        deps.onBootFailure(error);
-        restart();
-      });
+      const own = begin();
+      void work(own)
+        .catch(deps.onBootFailure)
+        .then(() => restart(machine, own));
     },
     retire() {
       isRetired = true;

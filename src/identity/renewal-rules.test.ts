@@ -4,12 +4,12 @@ import { isRenewalDue, renewalFault } from './renewal-rules.ts';
 const NOW = 1_000_000;
 const from = (notBeforeMs: number, notAfterMs: number) => ({ notBeforeMs, notAfterMs });
 
-test('a certificate that begins in the future here takes no place, however long it lasts (RR1)', () => {
+test('a certificate that begins in the future here takes no place, however long it lasts (RNW1)', () => {
   expect(renewalFault(from(NOW + 1, NOW + 99), from(0, NOW + 10), NOW)).toMatch('begins in the future here');
   expect(renewalFault(from(NOW, NOW + 99), from(0, NOW + 10), NOW)).toBeUndefined();
 });
 
-test('one from the future gives its place to one that counts now and ends earlier; any other one does not (RR2)', () => {
+test('one from the future gives its place to one that counts now and ends earlier; any other one does not (RNW2)', () => {
   const future = from(NOW + 500, NOW + 600);
   expect(isRenewalDue(future, { nowMs: NOW, belowMs: 0 })).toBe(true);
   expect(renewalFault(from(0, NOW + 10), future, NOW)).toBeUndefined();

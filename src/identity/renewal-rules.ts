@@ -1,9 +1,9 @@
 /**
  * When a certificate is renewed, and which one may take its place.
  *
- * RR1. A certificate that begins in the future, by the clock of its own process, takes no place: the clock of who issued it is ahead,
+ * RNW1. A certificate that begins in the future, by the clock of its own process, takes no place: the clock of who issued it is ahead,
  *      and no other process accepts it. The next attempt may reach another Nexus, or the same one with its clock set.
- * RR2. A present certificate that begins in the future is due at once, and gives its place to one that counts now, although that one
+ * RNW2. A present certificate that begins in the future is due at once, and gives its place to one that counts now, although that one
  *      ends earlier.
  */
 
