@@ -23,6 +23,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/joins.test.ts',
   'test/lying-sleds.test.ts',
   'test/lying-sources.test.ts',
+  'test/memory.test.ts',
   'test/network.test.ts',
   'test/pgbouncer.test.ts',
   'test/races.test.ts',
