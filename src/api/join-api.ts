@@ -1,6 +1,7 @@
 /** Nexus's API for machines that join: the only one that serves a caller without a certificate. Not part of the published API. */
 import { z } from 'zod';
 import { NexusId, SledId } from '../core/ids.ts';
+import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../core/release-trust.ts';
 import { type Api, defineRoute } from './route.ts';
 import { Timestamp } from './wire.ts';
 
@@ -51,7 +52,17 @@ export const JoinedFleetAsNexus = z
   .meta({ id: 'JoinedFleetAsNexus' });
 export type JoinedFleetAsNexus = z.infer<typeof JoinedFleetAsNexus>;
 
-export const JoinedFleet = z.object({ sled_id: SledId, ...issued }).meta({ id: 'JoinedFleet' });
+export const JoinedFleet = z
+  .object({
+    sled_id: SledId,
+    ...issued,
+    // For a token that names what the machine pins.
+    /** PEM: public keys of administrators. */
+    admin_keys: z.array(z.string().max(4_096)).max(MAX_ADMIN_KEYS).optional(),
+    /** The texts of the roots of each chain, the oldest first. */
+    root_chains: z.array(z.array(z.string()).min(1).max(1_024)).max(MAX_ROOT_CHAINS).optional(),
+  })
+  .meta({ id: 'JoinedFleet' });
 export type JoinedFleet = z.infer<typeof JoinedFleet>;
 
 export const joinApi = {

@@ -1,6 +1,6 @@
 /** The operator's API for invitations: a machine joins the fleet once with each. */
 import { z } from 'zod';
-import { InvitationId, NexusId, SledId } from '../core/ids.ts';
+import { InvitationId, NexusId, Sha256Hex, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { resultsPage, Timestamp } from './wire.ts';
 
@@ -44,6 +44,10 @@ export const CreatedInvitation = z
     /** Of the fleet and its authority, as the token names them. */
     fleet: z.string(),
     authority_key_sha256: z.string(),
+    /** Of the key of administrators that the machine pins, as the token names it; compare it with your own. */
+    admin_key_sha256: Sha256Hex.optional(),
+    /** Of the newest roots of the signers of releases, whose chains the machine pins. */
+    root_sha256s: z.array(Sha256Hex).optional(),
     /** The token itself: only its SHA-256 is stored, so no later answer has it. */
     token: z.string().optional(),
   })

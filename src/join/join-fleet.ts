@@ -12,6 +12,8 @@
  *      already stays in it; a file without the one that the invitation names is refused before anything is sent.
  * JC4. The machine trusts no authority that Nexus names, only the one that the invitation names. So a Nexus without the key of the
  *      authority cannot have it trust another one.
+ * JC5. What the invitation names to be pinned is pinned before the certificate is written, and a join without it fails: a Nexus that
+ *      leaves it out cannot have a machine that verifies nothing.
  */
 import {
   createHash,
@@ -29,6 +31,7 @@ import { secureDispatcher } from '../http/peers.ts';
 import { identityOf } from '../identity/certificate.ts';
 import { type IdentityFiles, parseCertificates, readCredentials } from '../identity/credentials.ts';
 import {
+  type InvitedPins,
   type InvitedTo,
   keyInvitationSha256,
   parseInvitationToken,
@@ -67,6 +70,16 @@ export type Machine = {
   readonly data: readonly string[];
   /** The id that its data has already, without a certificate. */
   readonly presentId?: string | undefined;
+  /** Makes what the invitation names durable, before there is a certificate (JC5). @throws `PEER_BAD_ANSWER` */
+  readonly pin?: (named: InvitedPins, offered: OfferedPins) => Promise<void>;
+};
+
+/** What a Nexus answers for the pins that an invitation names. */
+export type OfferedPins = {
+  /** PEM. */
+  readonly adminKeys: readonly string[];
+  /** Texts of roots, the oldest first. */
+  readonly rootChains: readonly (readonly string[])[];
 };
 
 /** With its token; or without one, for a machine that waits until an admin approves its key. */
@@ -94,7 +107,7 @@ const MAX_BUSY_ANSWERS = 30;
 
 /** @throws `CONFIG_INVALID`, `INVITATION_INVALID`, `PEER_IDENTITY`, and what Nexus answers */
 export const joinFleet = async (
-  { kind, files, nexuses, data, presentId }: Machine,
+  { kind, files, nexuses, data, presentId, pin }: Machine,
   options: JoinOptions,
 ): Promise<Joined> => {
   const { by, nexus } = options;
@@ -109,6 +122,7 @@ export const joinFleet = async (
   const ask = { kind, addresses, invitation, body, present };
   const { answer, address } = await askUntilApproved(ask, options);
   const authorities = requireAnswer(answer, { ...ask, key });
+  if (invitation.pins !== undefined) await pin?.(invitation.pins, answer);
   await writeFileDurably(files.authoritiesFile, [...authorities, ...otherAuthorities].join(''));
   await writeFileDurably(files.certificateFile, answer.certificate_pem);
   const written = await readCredentials(files, kind);
@@ -300,7 +314,11 @@ const askAny = async (
 };
 
 /** As Nexus answers, whatever the process joins as. */
-type Answer = { readonly id: string; readonly certificate_pem: string; readonly ca_pem: string };
+type Answer = OfferedPins & {
+  readonly id: string;
+  readonly certificate_pem: string;
+  readonly ca_pem: string;
+};
 
 /** JC1. */
 const askOne = async (
@@ -317,11 +335,16 @@ const askOne = async (
       const named = present !== undefined && { present_nexus_id: NexusId.parse(present) };
       const asNexus = { ...body, token: body.token ?? '', ...named };
       const { nexus_id: id, ...answer } = await client.nexusJoin({ body: asNexus }, options);
-      return { ...answer, id };
+      return { ...answer, id, adminKeys: [], rootChains: [] };
     }
     const named = present !== undefined && { present_sled_id: SledId.parse(present) };
-    const { sled_id: id, ...answer } = await client.sledJoin({ body: { ...body, ...named } }, options);
-    return { ...answer, id };
+    const {
+      sled_id: id,
+      admin_keys: adminKeys = [],
+      root_chains: rootChains = [],
+      ...answer
+    } = await client.sledJoin({ body: { ...body, ...named } }, options);
+    return { ...answer, id, adminKeys, rootChains };
   } finally {
     await dispatcher.close();
   }

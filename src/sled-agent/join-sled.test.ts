@@ -18,7 +18,12 @@ import {
   validNow,
   writeAuthority,
 } from '../identity/identity.fixture.ts';
-import { keyInvitationSha256, makeInvitationToken, publicKeySha256 } from '../identity/invitation-token.ts';
+import {
+  type InvitedPins,
+  keyInvitationSha256,
+  makeInvitationToken,
+  publicKeySha256,
+} from '../identity/invitation-token.ts';
 import { issueCertificate } from '../identity/issue.ts';
 import { openIssuer } from '../identity/issuer.ts';
 import type { JoinOptions } from '../join/join-fleet.ts';
@@ -26,6 +31,7 @@ import { systemClock } from '../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { tokenDigest } from '../lib/operator-token.ts';
+import { type FleetPins, NO_FLEET_PINS } from '../nexus/api/fleet-pins.ts';
 import { createJoinApi } from '../nexus/api/join-api.ts';
 import { learnRevocations } from '../nexus/background/revocation-task.ts';
 import { registration } from '../nexus/datastore/conformance/records.fixture.ts';
@@ -33,6 +39,7 @@ import type { NewInvitation } from '../nexus/datastore/ports/invitation-port.ts'
 import { createOriginOfMachine } from '../nexus/operators/audit-origin.ts';
 import { readSledAgentConfig } from './config.ts';
 import { joinSled } from './join-sled.ts';
+import { createSigner, sha256Of } from './trust/trust.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 const fleet = testFleetIdentity('prod.example.org');
@@ -54,8 +61,12 @@ const openDatastore = (): Datastore =>
     ...{ clock: systemClock, rng: seededRng(1), log: silentLogger },
   });
 
-const invite = async (datastore: Datastore, differing: Partial<NewInvitation> = {}): Promise<string> => {
-  const token = makeInvitationToken({ fleet: fleet.fleet, authoritySha256 });
+const invite = async (
+  datastore: Datastore,
+  differing: Partial<NewInvitation> = {},
+  pins?: InvitedPins,
+): Promise<string> => {
+  const token = makeInvitationToken({ fleet: fleet.fleet, authoritySha256, pins });
   const id = InvitationId.parse(randomUUID());
   const sha256 = tokenDigest(token);
   await datastore.invitationCreate(
@@ -71,6 +82,7 @@ type NexusOptions = {
   readonly identity?: TestFleetIdentity;
   readonly kind?: 'nexus' | 'sled';
   readonly hasAuthority?: boolean;
+  readonly pins?: Pick<FleetPins, 'offered'>;
   /** The answer to a request that was carried out. */
   readonly onAnswer?: (answer: Answer) => Answer;
 };
@@ -78,7 +90,13 @@ type NexusOptions = {
 /** A Nexus, and the requests that reached it. */
 const startNexus = async (
   datastore: Pick<Datastore, 'sledJoin' | 'nexusJoin' | 'revocationList'>,
-  { identity = fleet, kind = 'nexus', hasAuthority = true, onAnswer }: NexusOptions = {},
+  {
+    identity = fleet,
+    kind = 'nexus',
+    hasAuthority = true,
+    pins = NO_FLEET_PINS,
+    onAnswer,
+  }: NexusOptions = {},
 ) => {
   const directory = await newDirectory();
   await writeAuthority(directory, identity.authority);
@@ -100,6 +118,7 @@ const startNexus = async (
     activateReplication: () => undefined,
     learnRevocations: options => learnRevocations({ datastore, revocations }, options),
     announceRevocations: () => undefined,
+    pins,
     clock: systemClock,
   });
   const sledJoin: typeof handlers.sledJoin = async request => {
@@ -512,4 +531,24 @@ test('a configuration that names no files, another id, or a key on a dataset, is
   await writeFile(machine.config, text.replace(/sled_id.*\n/, '').replace(/\[identity\][\s\S]*/, ''));
   await expect(machine.join(token)).rejects.toThrow(/has no section \[identity\]/);
   expect(await readdir(dirname(machine.config))).toEqual(['sled-agent.toml']);
+});
+
+test('a sled that joins pins what its token names before it has a certificate, and one with a token of version 1 pins nothing (JC5, JT4)', async () => {
+  const datastore = openDatastore();
+  const signer = createSigner();
+  const pins = { adminKeySha256: undefined, rootsSha256: [sha256Of(signer.roots(1)[0] ?? '')] };
+  const offering = { offered: async () => ({ adminKeys: [], rootChains: [signer.roots(2)] }) };
+  await using honest = await startNexus(datastore, { pins: offering });
+  await using lying = await startNexus(datastore);
+  const machine = await newMachine([honest.address]);
+  const token = await invite(datastore, {}, pins);
+  expect(await machine.join(token, lying.address).catch(errorCodeOf)).toBe('PEER_BAD_ANSWER');
+  expect(await machine.files()).toEqual(['key.pem']);
+  const joined = await machine.join(token);
+  expect(joined.pinned?.roots).toMatchObject([{ version: 2 }]);
+  expect(await machine.files()).toContain('trust.json');
+  const old = await newMachine([honest.address]);
+  const second = await old.join(await invite(datastore));
+  expect(second.pinned).toBeUndefined();
+  expect(await old.files()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
 });

@@ -5,6 +5,7 @@ import type { InvitedTo } from '../../identity/invitation-token.ts';
 import { FleetName } from '../../identity/peer-identity.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { messageChain } from '../../lib/errors.ts';
+import type { JoinedSled } from '../../sled-agent/join-sled.ts';
 import { parseSha256 } from '../arguments/sha256.ts';
 import { usageError } from '../output/failure.ts';
 import { factLines } from '../output/table.ts';
@@ -54,6 +55,8 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
       certificate_file: joined.files.certificateFile,
       key_file: joined.files.keyFile,
       ca_file: joined.files.authoritiesFile,
+      admin_key_sha256: joined.pinned?.adminKeySha256 ?? null,
+      pinned_roots: joined.pinned?.roots ?? [],
     };
     present(session, options, data, () => [
       `This machine has joined ${data.fleet} as sled ${data.sled_id}.`,
@@ -64,6 +67,7 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
           ['certificate', data.certificate_file],
           ['key', data.key_file],
           ['authority', data.ca_file],
+          ...pinLines(joined.pinned),
         ],
         session.terminal.outStyle,
       ),
@@ -71,6 +75,20 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
       `Next, start its agent: tuf-depot sled-agent --config ${options.config}`,
     ]);
   });
+};
+
+const pinLines = (pinned: JoinedSled['pinned']): readonly (readonly [string, string])[] => {
+  if (pinned === undefined)
+    return [
+      ['pins', 'nothing: the invitation names no trust roots. To pin some, see [trust] of the configuration'],
+    ];
+  const { adminKeySha256, roots } = pinned;
+  const lines: (readonly [string, string])[] = roots.map(({ sha256, version }) => [
+    'pins root',
+    `version ${version}, SHA-256 ${sha256}`,
+  ]);
+  if (adminKeySha256 !== undefined) lines.push(['pins admin key', `SHA-256 ${adminKeySha256}`]);
+  return lines.length > 0 ? lines : [['pins', 'nothing: the fleet has no trust root and no admin key yet']];
 };
 
 const invitationOf = async (

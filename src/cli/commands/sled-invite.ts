@@ -33,6 +33,7 @@ export const addSledInvite = (parent: Command, session: Session): void => {
     session.terminal.note(
       `One machine may join ${created.fleet} with it until ${created.time_expires}. It is not shown again. To end it before: tuf-depot sled uninvite ${created.id}`,
     );
+    session.terminal.note(pinsText(created));
     session.terminal.note(
       'On that machine, with its sled-agent.toml written, paste the token as a line of its own and end it with Ctrl-D:\n  tuf-depot sled-agent join --config FILE -',
     );
@@ -54,6 +55,16 @@ export const addSledApprove = (parent: Command, session: Session): void => {
       `To end that before it has: tuf-depot sled uninvite ${created.id}`,
     ]);
   });
+};
+
+/** What the machine will believe, for the person to compare. */
+const pinsText = ({ admin_key_sha256: key, root_sha256s: roots = [] }: CreatedInvitation): string => {
+  const keyText = key === undefined ? undefined : `the admin key with the SHA-256 ${key}`;
+  const rootText = roots.length === 0 ? undefined : `the trust roots with the SHA-256 ${roots.join(', ')}`;
+  const pinned = [keyText, rootText].filter(each => each !== undefined);
+  return pinned.length === 0
+    ? 'It names no trust root and no admin key: that machine will store what a Nexus lists, without verifying releases itself.'
+    : `That machine pins ${pinned.join(', and ')}. Compare them with your own.`;
 };
 
 const withInviteOptions = (command: Command, example: string): Command =>

@@ -22,6 +22,7 @@ import { tokenDigest } from '../../lib/operator-token.ts';
 import { REVOCATION_STEP_MS } from '../datastore/decisions/revoke.ts';
 import type { JoinRequest } from '../datastore/ports/invitation-port.ts';
 import { createOriginOfMachine } from '../operators/audit-origin.ts';
+import { NO_FLEET_PINS } from './fleet-pins.ts';
 import { createJoinApi } from './join-api.ts';
 
 const fleet = testFleetIdentity('prod.example.org');
@@ -82,6 +83,7 @@ const ask = async (
     },
     learnRevocations: () => learnRevocations(),
     announceRevocations: () => undefined,
+    pins: NO_FLEET_PINS,
     clock: systemClock,
   });
   const proof = proveKey(key, {

@@ -32,6 +32,7 @@ import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
 import type { NexusInvitationPort } from '../datastore/ports/nexus-invitation-port.ts';
 import type { Note } from '../history/history.ts';
 import type { OriginOfMachine } from '../operators/audit-origin.ts';
+import type { FleetPins } from './fleet-pins.ts';
 
 type Deps = {
   readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledJoin' | 'nexusJoin'>;
@@ -48,6 +49,7 @@ type Deps = {
     readonly signal: AbortSignal;
   }) => Promise<void>;
   readonly announceRevocations: () => void;
+  readonly pins: Pick<FleetPins, 'offered'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
 };
 
@@ -110,7 +112,19 @@ const joinByInvitation = async (
     certificate_pem: certificatePem,
     ca_pem: issuer.authoritiesPem(),
     not_after: isoTime(notAfterMs),
+    ...(await pinsFor(body.token, deps.pins, { signal })),
   };
+};
+
+/** Of a token that names some: a machine of the version before ignores them, and reads no database for them. */
+const pinsFor = async (
+  token: string | undefined,
+  pins: Joining['pins'],
+  wait: { readonly signal: AbortSignal },
+): Promise<Pick<JoinedFleet, 'admin_keys' | 'root_chains'>> => {
+  if (token === undefined || parseInvitationToken(token)?.pins === undefined) return {};
+  const { adminKeys, rootChains } = await pins.offered(wait);
+  return { admin_keys: [...adminKeys], root_chains: rootChains.map(chain => [...chain]) };
 };
 
 type JoinCall = Parameters<Handlers<typeof joinApi>['sledJoin']>[0];

@@ -12,6 +12,7 @@ import { silentLogger } from '../../lib/log.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
 import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
 import { createOriginOfMachine } from '../operators/audit-origin.ts';
+import { NO_FLEET_PINS } from './fleet-pins.ts';
 import { createJoinApi } from './join-api.ts';
 
 const MINUTE_MS = 60_000;
@@ -36,6 +37,7 @@ const serving = (sledJoin: InvitationPort['sledJoin']) => {
     activateReplication: () => undefined,
     learnRevocations: async () => undefined,
     announceRevocations: () => undefined,
+    pins: NO_FLEET_PINS,
     clock,
   });
   const ask = async (address: string, token = makeInvitationToken(NAMED)) => {

@@ -15,6 +15,7 @@ import { tokenDigest } from '../../lib/operator-token.ts';
 import { isInvitationOpen } from '../datastore/decisions/join.ts';
 import type { InvitationPort, Invitations } from '../datastore/ports/invitation-port.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
+import type { FleetPins } from './fleet-pins.ts';
 import { createNexusInvitationHandlers } from './operator-nexus-invitation-api.ts';
 
 type Deps = Parameters<typeof createNexusInvitationHandlers>[0] & {
@@ -23,6 +24,7 @@ type Deps = Parameters<typeof createNexusInvitationHandlers>[0] & {
   readonly issuer?: CertificateIssuer | undefined;
   readonly originOf: OriginOf;
   readonly newId: () => string;
+  readonly pins: Pick<FleetPins, 'named'>;
 };
 
 export const createOperatorInvitationApi = (deps: Deps): Handlers<typeof operatorInvitationApi> => ({
@@ -35,6 +37,7 @@ const createSledInvitationHandlers = ({
   issuer,
   originOf,
   newId,
+  pins,
 }: Deps): Pick<
   Handlers<typeof operatorInvitationApi>,
   'invitationCreate' | 'invitationList' | 'invitationEnd'
@@ -45,7 +48,8 @@ const createSledInvitationHandlers = ({
       throw new DepotError('INVALID_REQUEST', 'sled_id and replaces_sled_id exclude each other: give one');
     const { fleet, authoritySha256 } = requireIssuer(issuer);
     const keySha256 = body.public_key_sha256;
-    const token = makeInvitationToken({ fleet, authoritySha256 });
+    const named = await pins.named({ signal });
+    const token = makeInvitationToken({ fleet, authoritySha256, pins: named });
     const created = await datastore.invitationCreate(
       {
         id: InvitationId.parse(newId()),
@@ -63,7 +67,11 @@ const createSledInvitationHandlers = ({
       ...view,
       fleet,
       authority_key_sha256: authoritySha256,
-      ...(keySha256 === undefined && { token }),
+      ...(keySha256 === undefined && {
+        token,
+        admin_key_sha256: named.adminKeySha256,
+        root_sha256s: [...named.rootsSha256],
+      }),
     };
   },
 

@@ -26,6 +26,7 @@ import type { Revocations } from '../../identity/revocations.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { createCertificateApi } from '../api/certificate-api.ts';
 import { createDebugApi } from '../api/debug-api.ts';
+import { createFleetPins } from '../api/fleet-pins.ts';
 import { createInternalApi } from '../api/internal-api.ts';
 import { createJoinApi } from '../api/join-api.ts';
 import { createOperatorAccessApi } from '../api/operator-access-api.ts';
@@ -102,6 +103,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
   const { note } = history;
   const { observer } = parts.replication;
   const originOf = createOriginOf({ ...parts, nexusId: nexus.id });
+  const pins = createFleetPins({ datastore, adminKeys: parts.adminKeys ?? NO_ADMIN_KEYS });
   const fleetParts = {
     ...parts,
     originOf,
@@ -141,13 +143,13 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
       certificates: parts.certificates(),
     }),
     operatorAccess: createOperatorAccessApi({ ...parts, originOf }),
-    operatorInvitation: createOperatorInvitationApi({ ...parts, originOf }),
+    operatorInvitation: createOperatorInvitationApi({ ...parts, originOf, pins }),
     operatorAudit: createOperatorAuditApi(parts),
     operatorStatement: createOperatorStatementApi({ adminKeys: NO_ADMIN_KEYS, ...parts, originOf }),
     debug: createDebugApi({ driver, datastore, originOf }),
     join: createJoinApi({
       ...parts,
-      note,
+      ...{ note, pins },
       learnRevocations: async options => {
         const { revocations } = parts;
         if (revocations !== undefined) await learnRevocations({ datastore, revocations }, options);
@@ -156,15 +158,24 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     }),
     internal: createInternalApi({ ...parts, note }),
     plainInternal: createInternalApi({ ...parts, note, admits: 'plain' }),
-    certificates: createCertificateApi({
-      datastore,
-      issuer: parts.issuer,
-      revokedMs: identity => parts.revocations?.timeOf(identity),
-      sledsInService: () => {
-        const latest = observer.latest();
-        return latest && { ids: new Set(latest.sleds.map(({ id }): string => id)), timeMs: latest.timeMs };
-      },
-      nowMs: parts.clock.nowMs,
-    }),
+    certificates: certificateHandlers(parts),
   };
 };
+
+const certificateHandlers = ({
+  datastore,
+  issuer,
+  revocations,
+  clock,
+  replication: { observer },
+}: Parts): Handlers<typeof certificateApi> =>
+  createCertificateApi({
+    datastore,
+    issuer,
+    revokedMs: identity => revocations?.timeOf(identity),
+    sledsInService: () => {
+      const latest = observer.latest();
+      return latest && { ids: new Set(latest.sleds.map(({ id }): string => id)), timeMs: latest.timeMs };
+    },
+    nowMs: clock.nowMs,
+  });

@@ -1,0 +1,67 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { generateAdminKey, publicKeyPem } from '../../identity/admin-key.ts';
+import type { InvitedPins } from '../../identity/invitation-token.ts';
+import type { OfferedPins } from '../../join/join-fleet.ts';
+import { errorCodeOf } from '../../lib/errors.ts';
+import { pinAtJoin } from './pin-at-join.ts';
+import { createSigner, sha256Of } from './trust.fixture.ts';
+import { readPins } from './trust-file.ts';
+
+const signer = createSigner();
+const other = createSigner();
+const [key, otherKey] = [generateAdminKey(), generateAdminKey()];
+const rootSha256 = (version: number) => sha256Of(signer.roots(version).at(-1) ?? '');
+
+let directory = '';
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'pins-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+const pin = (named: Partial<InvitedPins>, offered: Partial<OfferedPins>) =>
+  pinAtJoin(
+    { certificateFile: join(directory, 'sled.pem') },
+    { adminKeySha256: undefined, rootsSha256: [], ...named },
+    { adminKeys: [], rootChains: [], ...offered },
+  );
+const pinned = () => readPins(join(directory, 'trust.json'));
+
+test('a sled pins the chain from the root that its invitation names, with the roots that came since, and the key (PAJ1)', async () => {
+  const answered = await pin(
+    { adminKeySha256: key.digest, rootsSha256: [rootSha256(2)] },
+    {
+      adminKeys: [publicKeyPem(otherKey), publicKeyPem(key)],
+      rootChains: [other.roots(1), signer.roots(3)],
+    },
+  );
+  const { chains, adminKeys } = await pinned();
+  expect(chains.map(({ by, roots }) => [by, roots.map(({ version }) => version)])).toEqual([
+    ['join', [2, 3]],
+  ]);
+  expect(adminKeys.map(({ digest }) => digest)).toEqual([key.digest]);
+  expect(answered).toEqual({
+    adminKeySha256: key.digest,
+    roots: [{ sha256: rootSha256(3), version: 3 }],
+  });
+});
+
+test.each<[string, Partial<InvitedPins>, Partial<OfferedPins>]>([
+  ['another root', { rootsSha256: [rootSha256(1)] }, { rootChains: [other.roots(2)] }],
+  ['no root', { rootsSha256: [rootSha256(1)] }, {}],
+  [
+    'a broken chain',
+    { rootsSha256: [rootSha256(1)] },
+    { rootChains: [[...signer.roots(1), signer.roots(3)[2] ?? '']] },
+  ],
+  ['another key', { adminKeySha256: key.digest }, { adminKeys: [publicKeyPem(otherKey)] }],
+  ['no key', { adminKeySha256: key.digest, rootsSha256: [rootSha256(1)] }, { rootChains: [signer.roots(1)] }],
+])(
+  'a Nexus that answers %s in place of what the invitation names has nothing pinned (PAJ2)',
+  async (_what, named, offered) => {
+    expect(await pin(named, offered).catch(errorCodeOf)).toBe('PEER_BAD_ANSWER');
+    expect(await readdir(directory)).toEqual([]);
+  },
+);

@@ -1,0 +1,74 @@
+/**
+ * Pins what the invitation of a sled names, from what the Nexus answers.
+ *
+ *     digests in the token ─▶ compared with keys and roots in the answer ─▶ trust.json ─▶ (the certificate is written)
+ *
+ * PAJ1. A chain is pinned from the root that the token names on; roots before it prove nothing here.
+ * PAJ2. What the token names and the answer lacks ends the join: the sled would verify less than the person meant who invited it.
+ */
+import { createHash } from 'node:crypto';
+import { type PinnedKey, parseAdminPublicKey } from '../../identity/admin-key.ts';
+import type { IdentityFiles } from '../../identity/credentials.ts';
+import type { InvitedPins } from '../../identity/invitation-token.ts';
+import type { OfferedPins } from '../../join/join-fleet.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { silentLogger } from '../../lib/log.ts';
+import { newestRoot } from './pinned-chain.ts';
+import { createTrust, NO_STATEMENTS } from './trust.ts';
+import { readPins, trustFileBeside, writePins } from './trust-file.ts';
+
+export type JoinedPins = {
+  readonly adminKeySha256: string | undefined;
+  readonly roots: readonly { readonly sha256: string; readonly version: number }[];
+};
+
+/** @throws `PEER_BAD_ANSWER` (PAJ2), `CONFIG_INVALID` for a damaged trust.json */
+export const pinAtJoin = async (
+  { certificateFile }: Pick<IdentityFiles, 'certificateFile'>,
+  { adminKeySha256, rootsSha256 }: InvitedPins,
+  offered: OfferedPins,
+): Promise<JoinedPins> => {
+  const file = trustFileBeside(certificateFile);
+  const keys = adminKeySha256 === undefined ? [] : [keyNamed(adminKeySha256, offered)];
+  const chains = rootsSha256.map(sha256 => chainFrom(sha256, offered));
+  const trust = createTrust({
+    known: await readPins(file),
+    save: pins => writePins(file, pins),
+    statements: NO_STATEMENTS,
+    requireSigned: undefined,
+    log: silentLogger,
+  });
+  await trust.addChains(chains, 'join').catch((cause: unknown) => {
+    if (cause instanceof DepotError && ['NO_SPACE', 'IO'].includes(cause.code)) throw cause;
+    throw badAnswer('has a chain of roots that is broken', cause);
+  });
+  await trust.addAdminKeys(keys);
+  const roots = trust.chains().map(chain => newestRoot(chain));
+  return { adminKeySha256, roots: roots.map(({ sha256, version }) => ({ sha256, version })) };
+};
+
+const keyNamed = (sha256: string, { adminKeys }: OfferedPins): PinnedKey => {
+  const key = adminKeys
+    .map(pem => parseAdminPublicKey(pem, 'the answer'))
+    .find(({ digest }) => digest === sha256);
+  if (key !== undefined) return key;
+  throw badAnswer(
+    `has not the key of the administrator that the invitation names, with the SHA-256 ${sha256}`,
+  );
+};
+
+/** PAJ1 */
+const chainFrom = (sha256: string, { rootChains }: OfferedPins): readonly string[] => {
+  for (const chain of rootChains) {
+    const at = chain.findIndex(text => createHash('sha256').update(text, 'utf8').digest('hex') === sha256);
+    if (at >= 0) return chain.slice(at);
+  }
+  throw badAnswer(`has not the trust root that the invitation names, with the SHA-256 ${sha256}`);
+};
+
+const badAnswer = (problem: string, cause?: unknown): DepotError =>
+  new DepotError(
+    'PEER_BAD_ANSWER',
+    `the answer of the Nexus ${problem}; no certificate was written. If the root or the key was replaced since, make another invitation`,
+    { cause },
+  );
