@@ -2,7 +2,15 @@
 import { z } from 'zod';
 import { Policy, ReleaseState } from '../core/facts/event.ts';
 import { Verdict } from '../core/facts/reason.ts';
-import { ArtifactHash, Generation, NexusId, Sha256Hex, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
+import {
+  ArtifactHash,
+  Generation,
+  NexusId,
+  SetDigest,
+  Sha256Hex,
+  SledId,
+  SYSTEM_VERSION_PATTERN,
+} from '../core/ids.ts';
 import { BUNDLE_KINDS } from '../core/release-trust.ts';
 import { FleetEventView } from './operator-history-api.ts';
 import { WireBundleReport, WireTrustReport } from './release-trust-api.ts';
@@ -118,6 +126,8 @@ export const SledView = z
     time_registered: Timestamp,
     time_last_registered: Timestamp,
     generation: Generation.nullable(),
+    /** With the generation the point of its config; absent from a sled that does not compare points. */
+    config_digest: SetDigest.optional(),
     datasets: z.array(DatasetHealth),
     replication: SledReplication.nullable(),
     copies_in_flight: z.array(CopyInFlight),

@@ -6,6 +6,7 @@ import { addArtifactShow } from './commands/artifact-show.ts';
 import { addAuditList } from './commands/audit-list.ts';
 import { addAuditVerify } from './commands/audit-verify.ts';
 import { addDbMigrate } from './commands/db-migrate.ts';
+import { addDeletionsAllow } from './commands/deletions-allow.ts';
 import { addDemo } from './commands/demo.ts';
 import { addHistory } from './commands/history.ts';
 import { addIdentityInit } from './commands/identity-init.ts';
@@ -44,6 +45,8 @@ import { addSledUninvite } from './commands/sled-uninvite.ts';
 import { addSourceList } from './commands/source-list.ts';
 import { addSourceShow } from './commands/source-show.ts';
 import { addStart } from './commands/start.ts';
+import { addStatementList } from './commands/statement-list.ts';
+import { addStatementSign } from './commands/statement-sign.ts';
 import { addStatus } from './commands/status.ts';
 import { addTargetReleaseSet } from './commands/target-release-set.ts';
 import { addTargetReleaseShow } from './commands/target-release-show.ts';
@@ -138,6 +141,8 @@ const groups: readonly (readonly [name: string, description: string, commands: r
   ['db', 'the database of Nexus', [addDbMigrate]],
   ['token', 'the tokens of operators, and their roles', [addTokenCreate, addTokenList, addTokenRevoke]],
   ['audit', 'changes by persons, in a chain of hashes', [addAuditList, addAuditVerify]],
+  ['deletions', 'large deletions, which a person allows', [addDeletionsAllow]],
+  ['statement', 'decisions that the admin key of the fleet signs', [addStatementList, addStatementSign]],
   ['recover', 'recoveries, when sleds hold configs that the database does not know', [addRecoverGeneration]],
 ];
 

@@ -64,6 +64,7 @@ test('processes are configured by files that only their owner reads', async () =
   await mkdir(sled.home);
   await writeNexusConfig(nexus, paths, {
     identity: identityPaths(nexus.identity),
+    adminKeyFile: join(paths.identity, 'admin-key.pub.pem'),
     listen: ['127.0.0.1:1', '127.0.0.1:2'],
     databaseUrl: 'postgresql:///postgres?host=%2Ftmp&port=5432&user=x',
     minSledReplication: 2,

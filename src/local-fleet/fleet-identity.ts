@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { adminKeyPaths, makeAdminKey } from '../identity/admin-key.ts';
 import {
   AUTHORITY_LIFE_MS,
   CERTIFICATE_LIFE_MS,
@@ -27,6 +28,8 @@ const RENEWAL_PERIOD_MS = 86_400_000;
 
 export type FleetIdentity = AsyncDisposable & {
   readonly authoritiesFile: string;
+  /** The public part; the person who runs the fleet has the other one beside it. */
+  readonly adminKeyFile: string;
   readonly nexus: (paths: NexusPaths) => Promise<IdentityFiles>;
   readonly sled: (paths: SledPaths) => Promise<IdentityFiles>;
 };
@@ -39,6 +42,7 @@ export const openFleetIdentity = async (
   const authority =
     (await openAuthority(directory)) ??
     (await createAuthority(directory, randomUUID(), validFrom(Date.now(), AUTHORITY_LIFE_MS)));
+  await makeAdminKey(directory);
   const issued: { readonly identity: PeerIdentity; readonly directory: string }[] = [];
   const issue = async (kind: PeerKind, id: string, place: string): Promise<IdentityFiles> => {
     const identity = { fleet: authority.fleet, kind, id };
@@ -52,6 +56,7 @@ export const openFleetIdentity = async (
   timer.unref();
   return {
     authoritiesFile: authority.certificateFile,
+    adminKeyFile: adminKeyPaths(directory).publicKeyFile,
     nexus: async ({ identity, staging }) =>
       issue('nexus', (await idOf(identity)) ?? (await idInStaging(staging)) ?? randomUUID(), identity),
     sled: async ({ identity, name }) =>

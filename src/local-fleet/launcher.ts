@@ -184,7 +184,10 @@ const startNexuses = async (
     const usual = options.stablePorts && number === 1 ? DEFAULT_NEXUS_PORTS : undefined;
     const wanted = ports[nexus.name] ?? usual;
     const listen: Addresses = [await freeAddress(wanted?.[0]), await freeAddress(wanted?.[1])];
-    await writeNexusConfig(nexus, paths, { ...config, listen, identity: await identity.nexus(nexus) });
+    await writeNexusConfig(nexus, paths, {
+      ...{ ...config, listen, adminKeyFile: identity.adminKeyFile },
+      identity: await identity.nexus(nexus),
+    });
     if (number === 1) await migrate(nexus.config, options);
     const child = await startChild(
       {

@@ -15,6 +15,7 @@ export const writeNexusConfig = (
   options: {
     readonly listen: Addresses;
     readonly identity: IdentityFiles;
+    readonly adminKeyFile: string;
     readonly databaseUrl: string;
     readonly minSledReplication: number;
   },
@@ -25,7 +26,7 @@ export const writeNexusConfig = (
     internal_listen: options.listen[1],
     token_file: fleet.tokenFile,
     ready_file: paths.readyFile,
-    identity: identitySection(options.identity),
+    identity: { ...identitySection(options.identity), admin_key_file: options.adminKeyFile },
     database: { url: options.databaseUrl },
     tuf_artifact_replication: { min_sled_replication: options.minSledReplication },
   });

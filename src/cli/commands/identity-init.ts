@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { adminKeyPaths, makeAdminKey } from '../../identity/admin-key.ts';
 import { AUTHORITY_LIFE_MS, createAuthority, validFrom } from '../../identity/authority-files.ts';
 import { FleetName } from '../../identity/peer-identity.ts';
 import { usageError } from '../output/failure.ts';
@@ -24,17 +25,25 @@ export const addIdentityInit = (parent: Command, session: Session): void => {
     const directory = resolve(session.directory, options.out);
     const validity = validFrom(session.clock.nowMs(), AUTHORITY_LIFE_MS);
     const authority = await createAuthority(directory, parseFleet(options.fleet), validity);
-    const data = { fleet: authority.fleet, ca_file: authority.certificateFile };
+    const adminKey = await makeAdminKey(directory);
+    const { keyFile, publicKeyFile } = adminKeyPaths(directory);
+    const data = {
+      ...{ fleet: authority.fleet, ca_file: authority.certificateFile },
+      ...{ admin_key_file: keyFile, admin_public_key_file: publicKeyFile, admin_key: adminKey.digest },
+    };
     present(session, options, data, () => [
       ...factLines(
         [
           ['fleet', authority.fleet],
           ['authority', authority.certificateFile],
+          ['admin key', keyFile],
+          ['its SHA-256', adminKey.digest],
         ],
         session.terminal.outStyle,
       ),
       '',
-      `Keep ${directory} off the machines of the fleet, and back it up. Next, issue a certificate for each process:`,
+      `Keep ${directory} off the machines of the fleet, and back it up. Move the admin key to where a person keeps it: what it signs, sleds believe whatever a Nexus says. Give its public part, ${publicKeyFile}, to Nexus (identity.admin_key_file) and sleds (trust.admin_key_files).`,
+      'Next, issue a certificate for each process:',
       `  tuf-depot identity issue nexus --ca ${options.out} --out nexus-1`,
       `  tuf-depot identity issue sled --serial SERIAL --ca ${options.out} --out sled-1`,
     ]);

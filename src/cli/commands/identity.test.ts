@@ -35,7 +35,7 @@ test('an authority is never overwritten, not even half of one (AU2)', async () =
   await rm(join(directory, 'ca', 'ca.pem'));
   expect((await run('init', '--out', 'ca')).err).toContain('ca-key.pem exists');
   expect(await text('ca', 'ca-key.pem')).toBe(before[1]);
-  expect(await readdir(join(directory, 'ca'))).toEqual(['ca-key.pem']);
+  expect(await readdir(join(directory, 'ca'))).toEqual(['admin-key.pem', 'admin-key.pub.pem', 'ca-key.pem']);
 });
 
 test('a certificate that is issued again is for the same process and key, and lasts longer (AU1)', async () => {

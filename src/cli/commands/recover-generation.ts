@@ -1,14 +1,17 @@
 import type { Command } from 'commander';
 import type { GenerationRecovery, RecoverGeneration } from '../../api/operator-recovery-api.ts';
 import { ArtifactHash, isArtifactHash, pointsNamed, type SledId, SystemVersion } from '../../core/ids.ts';
+import { MAX_ACCEPTED_POINTS } from '../../core/statement.ts';
 import { DepotError } from '../../lib/errors.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { ADMIN_KEY_OPTION, type AdminKeyOptions } from '../connection/admin-key-file.ts';
+import { withRemoteOptions } from '../connection/connection.ts';
 import { type Depot, withDepot } from '../connection/depot-client.ts';
 import { findSled } from '../connection/find-sled.ts';
+import { sendStatement, signerIfNeeded } from '../connection/statements.ts';
 import { recoveryLines } from '../output/recovery.ts';
 import { present, type Session } from '../session/session.ts';
 
-type RecoverOptions = RemoteOptions & {
+type RecoverOptions = AdminKeyOptions & {
   readonly apply?: true;
   readonly exclude: readonly string[];
   readonly giveUp: readonly string[];
@@ -38,15 +41,20 @@ export const addRecoverGeneration = (parent: Command, session: Session): void =>
         'with --apply: let sleds delete this: a SHA-256, the version of a deleted release, or GENERATION:DIGEST for all of a config; may be repeated',
         collected,
         [],
-      ),
+      )
+      .option(...ADMIN_KEY_OPTION),
     'tuf-depot recover generation\ntuf-depot recover generation --apply --exclude BRM42220031',
   ).action(async (options: RecoverOptions) => {
-    const recovery = await withDepot(session, options, depot => recover(depot, options));
+    const recovery = await withDepot(session, options, depot => recover(session, depot, options));
     present(session, options, recovery, () => recoveryLines(session.terminal, recovery));
   });
 };
 
-const recover = async (depot: Depot, options: RecoverOptions): Promise<GenerationRecovery> => {
+const recover = async (
+  session: Session,
+  depot: Depot,
+  options: RecoverOptions,
+): Promise<GenerationRecovery> => {
   const excluded: SledId[] = [];
   for (const name of options.exclude) excluded.push((await findSled(depot, name)).id);
   const query = excluded.length === 0 ? {} : { exclude_sleds: excluded.join(',') };
@@ -55,6 +63,7 @@ const recover = async (depot: Depot, options: RecoverOptions): Promise<Generatio
   if (found.state === 'not_needed') return found;
   const giveUp = options.giveUp.map(name => parseGivenUp(name, found));
   if (options.apply !== true) return found;
+  await acceptPoints(session, depot, options, found);
   const body = {
     expected_generation: found.generation,
     to: found.to ?? found.generation,
@@ -66,6 +75,26 @@ const recover = async (depot: Depot, options: RecoverOptions): Promise<Generatio
     },
   };
   return await depot.recovery.generationRecover({ body });
+};
+
+/**
+ * Sleds that believe an admin key adopt what is recovered only if it accepts their points. They are signed first, so that a failure
+ * leaves the recovery to be repeated: a statement about points that no recovery has decided on changes nothing by itself.
+ */
+const acceptPoints = async (
+  session: Session,
+  depot: Depot,
+  options: RecoverOptions,
+  { points }: GenerationRecovery,
+): Promise<void> => {
+  if (points.length === 0) return;
+  const signer = await signerIfNeeded(session, options, depot);
+  if (signer === undefined) return;
+  const all = points.map(({ generation, config_digest: digest }) => ({ generation, digest }));
+  for (let from = 0; from < all.length; from += MAX_ACCEPTED_POINTS) {
+    const content = { kind: 'accept_points', points: all.slice(from, from + MAX_ACCEPTED_POINTS) } as const;
+    await sendStatement(depot, signer, content, session.clock.nowMs());
+  }
 };
 
 /** A point may be named by a prefix of its digest. */

@@ -49,6 +49,7 @@ export const sledView = (
     time_registered: isoTime(record.timeRegisteredMs),
     time_last_registered: isoTime(record.timeLastRegisteredMs),
     generation: report?.generation ?? null,
+    ...(report?.digest !== undefined && { config_digest: report.digest }),
     datasets: (report?.datasetHealth ?? record.info.datasets ?? []).map(datasetBody),
     replication:
       sled === undefined || wanted === undefined
