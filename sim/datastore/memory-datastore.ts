@@ -4,7 +4,7 @@ import type { Transactions } from '../../src/nexus/datastore/transactions.ts';
 import type { MemoryTransaction } from './attempt.ts';
 import type { Query, Step } from './state.ts';
 import { auditAppend, auditHead, auditList } from './verbs/audit-verbs.ts';
-import { bundleExempt, bundleGet, bundleInsert } from './verbs/bundle-verbs.ts';
+import { bundleExempt, bundleGaps, bundleGet, bundleInsert } from './verbs/bundle-verbs.ts';
 import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/history-verbs.ts';
 import {
   invitationCreate,
@@ -82,6 +82,7 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     releaseInsert: (release, { audit, signal }) =>
       write('release_insert', releaseInsert(release, audit), { signal }),
     bundleInsert: (repoId, bundle, wait) => write('bundle_insert', bundleInsert(repoId, bundle), wait),
+    bundleGaps: wait => read('bundle_gaps', bundleGaps, wait),
     bundleGet: (sha256, wait) => read('bundle_get', bundleGet(sha256), wait),
     bundleExempt: (version, { audit, signal }) =>
       write('bundle_exempt', bundleExempt(version, audit), { signal }),

@@ -8,6 +8,7 @@ import { sledConfigOf } from '../../src/sled-client/sled-config.ts';
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
 import { configBody, configOf } from '../../src/sled-wire/config.ts';
 import { putResultOf } from '../../src/sled-wire/put-result.ts';
+import { rootChainsBody } from '../../src/sled-wire/release-trust.ts';
 import { sledReportOf } from '../../src/sled-wire/report.ts';
 import { revocationsBody } from '../../src/sled-wire/revocations.ts';
 import { chunksOf, collect, receive } from './body.ts';
@@ -56,9 +57,28 @@ export const createSledLink = (
         }),
       );
     },
-    // A simulated sled pins no roots, so it asks for no bundle.
-    putBundle: async () => undefined,
-    tellRoots: async () => undefined,
+    async putBundle(target, { sha256, bytes }, wait) {
+      const sent = chunksOf(bytes);
+      await ask(target, wait, incoming =>
+        incoming.endpoint.agent.releaseMetadataPut({
+          ...requestContext(incoming),
+          params: { sha256 },
+          query: {},
+          body: { contentLength: bytes.length, chunks: receive(network, sent, incoming) },
+        }),
+      );
+    },
+    async tellRoots(target, chains, wait) {
+      const body = rootChainsBody(chains);
+      await ask(target, wait, incoming =>
+        incoming.endpoint.agent.trustRootsPut({
+          ...requestContext(incoming),
+          params: {},
+          query: {},
+          body,
+        }),
+      );
+    },
     // The tasks of a simulated Nexus do not tell heads.
     auditHeads: async () => [],
     tellStatements: async () => [],

@@ -5,8 +5,13 @@ import {
   replacesBundle,
   requireBundle,
 } from '../../../src/nexus/datastore/decisions/release-bundle.ts';
-import type { NewBundle, RecordedBundle } from '../../../src/nexus/datastore/ports/release-port.ts';
+import type {
+  BundleGap,
+  NewBundle,
+  RecordedBundle,
+} from '../../../src/nexus/datastore/ports/release-port.ts';
 import { type Query, type Step, type StoredRelease, withEntry } from '../state.ts';
+import { presentReleases } from '../wanted.ts';
 import { withAudit } from './audit-verbs.ts';
 
 export const withBundle = (release: StoredRelease, offered: NewBundle): StoredRelease => {
@@ -24,6 +29,13 @@ export const bundleInsert =
     if (after === release) return { state, answer: false };
     return { state: { ...state, releases: withEntry(state.releases, repoId, after) }, answer: true };
   };
+
+export const bundleGaps: Query<readonly BundleGap[]> = state =>
+  presentReleases(state).flatMap(({ repo, bundle }) =>
+    bundle === undefined || bundle.kind === 'unsigned'
+      ? { repoId: repo.id, systemVersion: repo.systemVersion, hasBundle: bundle !== undefined }
+      : [],
+  );
 
 export const bundleGet =
   (sha256: string): Query<Uint8Array | undefined> =>

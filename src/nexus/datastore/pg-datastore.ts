@@ -46,6 +46,7 @@ import { operatorTokensUsed } from './verbs/operators/operator-tokens-used.ts';
 import { artifactRoles } from './verbs/releases/artifact-roles.ts';
 import { artifactsKnown } from './verbs/releases/artifacts-known.ts';
 import { bundleExempt } from './verbs/releases/bundle-exempt.ts';
+import { bundleGaps } from './verbs/releases/bundle-gaps.ts';
 import { bundleGet } from './verbs/releases/bundle-get.ts';
 import { bundleInsert } from './verbs/releases/bundle-insert.ts';
 import { releaseInsert } from './verbs/releases/release-insert.ts';
@@ -135,6 +136,7 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   trustRootDelete: trustRootDelete(transactions),
   releaseInsert: releaseInsert(transactions),
   bundleInsert: bundleInsert(transactions),
+  bundleGaps: bundleGaps(transactions),
   bundleGet: bundleGet(transactions),
   bundleExempt: bundleExempt(transactions),
   repoList: repoList(transactions),

@@ -23,7 +23,12 @@ import type { StagingDirectory } from '../releases/staging/directory.ts';
 import { createLocalRepos, type LocalRepos } from '../releases/staging/local-repos.ts';
 import { createStagingSpace, type StagingSpace } from '../releases/staging/space.ts';
 import type { Staging } from '../releases/staging/staging.ts';
-import { checkArchive, type VerifyRelease } from '../releases/upload/check-archive.ts';
+import {
+  type ArchiveToCheck,
+  type CheckedArchive,
+  checkArchive,
+  type VerifyRelease,
+} from '../releases/upload/check-archive.ts';
 import { createFleetCapacity, type FleetCapacity } from '../releases/upload/fleet-capacity.ts';
 import type { LostSets } from '../releases/upload/lost-sets.ts';
 import { takeRoots, type VerifyRoots } from '../releases/upload/root-upload.ts';
@@ -37,6 +42,7 @@ export type Intake = {
   readonly staging: Staging;
   readonly space: StagingSpace;
   readonly capacity: FleetCapacity;
+  readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
   /** Reasons for the operator: archives found at the start, or lost by the database since, and waiting uploads. */
   readonly notices: () => readonly HealthReason[];
 };
@@ -84,9 +90,10 @@ export const startIntake = async (
     datastore,
     minSledReplication: config.replication.minSledReplication,
   });
+  const checked = checks(deps, log);
   const uploads = createUploads({
     ...deps,
-    ...checks(deps, log),
+    ...checked,
     space,
     localRepos,
     capacity,
@@ -103,6 +110,7 @@ export const startIntake = async (
     staging: { ...localRepos, nexusId: directory.nexusId, uploadsInProgress: uploads.inProgress },
     space,
     capacity,
+    check: checked.check,
     notices: () => [...localRepos.notices(), ...uploads.reasons()],
   };
 };

@@ -21,6 +21,7 @@ import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { FetchRelease } from '../../source/fetch-release.ts';
 import type { Driver } from '../background/driver.ts';
 import { createRefusalWriter, type Refusals, type RefusalWriter } from '../background/refusals-task.ts';
+import { announcingRoots, TRUST_ROOT_TASK } from '../background/trust-root-task.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { AuditPort } from '../datastore/ports/audit-port.ts';
@@ -101,7 +102,9 @@ export const startServices = async (
       { signal },
     );
 
-  const datastore = watch.watched(stack.use(await patiently(() => deps.openDatastore({ signal }))));
+  const opened = watch.watched(stack.use(await patiently(() => deps.openDatastore({ signal }))));
+  let driver: Driver | undefined;
+  const datastore = announcingRoots(opened, () => driver?.activate(TRUST_ROOT_TASK));
   const nexus = { id: directory.nexusId, operatorAddress, timeStartedMs: clock.nowMs() };
   await patiently(() => datastore.nexusHeartbeat(nexus, { signal }));
   const refusalWriter = beginRefusals(stack, deps, datastore);
@@ -114,6 +117,7 @@ export const startServices = async (
   const intake = await startIntake({ ...parts, note: history.note }, patiently, { signal });
   stack.use(intake.localRepos);
   const tasks = startTasks(stack, { ...parts, intake, refusalWriter });
+  driver = tasks.driver;
   trigger.connect(tasks.driver);
   watch.onReturn(tasks.driver.retryFailed);
   stack.use(intake.uploads); // stopped before the tasks: an upload that settles may still activate one

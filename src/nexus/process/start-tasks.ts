@@ -17,11 +17,13 @@ import { createDriver, type Driver } from '../background/driver.ts';
 import { fleetHistory, followHistory, HISTORY_TASK } from '../background/fleet-history.ts';
 import { heartbeatTask } from '../background/heartbeat.ts';
 import type { RefusalWriter } from '../background/refusals-task.ts';
+import { releaseBundles } from '../background/release-bundles.ts';
 import { repoPruner } from '../background/repo-pruner.ts';
 import { REVOCATION_TASK, revocationTask } from '../background/revocation-task.ts';
 import { createSledLiveness, type SledLiveness } from '../background/sled-liveness.ts';
 import { createSourceSync } from '../background/source-sync.ts';
 import { STATEMENT_TASK, statementTask } from '../background/statement-task.ts';
+import { trustRootTask } from '../background/trust-root-task.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { History } from '../history/history.ts';
 import { createRequestLog } from '../history/request-log.ts';
@@ -107,6 +109,8 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         ...(statements === undefined ? [] : [statementTask({ datastore, connection, statements, clock })]),
         ...(deps.tellsAuditHeads ? [auditHeadsTask({ datastore, connection, clock })] : []),
         ...(deps.refusalWriter === undefined ? [] : [deps.refusalWriter.task]),
+        trustRootTask({ datastore, connection, clock }),
+        releaseBundles({ ...deps, ...intake }),
         database.task,
         repoPruner({
           ...{ datastore, note: history.note, ...config.pruner },

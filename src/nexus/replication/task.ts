@@ -29,6 +29,7 @@ import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import { isSilent } from '../background/heartbeat.ts';
+import { RELEASE_BUNDLE_TASK } from '../background/release-bundles.ts';
 import { PRUNER_TASK } from '../background/repo-pruner.ts';
 import { LIVENESS_TASK } from '../background/sled-liveness.ts';
 import type { Activation, BackgroundTask, TaskResult } from '../background/task.ts';
@@ -117,7 +118,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       description: 'replicate update repo artifacts across sleds',
       periodMs: deps.policy.periodMs,
       disable: deps.policy.disable,
-      dependsOn: [LIVENESS_TASK, PRUNER_TASK], // B16
+      dependsOn: [LIVENESS_TASK, PRUNER_TASK, RELEASE_BUNDLE_TASK], // B16
       activate: activation =>
         activate(deps, { memory, executor, observer, held, lostPoints, pushBundles }, activation),
     },

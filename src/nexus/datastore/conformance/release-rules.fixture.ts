@@ -64,6 +64,9 @@ const bundleRules = (open: OpenDatastore): void => {
         uploadOf(root, '1.0.0', ['a'], { bundle: unsigned }),
         wait,
       );
+      expect(await datastore.bundleGaps(wait)).toEqual([
+        { repoId: repo.id, systemVersion: '1.0.0', hasBundle: true },
+      ]);
       expect(await datastore.bundleExempt(version('1.0.0'), wait)).toEqual({
         sha256: unsigned.sha256,
         kind: 'unsigned',
@@ -74,6 +77,7 @@ const bundleRules = (open: OpenDatastore): void => {
       expect(await recordedBundle(datastore)).toMatchObject({ isExempted: true });
       const real = bundleNamed('from its archive', { isCurrent: false });
       expect(await datastore.bundleInsert(repo.id, real, wait)).toBe(true);
+      expect(await datastore.bundleGaps(wait)).toEqual([]);
       expect(await recordedBundle(datastore)).toEqual({
         sha256: real.sha256,
         kind: 'signed',

@@ -54,6 +54,12 @@ export type RecordedBundle = Pick<ReleaseBundle, 'sha256' | 'kind'> & {
   readonly isExempted: boolean;
 };
 
+export type BundleGap = {
+  readonly repoId: RepoId;
+  readonly systemVersion: SystemVersion;
+  readonly hasBundle: boolean;
+};
+
 export type InsertOutcome = {
   readonly status: 'inserted' | 'already_exists';
   /** The recorded repository: on `already_exists` its id is the earlier one. */
@@ -75,6 +81,8 @@ export type ReleasePort = {
    * @returns whether it was recorded
    */
   readonly bundleInsert: (repoId: RepoId, bundle: NewBundle, wait: Wait) => Promise<boolean>;
+  /** Present releases whose bundle has no metadata, or that have none. */
+  readonly bundleGaps: (wait: Wait) => Promise<readonly BundleGap[]>;
   /** The bytes of the bundle of a present release. */
   readonly bundleGet: (sha256: string, wait: Wait) => Promise<Uint8Array | undefined>;
   /** An admin decides that the bundle of a present release counts, whatever signed it. `NOT_FOUND` */
