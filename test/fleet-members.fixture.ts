@@ -8,6 +8,7 @@ import { operatorAuditApi } from '../src/api/operator-audit-api.ts';
 import { operatorFleetApi } from '../src/api/operator-fleet-api.ts';
 import { operatorHistoryApi } from '../src/api/operator-history-api.ts';
 import { operatorRecoveryApi } from '../src/api/operator-recovery-api.ts';
+import { operatorStatementApi } from '../src/api/operator-statement-api.ts';
 import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/api/operator-update-api.ts';
 import { sledAgentApi } from '../src/api/sled-agent-api.ts';
 import { type ClientOptions, createApiClient, createDispatcher } from '../src/http/client.ts';
@@ -30,6 +31,7 @@ export type TestNexus = TestProcess & {
   readonly history: ReturnType<typeof historyClient>;
   readonly debug: ReturnType<typeof debugClient>;
   readonly audit: ReturnType<typeof auditClient>;
+  readonly statements: ReturnType<typeof statementClient>;
   readonly upload: (release: TestRelease) => Promise<TufRepoUpload>;
   readonly trust: (release: TestRelease) => Promise<void>;
 };
@@ -59,6 +61,7 @@ const fleetClient = (at: ClientOptions) => createApiClient(operatorFleetApi, at)
 const recoveryClient = (at: ClientOptions) => createApiClient(operatorRecoveryApi, at);
 const historyClient = (at: ClientOptions) => createApiClient(operatorHistoryApi, at);
 const auditClient = (at: ClientOptions) => createApiClient(operatorAuditApi, at);
+const statementClient = (at: ClientOptions) => createApiClient(operatorStatementApi, at);
 const debugClient = (at: ClientOptions) => createApiClient(debugApi, at);
 
 /** Of a fleet, for each of its processes. */
@@ -142,6 +145,9 @@ export const makeNexus = (
     },
     get debug() {
       return debugClient(at());
+    },
+    get statements() {
+      return statementClient(at());
     },
     get audit() {
       return auditClient(at());
@@ -246,6 +252,7 @@ const writtenIdentity = (fleet: TestFleetIdentity | undefined, kind: PeerKind, h
       ca_file: file('ca.pem', authoritiesPem),
       ...(kind === 'nexus' &&
         fleet.authorityDirectory !== undefined && { authority_directory: fleet.authorityDirectory }),
+      ...(kind === 'nexus' && fleet.adminKeyFile !== undefined && { admin_key_file: fleet.adminKeyFile }),
     },
   };
 };

@@ -27,6 +27,8 @@ export type TestFleetIdentity = {
   readonly authority: Authority;
   /** Of the authority's files, for a Nexus that renews certificates. */
   readonly authorityDirectory?: string;
+  /** Public, for a Nexus that verifies statements. */
+  readonly adminKeyFile?: string;
   readonly issue: (
     kind: PeerKind,
     options?: { readonly id?: string; readonly validity?: Validity; readonly fleet?: string },
