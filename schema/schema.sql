@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 57, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 58, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -347,6 +347,13 @@ CREATE TABLE sled_key (
   time_replaced TIMESTAMPTZ,
   time_expunged TIMESTAMPTZ,
   CONSTRAINT sled_key_pkey PRIMARY KEY (public_key_sha256)
+);
+
+-- The keys of machines that an admin refused to let join by their key, until one is approved.
+CREATE TABLE sled_key_denied (
+  public_key_sha256 TEXT NOT NULL,
+  time_denied TIMESTAMPTZ NOT NULL DEFAULT now(),
+  CONSTRAINT sled_key_denied_pkey PRIMARY KEY (public_key_sha256)
 );
 
 -- A sled has one key at a time.

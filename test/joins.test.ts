@@ -187,10 +187,16 @@ test('without a token a machine joins once its key, which it shows, is approved 
   });
   await until(async () => /has the SHA-256 [0-9a-f]{64}\./.test(err), 'the machine shows its key');
   const [, key] = /has the SHA-256 ([0-9a-f]{64})\./.exec(err)!;
+  const pending = async () => JSON.parse((await operator('sled', 'list', '--pending', '--json')).out);
+  expect(await pending()).toMatchObject([{ public_key_sha256: key, state: 'waiting', address: '127.0.0.1' }]);
   expect(await operator('sled', 'approve', 'ef'.repeat(32))).toMatchObject({ exitCode: 0 });
   expect(await operator('sled', 'approve', key!)).toMatchObject({ exitCode: 0 });
   expect((await exited)[0], err).toBe(0);
   expect(await machine.files()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
+  expect(await pending(), 'it does not wait any more').toEqual([]);
+  const other = '0f'.repeat(32);
+  expect(await operator('sled', 'deny', other)).toMatchObject({ exitCode: 0 });
+  expect(await pending()).toMatchObject([{ public_key_sha256: other, state: 'denied' }]);
 });
 
 test('an invitation is listed until a machine joins, and is of no use once it is ended', async () => {

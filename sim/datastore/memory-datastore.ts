@@ -10,6 +10,9 @@ import {
   invitationCreate,
   invitationEnd,
   invitationList,
+  isKeyDenied,
+  keyDenialList,
+  keyDeny,
   sledJoin,
   sledKeyGet,
 } from './verbs/invitation-verbs.ts';
@@ -151,6 +154,9 @@ const accessVerbs = (read: Read, write: Write) =>
     invitationEnd: (id, { audit, signal }) => write('invitation_end', invitationEnd(id, audit), { signal }),
     sledJoin: (request, { audit, signal }) => write('sled_join', sledJoin(request, audit), { signal }),
     sledKeyGet: (id, sha256, wait) => read('sled_key_get', sledKeyGet(id, sha256), wait),
+    keyDeny: (sha256, { audit, signal }) => write('key_deny', keyDeny(sha256, audit), { signal }),
+    keyDenialList: wait => read('key_denial_list', keyDenialList, wait),
+    isKeyDenied: (sha256, wait) => read('is_key_denied', isKeyDenied(sha256), wait),
     nexusInvitationCreate: (invitation, { audit, signal }) =>
       write('nexus_invitation_create', nexusInvitationCreate(invitation, audit), { signal }),
     nexusInvitationList: wait => read('nexus_invitation_list', nexusInvitationList, wait),

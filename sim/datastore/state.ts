@@ -108,6 +108,8 @@ export type MemoryState = {
   readonly operatorTokens: ReadonlyMap<OperatorTokenId, OperatorTokenRecord>;
   readonly invitations: ReadonlyMap<InvitationId, InvitationRecord>;
   /** By the SHA-256 of each key. */
+  /** When, by the SHA-256 of the key. */
+  readonly deniedKeys: ReadonlyMap<string, number>;
   readonly nexusInvitations: ReadonlyMap<InvitationId, NexusInvitationRecord>;
   readonly sledKeys: ReadonlyMap<string, SledKeyRecord>;
   /** Of each identity, by its key. */
@@ -137,6 +139,7 @@ export const emptyState = (nowMs: number): MemoryState => {
     events: new Map(),
     operatorTokens: new Map(),
     invitations: new Map(),
+    deniedKeys: new Map(),
     nexusInvitations: new Map(),
     sledKeys: new Map(),
     revocations: new Map(),

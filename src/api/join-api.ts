@@ -82,6 +82,7 @@ export const joinApi = {
       errors: [
         'INVITATION_INVALID',
         'JOIN_NOT_APPROVED',
+        'JOIN_DENIED',
         'INVITATION_USED',
         'SLED_KEY_IN_USE',
         'SLED_DECOMMISSIONED',

@@ -87,6 +87,21 @@ export const CreatedNexusInvitation = z
   .meta({ id: 'CreatedNexusInvitation' });
 export type CreatedNexusInvitation = z.infer<typeof CreatedNexusInvitation>;
 
+export const JoinRequestView = z
+  .object({
+    public_key_sha256: KeySha256,
+    /** `denied`: an admin refuses it until it is approved, also while it does not ask. */
+    state: z.enum(['waiting', 'denied']),
+    /** Of one that waits, at the Nexus that answers. */
+    address: z.string().optional(),
+    time_first_asked: Timestamp.optional(),
+    time_last_asked: Timestamp.optional(),
+    time_denied: Timestamp.optional(),
+  })
+  .meta({ id: 'JoinRequest' });
+export type JoinRequestView = z.infer<typeof JoinRequestView>;
+
+const REQUESTS_PATH = '/v1/system/fleet/join-requests';
 const NEXUS_PATH = '/v1/system/fleet/nexus-invitations';
 const PATH = '/v1/system/fleet/invitations';
 const TAGS = ['fleet'] as const;
@@ -96,6 +111,31 @@ export const operatorInvitationApi = {
   version: '1.0.0',
   description: 'Invitations of machines to the fleet.',
   routes: {
+    joinRequestList: defineRoute({
+      operationId: 'sled_join_request_list',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: REQUESTS_PATH,
+      summary: 'Machines that ask this Nexus to join by their key, and keys that are denied',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(JoinRequestView, 'JoinRequestResultsPage') },
+      errors: [],
+    }),
+    joinRequestDeny: defineRoute({
+      operationId: 'sled_join_request_deny',
+      audience: 'operator',
+      role: 'admin',
+      method: 'POST',
+      path: `${REQUESTS_PATH}/{public_key_sha256}/deny`,
+      summary: 'Refuse the machine with this key until it is approved',
+      tags: TAGS,
+      params: z.object({ public_key_sha256: KeySha256 }),
+      status: 204,
+      response: { kind: 'empty' },
+      errors: [],
+    }),
     nexusInvitationList: defineRoute({
       operationId: 'nexus_invitation_list',
       audience: 'operator',

@@ -247,6 +247,8 @@ export const serveTestNexus = async (
         invitationCreate: refused,
         invitationList: none,
         invitationEnd: refused,
+        joinRequestList: none,
+        joinRequestDeny: refused,
         nexusInvitationCreate: refused,
         nexusInvitationList: none,
         nexusInvitationEnd: refused,

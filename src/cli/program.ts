@@ -34,6 +34,7 @@ import { addSledAgentAllowDeletion } from './commands/sled-agent-allow-deletion.
 import { addSledAgentJoin } from './commands/sled-agent-join.ts';
 import { addSledAgentReset } from './commands/sled-agent-reset.ts';
 import { makeSledAgentRunnable } from './commands/sled-agent-run.ts';
+import { addSledDeny } from './commands/sled-deny.ts';
 import { addSledForget } from './commands/sled-forget.ts';
 import { addSledInvitations } from './commands/sled-invitations.ts';
 import { addSledApprove, addSledInvite } from './commands/sled-invite.ts';
@@ -105,6 +106,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
       addSledShow,
       addSledInvite,
       addSledApprove,
+      addSledDeny,
       addSledInvitations,
       addSledUninvite,
       addSledSetPolicy,

@@ -83,6 +83,7 @@ export const errorCodes = {
   TOO_MANY_TOKENS: { status: 409, retry: 'never' },
   INVITATION_INVALID: { status: 401, retry: 'never' },
   JOIN_NOT_APPROVED: { status: 403, retry: 'backoff' },
+  JOIN_DENIED: { status: 403, retry: 'never' },
   INVITATION_USED: { status: 409, retry: 'never' },
   SLED_KEY_IN_USE: { status: 409, retry: 'never' },
   NEXUS_ID_DIFFERS: { status: 409, retry: 'never' },

@@ -82,6 +82,8 @@ export const errorRemedies = {
     'Make a new invitation, and use its whole token: tuf-depot sled invite, or tuf-depot nexus invite for a Nexus.',
   JOIN_NOT_APPROVED:
     'Compare the digest of the key with the one on the machine, then approve it as an admin: tuf-depot sled approve SHA256. The machine waits for that.',
+  JOIN_DENIED:
+    'If it was denied by mistake, approve it as an admin: tuf-depot sled approve SHA256. Then run the same command again.',
   INVITATION_USED:
     'If this machine has not joined, somebody else has the token and joined with it: expunge the process that the message names with tuf-depot sled set-policy ID expunged, or tuf-depot nexus expunge ID. Then make a new invitation: tuf-depot sled invite, or tuf-depot nexus invite.',
   SLED_KEY_IN_USE:

@@ -8,6 +8,7 @@ import { afterEach, expect, test } from 'vitest';
 import { createMemoryDatabase } from '../../sim/datastore/memory-database.ts';
 import { type JoinedFleet, joinApi } from '../api/join-api.ts';
 import { InvitationId, NexusId, SledId } from '../core/ids.ts';
+import { createPendingJoins } from '../core/pending-joins.ts';
 import { seededRng } from '../core/rng.ts';
 import { bindApi } from '../http/handlers.ts';
 import { serveApi } from '../http/server.ts';
@@ -89,7 +90,7 @@ type NexusOptions = {
 
 /** A Nexus, and the requests that reached it. */
 const startNexus = async (
-  datastore: Pick<Datastore, 'sledJoin' | 'nexusJoin' | 'revocationList'>,
+  datastore: Pick<Datastore, 'sledJoin' | 'nexusJoin' | 'isKeyDenied' | 'revocationList'>,
   {
     identity = fleet,
     kind = 'nexus',
@@ -119,6 +120,7 @@ const startNexus = async (
     learnRevocations: options => learnRevocations({ datastore, revocations }, options),
     announceRevocations: () => undefined,
     pins,
+    pendingJoins: createPendingJoins(),
     clock: systemClock,
   });
   const sledJoin: typeof handlers.sledJoin = async request => {
@@ -372,7 +374,12 @@ test('a Nexus without the authority, without its database, or that is not there,
     throw new DepotError('DATABASE_UNAVAILABLE', 'the database is away');
   };
   await using without = await startNexus(datastore, { hasAuthority: false });
-  await using cutOff = await startNexus({ sledJoin: away, nexusJoin: away, revocationList: away });
+  await using cutOff = await startNexus({
+    sledJoin: away,
+    nexusJoin: away,
+    isKeyDenied: away,
+    revocationList: away,
+  });
   await using good = await startNexus(datastore);
   const nowhere = '127.0.0.1:1';
   const token = await invite(datastore);
@@ -551,4 +558,25 @@ test('a sled that joins pins what its token names before it has a certificate, a
   const second = await old.join(await invite(datastore));
   expect(second.pinned).toBeUndefined();
   expect(await old.files()).toEqual(['ca.pem', 'certificate.pem', 'key.pem']);
+});
+
+test('a machine whose key an admin denied learns it, and joins once it is approved (JH4)', async () => {
+  const datastore = openDatastore();
+  await using nexus = await startNexus(datastore);
+  const machine = await newMachine([nexus.address]);
+  const by = { fleet: fleet.fleet, authoritySha256 };
+  let denied = '';
+  const join_ = () =>
+    joinSled(machine.config, {
+      by,
+      onWaiting: key => {
+        denied = key;
+      },
+      clock: { sleep: () => datastore.keyDeny(denied, wait) },
+      ...wait,
+    });
+  await expect(join_()).rejects.toMatchObject({ code: 'JOIN_DENIED' });
+  await expect(join_(), 'again').rejects.toMatchObject({ code: 'JOIN_DENIED' });
+  await invite(datastore, { sha256: keyInvitationSha256(denied), keySha256: denied });
+  expect(await join_()).toMatchObject({ identity: { kind: 'sled' } });
 });

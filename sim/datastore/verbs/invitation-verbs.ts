@@ -1,10 +1,12 @@
 import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { InvitationId, SledId } from '../../../src/core/ids.ts';
 import { revocationKey } from '../../../src/core/revocation.ts';
+import { keyInvitationSha256 } from '../../../src/identity/invitation-token.ts';
 import {
   decideJoin,
   isInvitationForgotten,
   isInvitationOpen,
+  MAX_LISTED_DENIALS,
   MAX_LISTED_INVITATIONS,
   requireInvitable,
   requireNotExpunged,
@@ -16,6 +18,7 @@ import type {
   Invitations,
   JoinOutcome,
   JoinRequest,
+  KeyDenial,
   NewInvitation,
   SledKeyFacts,
   SledKeyRecord,
@@ -56,7 +59,8 @@ export const invitationCreate =
       ...(replacesSledId !== null && { replacesSledId }),
       ...(keySha256 !== undefined && { publicKeySha256: keySha256 }),
     };
-    const state = { ...before, invitations: withEntry(kept, id, invitation) };
+    const deniedKeys = new Map([...before.deniedKeys].filter(([key]) => key !== keySha256));
+    const state = { ...before, deniedKeys, invitations: withEntry(kept, id, invitation) };
     return { state: withAudit(state, audit, action, moment), answer: invitation };
   };
 
@@ -158,3 +162,34 @@ const withKey = (
   const key = { publicKeySha256, sledId, timeJoinedMs: nowMs, timeReplacedMs: null, timeExpungedMs: null };
   return withEntry(new Map(others), publicKeySha256, key);
 };
+
+export const keyDeny =
+  (publicKeySha256: string, audit: AuditOrigin | undefined): Step<void> =>
+  (before, moment) => {
+    const { nowMs } = moment;
+    if (before.deniedKeys.has(publicKeySha256)) return { state: before, answer: undefined };
+    const sha256 = keyInvitationSha256(publicKeySha256);
+    const invitations = new Map(
+      [...before.invitations].map(([id, each]) => [
+        id,
+        each.sha256 === sha256 && isInvitationOpen(each, nowMs) ? { ...each, timeExpiresMs: nowMs } : each,
+      ]),
+    );
+    const deniedKeys = withEntry(before.deniedKeys, publicKeySha256, nowMs);
+    const action = { kind: 'join_key_denied', publicKeySha256 } as const;
+    return {
+      state: withAudit({ ...before, invitations, deniedKeys }, audit, action, moment),
+      answer: undefined,
+    };
+  };
+
+export const keyDenialList: Query<readonly KeyDenial[]> = ({ deniedKeys }) =>
+  [...deniedKeys]
+    .map(([publicKeySha256, timeDeniedMs]) => ({ publicKeySha256, timeDeniedMs }))
+    .sort((a, b) => b.timeDeniedMs - a.timeDeniedMs || (a.publicKeySha256 < b.publicKeySha256 ? -1 : 1))
+    .slice(0, MAX_LISTED_DENIALS);
+
+export const isKeyDenied =
+  (publicKeySha256: string): Query<boolean> =>
+  ({ deniedKeys }) =>
+    deniedKeys.has(publicKeySha256);

@@ -75,6 +75,8 @@ const renderers: Renderers = {
     ),
   sled_invitation_ended: ({ invitationId }) =>
     `Invitation ${invitationId} was ended before a machine joined with it.`,
+  join_key_denied: ({ publicKeySha256 }) =>
+    `The machine with the key ${publicKeySha256} was denied: it may not join by its key until it is approved.`,
   sled_joined: ({ sledId, invitationId, publicKeySha256, expungedSledId }) =>
     sentences(
       `A machine joined as sled ${sledId} with invitation ${invitationId}. Its key has the SHA-256 ${publicKeySha256}.`,

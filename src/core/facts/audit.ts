@@ -123,6 +123,7 @@ const auditActions = {
     expiresMs: TimeMs,
   }),
   sled_invitation_ended: z.object({ invitationId: InvitationId }),
+  join_key_denied: z.object({ publicKeySha256: Sha256 }),
   sled_joined: z.object({
     sledId: SledId,
     invitationId: InvitationId,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { InvitationId, NexusId, SledId } from '../../core/ids.ts';
+import { createPendingJoins } from '../../core/pending-joins.ts';
 import { identityOf } from '../../identity/certificate.ts';
 import { knownRevocations, testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
 import {
@@ -66,6 +67,7 @@ const ask = async (
   const api = createJoinApi({
     datastore: {
       nexusJoin: async () => expect.unreachable('no sled joins by it'),
+      isKeyDenied: async () => false,
       async sledJoin(request, { audit }) {
         seen.requests.push(request);
         if (refusal !== undefined) throw new DepotError(refusal, 'refused');
@@ -84,6 +86,7 @@ const ask = async (
     learnRevocations: () => learnRevocations(),
     announceRevocations: () => undefined,
     pins: NO_FLEET_PINS,
+    pendingJoins: createPendingJoins(),
     clock: systemClock,
   });
   const proof = proveKey(key, {

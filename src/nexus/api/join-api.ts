@@ -10,12 +10,15 @@
  *      expired or used: nobody guesses 256 bits, and the person in front of the machine has to know.
  * JH3. A stranger can make whole tokens and keys without end: the name of the fleet and its authority are no secret. So few joins
  *      at once have a transaction, each address has fewer, and what one invitation causes again and again is logged once a minute.
+ * JH4. A machine that asks by its key alone is listed in the memory of this Nexus, which is bounded, and changes nothing in the
+ *      database. A key that an admin denied is told so, until an admin approves it.
  */
 import { createHash, type KeyObject } from 'node:crypto';
 import type { JoinedFleet, JoinedFleetAsNexus, joinApi } from '../../api/join-api.ts';
 import { SledId } from '../../core/ids.ts';
+import type { PendingJoins } from '../../core/pending-joins.ts';
 import type { Handlers } from '../../http/handlers.ts';
-import type { PlaceLimits } from '../../http/places.ts';
+import { type PlaceLimits, strangerOf } from '../../http/places.ts';
 import { createRequestPlaces, type RequestPlaces } from '../../http/request-places.ts';
 import {
   keyInvitationSha256,
@@ -35,7 +38,7 @@ import type { OriginOfMachine } from '../operators/audit-origin.ts';
 import type { FleetPins } from './fleet-pins.ts';
 
 type Deps = {
-  readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledJoin' | 'nexusJoin'>;
+  readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledJoin' | 'nexusJoin' | 'isKeyDenied'>;
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
   readonly originOfMachine: OriginOfMachine;
@@ -50,7 +53,9 @@ type Deps = {
   }) => Promise<void>;
   readonly announceRevocations: () => void;
   readonly pins: Pick<FleetPins, 'offered'>;
-  readonly clock: Pick<Clock, 'monotonicMs'>;
+  /** The machines that ask without a token (PEJ1). */
+  readonly pendingJoins: PendingJoins;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'>;
 };
 
 /** Of the connections to the database, which all requests share. A join takes a few milliseconds (JH3). */
@@ -85,16 +90,13 @@ const joinByInvitation = async (
   };
   const { sledId, invitationId, isRepeat, expunged, revokedMs } = await deps.datastore
     .sledJoin(wanted, { signal, audit: deps.originOfMachine(request) })
-    .catch((error: unknown) => {
+    .catch(async (error: unknown) => {
       reportUsed(error, sha256, { log, ...request }, deps);
       if (body.token === undefined && errorCodeOf(error) === 'INVITATION_INVALID')
-        throw new DepotError(
-          'JOIN_NOT_APPROVED',
-          `no admin lets the key with the SHA-256 ${wanted.publicKeySha256} join now`,
-          { cause: error },
-        );
+        throw await notApproved(wanted.publicKeySha256, error, { signal, ...request }, deps);
       throw error;
     });
+  deps.pendingJoins.remove(wanted.publicKeySha256);
   if (!isRepeat || deps.mayLog(`repeated ${sha256}`))
     log.info({ sled_id: sledId, invitation_id: invitationId, repeated: isRepeat }, 'machine joined');
   if (expunged !== undefined) {
@@ -165,6 +167,23 @@ const joinAsNexus = async (
     ca_pem: issuer.authoritiesPem(),
     not_after: isoTime(notAfterMs),
   };
+};
+
+/** JH4. The error for a machine without a token whose key no open invitation names. */
+const notApproved = async (
+  key: string,
+  cause: unknown,
+  { caller, signal }: Pick<JoinCall, 'caller' | 'signal'>,
+  { datastore, pendingJoins, clock }: Pick<Joining, 'datastore' | 'pendingJoins' | 'clock'>,
+): Promise<DepotError> => {
+  if (await datastore.isKeyDenied(key, { signal }))
+    return new DepotError('JOIN_DENIED', `an admin denied the key with the SHA-256 ${key}`, { cause });
+  const { address = '' } = caller;
+  const isListed = pendingJoins.asked({ key, address, network: strangerOf(address) }, clock.nowMs());
+  const how = isListed ? '' : '; too many machines ask, and it is not listed: approve it by that digest';
+  return new DepotError('JOIN_NOT_APPROVED', `no admin lets the key with the SHA-256 ${key} join now${how}`, {
+    cause,
+  });
 };
 
 /** Two have had one token: a person should know, whichever of them complains. */

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { InvitationId, NexusId } from '../../core/ids.ts';
+import { createPendingJoins } from '../../core/pending-joins.ts';
 import { testFleetIdentity } from '../../identity/identity.fixture.ts';
 import { makeInvitationToken, publicKeySha256 } from '../../identity/invitation-token.ts';
 import { generateKey } from '../../identity/issue.ts';
@@ -25,7 +26,11 @@ const serving = (sledJoin: InvitationPort['sledJoin']) => {
   const lines: string[] = [];
   const line = (_facts: unknown, text: string) => void lines.push(text);
   const api = createJoinApi({
-    datastore: { sledJoin, nexusJoin: async () => expect.unreachable('no sled joins by it') },
+    datastore: {
+      sledJoin,
+      nexusJoin: async () => expect.unreachable('no sled joins by it'),
+      isKeyDenied: async () => false,
+    },
     issuer: {
       ...NAMED,
       authoritiesPem: () => authority.certificate.toString(),
@@ -38,6 +43,7 @@ const serving = (sledJoin: InvitationPort['sledJoin']) => {
     learnRevocations: async () => undefined,
     announceRevocations: () => undefined,
     pins: NO_FLEET_PINS,
+    pendingJoins: createPendingJoins(),
     clock,
   });
   const ask = async (address: string, token = makeInvitationToken(NAMED)) => {

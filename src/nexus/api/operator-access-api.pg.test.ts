@@ -249,6 +249,7 @@ test('each route that changes something leaves who did it, from where, and what,
     'statement_create',
     'sled_invitation_create',
     'sled_invitation_end',
+    'sled_join_request_deny',
     'nexus_invitation_create',
     'nexus_invitation_end',
   ];

@@ -16,20 +16,23 @@ import { isInvitationOpen } from '../datastore/decisions/join.ts';
 import type { InvitationPort, Invitations } from '../datastore/ports/invitation-port.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
 import type { FleetPins } from './fleet-pins.ts';
+import { createJoinRequestHandlers } from './join-requests-api.ts';
 import { createNexusInvitationHandlers } from './operator-nexus-invitation-api.ts';
 
-type Deps = Parameters<typeof createNexusInvitationHandlers>[0] & {
-  readonly datastore: Pick<InvitationPort, 'invitationCreate' | 'invitationList' | 'invitationEnd'>;
-  /** Undefined for a Nexus without the authority's key. */
-  readonly issuer?: CertificateIssuer | undefined;
-  readonly originOf: OriginOf;
-  readonly newId: () => string;
-  readonly pins: Pick<FleetPins, 'named'>;
-};
+type Deps = Parameters<typeof createNexusInvitationHandlers>[0] &
+  Parameters<typeof createJoinRequestHandlers>[0] & {
+    readonly datastore: Pick<InvitationPort, 'invitationCreate' | 'invitationList' | 'invitationEnd'>;
+    /** Undefined for a Nexus without the authority's key. */
+    readonly issuer?: CertificateIssuer | undefined;
+    readonly originOf: OriginOf;
+    readonly newId: () => string;
+    readonly pins: Pick<FleetPins, 'named'>;
+  };
 
 export const createOperatorInvitationApi = (deps: Deps): Handlers<typeof operatorInvitationApi> => ({
   ...createSledInvitationHandlers(deps),
   ...createNexusInvitationHandlers(deps),
+  ...createJoinRequestHandlers(deps),
 });
 
 const createSledInvitationHandlers = ({

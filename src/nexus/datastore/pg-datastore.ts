@@ -25,6 +25,8 @@ import { fleetEventTrim } from './verbs/history/fleet-event-trim.ts';
 import { invitationCreate } from './verbs/invitations/invitation-create.ts';
 import { invitationEnd } from './verbs/invitations/invitation-end.ts';
 import { invitationList } from './verbs/invitations/invitation-list.ts';
+import { isKeyDenied, keyDenialList } from './verbs/invitations/key-denials.ts';
+import { keyDeny } from './verbs/invitations/key-deny.ts';
 import { nexusInvitationCreate } from './verbs/invitations/nexus-invitation-create.ts';
 import { nexusInvitationEnd } from './verbs/invitations/nexus-invitation-end.ts';
 import { nexusInvitationList } from './verbs/invitations/nexus-invitation-list.ts';
@@ -183,6 +185,9 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   invitationEnd: invitationEnd(transactions),
   sledJoin: sledJoin(transactions),
   sledKeyGet: sledKeyGet(transactions),
+  keyDeny: keyDeny(transactions),
+  keyDenialList: keyDenialList(transactions),
+  isKeyDenied: isKeyDenied(transactions),
   nexusInvitationCreate: nexusInvitationCreate(transactions),
   nexusInvitationList: nexusInvitationList(transactions),
   nexusInvitationEnd: nexusInvitationEnd(transactions),

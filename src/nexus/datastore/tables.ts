@@ -166,6 +166,7 @@ export type Tables = {
     time_used: OptionalTime;
     public_key_sha256: string | null;
   };
+  sled_key_denied: { public_key_sha256: string; time_denied: TimeByDefault };
   sled_key: {
     public_key_sha256: string;
     sled_id: SledId;

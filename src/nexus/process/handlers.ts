@@ -17,6 +17,7 @@ import type { operatorUploadApi } from '../../api/operator-upload-api.ts';
 import type { CertificateExpiry } from '../../core/certificate-expiry.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { NexusId } from '../../core/ids.ts';
+import { createPendingJoins } from '../../core/pending-joins.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { KnownPeers } from '../../http/places.ts';
 import { type AdminKeys, NO_ADMIN_KEYS } from '../../identity/admin-key.ts';
@@ -102,13 +103,12 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
   const { config, datastore, history, nexus, driver, sources } = parts;
   const { note } = history;
   const { observer } = parts.replication;
+  const pendingJoins = createPendingJoins();
   const originOf = createOriginOf({ ...parts, nexusId: nexus.id });
   const pins = createFleetPins({ datastore, adminKeys: parts.adminKeys ?? NO_ADMIN_KEYS });
   const fleetParts = {
     ...parts,
-    originOf,
-    nexusId: nexus.id,
-    observer,
+    ...{ originOf, observer, nexusId: nexus.id },
     readDatabase: createDatabaseReader(parts),
     minSledReplication: config.replication.minSledReplication,
     plainListen: config.plainListen,
@@ -143,13 +143,13 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
       certificates: parts.certificates(),
     }),
     operatorAccess: createOperatorAccessApi({ ...parts, originOf }),
-    operatorInvitation: createOperatorInvitationApi({ ...parts, originOf, pins }),
+    operatorInvitation: createOperatorInvitationApi({ ...parts, originOf, pins, pendingJoins }),
     operatorAudit: createOperatorAuditApi(parts),
     operatorStatement: createOperatorStatementApi({ adminKeys: NO_ADMIN_KEYS, ...parts, originOf }),
     debug: createDebugApi({ driver, datastore, originOf }),
     join: createJoinApi({
       ...parts,
-      ...{ note, pins },
+      ...{ note, pins, pendingJoins },
       learnRevocations: async options => {
         const { revocations } = parts;
         if (revocations !== undefined) await learnRevocations({ datastore, revocations }, options);

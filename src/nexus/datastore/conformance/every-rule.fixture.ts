@@ -1,5 +1,6 @@
 /** The rules of every datastore, whatever its engine. */
 import { auditRules } from './audit-rules.fixture.ts';
+import { denialRules } from './denial-rules.fixture.ts';
 import { historyRules } from './history-rules.fixture.ts';
 import { invitationRules } from './invitation-rules.fixture.ts';
 import { localRepoRules } from './local-repo-rules.fixture.ts';
@@ -32,6 +33,7 @@ export const everyRule = (open: OpenDatastore): void => {
   historyRules(open);
   operatorTokenRules(open);
   invitationRules(open);
+  denialRules(open);
   nexusInvitationRules(open);
   revocationRules(open);
   statementRules(open);

@@ -144,7 +144,7 @@ export const nexusInvitationRules = (open: OpenDatastore): void => {
       await expect(datastore.nexusJoin(joinOf('before', 'two'), wait)).rejects.toMatchObject(refused);
     });
 
-    test('are forgotten long after they expired, but for those that were used (NJ3)', async () => {
+    test('are forgotten long after they expired (NJ3)', async () => {
       await using opened = await open();
       const { datastore } = opened;
       await datastore.nexusInvitationCreate(invitationOf('a', { lifeMs: -91 * DAY_MS }), wait);

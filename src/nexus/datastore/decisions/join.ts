@@ -25,6 +25,8 @@ import type { SledRecord } from '../ports/sled-port.ts';
 export const MAX_OPEN_INVITATIONS = 1_000;
 /** As many as may be open, and those that ended lately. */
 export const MAX_LISTED_INVITATIONS = 2 * MAX_OPEN_INVITATIONS;
+/** An admin denies one by one. Older ones count too. */
+export const MAX_LISTED_DENIALS = 1_000;
 /** An invitation that ended is named as used or expired for this long. The audit log keeps it. */
 export const ENDED_INVITATIONS_KEPT_MS = 90 * 24 * 3_600_000;
 /** A person who lost the answer tries again within the day. */

@@ -74,7 +74,17 @@ export type JoinOutcome = {
   readonly expunged: SledId | undefined;
 };
 
+export type KeyDenial = { readonly publicKeySha256: string; readonly timeDeniedMs: number };
+
 export type InvitationPort = {
+  /**
+   * Refuses a machine that asks to join by this key, until an invitation names the key; an unused one that does is ended in the same
+   * transaction. Again, nothing changes.
+   */
+  readonly keyDeny: (publicKeySha256: string, wait: Audited) => Promise<void>;
+  /** The newest first, at most `MAX_LISTED_DENIALS`. */
+  readonly keyDenialList: (wait: Wait) => Promise<readonly KeyDenial[]>;
+  readonly isKeyDenied: (publicKeySha256: string, wait: Wait) => Promise<boolean>;
   /**
    * `NOT_FOUND` for a sled that neither registered nor joined, `SLED_DECOMMISSIONED` for an expunged one that a machine would join as,
    * `TOO_MANY_INVITATIONS`. An earlier one of the same key is replaced; `INVITATION_USED` while its answer is repeated (JD1). Invitations that ended long ago are removed in the same transaction.

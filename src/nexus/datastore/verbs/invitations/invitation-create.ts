@@ -28,6 +28,8 @@ export const invitationCreate =
           replaced: await readPolicy(db, replacesSledId),
         };
         requireInvitable(invitation, policies, await countOpen(db));
+        if (keySha256 !== undefined)
+          await db.deleteFrom('sled_key_denied').where('public_key_sha256', '=', keySha256).execute();
         const created = await insertInvitation(db, invitation);
         await appendAudit(
           db,
