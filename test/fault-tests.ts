@@ -25,6 +25,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/lying-sources.test.ts',
   'test/memory.test.ts',
   'test/network.test.ts',
+  'test/own-authority.test.ts',
   'test/pgbouncer.test.ts',
   'test/races.test.ts',
   'test/recoveries/**/*.test.ts',

@@ -4,7 +4,7 @@
  *     certificate, key, authorities ─▶ Credentials ─▶ servers, connections ─ (files change) ─▶ new connections
  *
  * CS1. The credentials in use are consistent: the key is the certificate's, the certificate names a process of a fleet, and one of
- *      the authorities issued it. Inconsistent files, as while they are being replaced, change nothing.
+ *      the authorities issued it, for both ends of a connection. Inconsistent files, as while they are being replaced, change nothing.
  * CS2. The name stays the same while a process runs.
  * CS3. A process with an expired certificate starts and runs, and reports it. Its peers refuse it until the file is renewed; no
  *      restart is needed. A sled renews its own for a year, at a Nexus that issues certificates.
@@ -162,6 +162,7 @@ export const readCredentials = async (files: IdentityFiles, kind: PeerKind): Pro
   if (identity.kind !== kind)
     throw invalid(`${certificateFile} is the certificate of a ${identity.kind}; this process is a ${kind}`);
   requireKeyOf(certificate, { certificateFile, keyFile, keyPem });
+  requireUsages(certificate, certificateFile);
   if (!isIssuedBy(certificate, between, authorities))
     throw invalid(
       `${certificateFile} was issued by none of the authorities in ${authoritiesFile}; add the one that issued it`,
@@ -201,6 +202,20 @@ const requireKeyOf = (
   }
   if (!isItsKey)
     throw invalid(`the key in ${keyFile} is not the one of the certificate in ${certificateFile}`);
+};
+
+/** Extended key usages (RFC 5280, 4.2.1.12). Without the extension a certificate is for all. */
+const USAGES = { server: '1.3.6.1.5.5.7.3.1', client: '1.3.6.1.5.5.7.3.2' };
+
+/** Each process is both ends of connections; otherwise it would start, and every peer would refuse it. */
+const requireUsages = ({ keyUsage }: X509Certificate, certificateFile: string): void => {
+  // Node calls the extended usages so, and has no array where the extension is absent.
+  const usages: readonly string[] | undefined = keyUsage;
+  for (const [end, oid] of Object.entries(USAGES))
+    if (usages !== undefined && !usages.includes(oid))
+      throw invalid(
+        `${certificateFile} is not for ${end} authentication: issue it for server and client authentication`,
+      );
 };
 
 /** Directly, whatever its times are. The authority itself has to be valid now. */
