@@ -7,6 +7,7 @@ import { ROUND_MUTATIONS } from './mutations/nexus-rounds.ts';
 import { CONFIG_MUTATIONS } from './mutations/sled-config.ts';
 import { COPY_MUTATIONS } from './mutations/sled-copies.ts';
 import { DELETION_MUTATIONS } from './mutations/sled-deletions.ts';
+import { STATEMENT_MUTATIONS } from './mutations/statements.ts';
 
 export const MUTATIONS: readonly Mutation[] = [
   ...COPY_MUTATIONS,
@@ -16,6 +17,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...ARCHIVE_MUTATIONS,
   ...ROUND_MUTATIONS,
   ...IDENTITY_MUTATIONS,
+  ...STATEMENT_MUTATIONS,
 ];
 
 export const mutationNamed = (name: string): Mutation => {

@@ -126,7 +126,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
   {
     name: 'newest-ledger-ends-a-hold',
     in: 'learnLedger',
-    find: 'hold: ledger.hold ?? found.hold, // KN7',
+    find: 'hold: withBoth(ledger.hold, found.hold), // KN7',
     replace: 'hold: top.hold,',
     tests: 'a refusal after half of an adoption holds on, also when the disk comes back with that half',
     why: 'P13, KN7: half of an adoption that failed before the refusal comes back with its disk, and ends the hold',
