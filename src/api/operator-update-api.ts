@@ -1,6 +1,7 @@
 /** The operator's API for releases: compatible with the published update endpoints, with our additions. */
 import { z } from 'zod';
-import { ArtifactHash, HashKind, SYSTEM_VERSION_PATTERN, TrustRootId } from '../core/ids.ts';
+import { ArtifactHash, HashKind, Sha256Hex, SYSTEM_VERSION_PATTERN, TrustRootId } from '../core/ids.ts';
+import { BUNDLE_KINDS } from '../core/release-trust.ts';
 import { type Api, defineRoute } from './route.ts';
 import { ByteCount, CheckView, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
 
@@ -100,6 +101,15 @@ export type ReleaseArtifactView = z.infer<typeof ReleaseArtifactView>;
 
 const TAGS = ['system/update'] as const;
 
+export const ExemptedRelease = z
+  .object({
+    system_version: z.string(),
+    /** SHA-256 of the bundle that vouches for it, which an exemption names. */
+    bundle: Sha256Hex,
+    kind: z.enum(BUNDLE_KINDS),
+  })
+  .meta({ id: 'ExemptedRelease' });
+
 export const operatorUpdateApi = {
   title: 'Operator API, update endpoints',
   version: '2026081901.0.0',
@@ -176,6 +186,20 @@ export const operatorUpdateApi = {
       status: 204,
       response: { kind: 'empty' },
       errors: ['NOT_FOUND', 'RELEASE_IN_USE'],
+    }),
+    repositoryExempt: defineRoute({
+      operationId: 'system_update_repository_exempt',
+      audience: 'operator',
+      role: 'admin',
+      method: 'POST',
+      path: '/v1/system/update/repositories/{system_version}/exempt',
+      summary:
+        'Accept a release whatever signed it: sleds without an admin key store it at this word, and others by a statement beside it',
+      tags: TAGS,
+      params: VersionParam,
+      status: 200,
+      response: { kind: 'json', schema: ExemptedRelease },
+      errors: ['NOT_FOUND'],
     }),
     repositoryArtifacts: defineRoute({
       operationId: 'system_update_repository_artifacts',

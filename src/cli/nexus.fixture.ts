@@ -131,6 +131,10 @@ const updateHandlers = (received: Received): Handlers<typeof operatorUpdateApi> 
   },
   repositoryList: async () => ({ items: [testRepo('1.2.0'), testRepo('1.10.0'), testRepo('1.2.0-rc.1')] }),
   repositoryView: async ({ params }) => testRepo(params.system_version),
+  async repositoryExempt({ params: { system_version } }) {
+    received.calls.push({ exempted: system_version });
+    return { system_version, bundle: 'b'.repeat(64), kind: 'partly' };
+  },
   async repositoryDelete({ params }) {
     received.calls.push(params);
   },

@@ -23,6 +23,7 @@ import { addRecoverGeneration } from './commands/recover-generation.ts';
 import { addRepoAssemble } from './commands/repo-assemble.ts';
 import { addRepoDelete } from './commands/repo-delete.ts';
 import { addRepoEdit } from './commands/repo-edit.ts';
+import { addRepoExempt } from './commands/repo-exempt.ts';
 import { addRepoList } from './commands/repo-list.ts';
 import { addRepoShow } from './commands/repo-show.ts';
 import { addRepoSign } from './commands/repo-sign.ts';
@@ -89,6 +90,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
       addRepoList,
       addRepoShow,
       addRepoWait,
+      addRepoExempt,
       addRepoDelete,
     ],
   ],

@@ -8,7 +8,14 @@ import { asGeneration } from '../../core/ids.ts';
 import { parseStatement, type SignedStatement, type Statement, subjectOf } from '../../core/statement.ts';
 import { type AdminKey, adminKeyPaths, makeAdminKey, verifyStatement } from '../../identity/admin-key.ts';
 import { makeTestRelease } from '../../signing/release.fixture.ts';
-import { serveTestNexus, TEST_TOKEN, type TestHandlers, testRecovery, testSled } from '../nexus.fixture.ts';
+import {
+  serveTestNexus,
+  TEST_TOKEN,
+  type TestHandlers,
+  testRecovery,
+  testReplication,
+  testSled,
+} from '../nexus.fixture.ts';
 import { runTestCli } from '../run.fixture.ts';
 
 const FLEET = 'test.example';
@@ -188,6 +195,25 @@ test('trust-root add signs the root that it adds, and adds none without the key 
   expect(signed.out).toContain('Signed with the admin key');
   const none = await against({}, 'trust-root', 'add', release.path);
   expect(none).toMatchObject({ exitCode: 1, sent: [], out: '' });
+});
+
+test('repo exempt signs the bundle of the release, and exempts nothing without the key of the fleet', async () => {
+  const bundle = { sha256: OTHER, kind: 'partly', exempted: false } as const;
+  const releaseReplication = async () => testReplication('1.2.0', { bundle });
+  const args = ['repo', 'exempt', '1.2.0'];
+  const signed = await against({ fleet: { releaseReplication } }, ...args, '--admin-key', keyFile);
+  expect(signed).toMatchObject({ exitCode: 0, calls: [{ exempted: '1.2.0' }] });
+  expect(signed.sent).toMatchObject([{ kind: 'exempt_release', systemVersion: '1.2.0', bundle: OTHER }]);
+  const none = await against({ fleet: { releaseReplication } }, ...args);
+  expect(none).toMatchObject({ exitCode: 1, sent: [], calls: [] });
+  const byWord = await against({ fleet: { releaseReplication }, known: { admin_keys: [] } }, ...args);
+  expect(byWord).toMatchObject({ exitCode: 0, sent: [], calls: [{ exempted: '1.2.0' }] });
+  expect(byWord.out).toContain('the word of this Nexus');
+  const unknown = await against(
+    { fleet: { releaseReplication: async () => testReplication('1.2.0') } },
+    ...[...args, '--admin-key', keyFile],
+  );
+  expect(unknown).toMatchObject({ exitCode: 1, sent: [], calls: [] });
 });
 
 test('statement sign refuses an unknown kind and a subject of another form, and statement list shows which counts', async () => {

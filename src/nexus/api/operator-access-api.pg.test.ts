@@ -185,6 +185,8 @@ const changes = async (nexus: TestNexus, person: ReturnType<typeof clientsOf>) =
         { body: { system_version: '2.0.0' }, query: { force: 'true' } },
         wait,
       ),
+    system_update_repository_exempt: () =>
+      person.updates.repositoryExempt({ params: { system_version: '1.0.0' } }, wait),
     system_update_repository_delete: () =>
       person.updates.repositoryDelete({ params: { system_version: '1.0.0' } }, wait),
     system_update_trust_root_delete: () =>
@@ -228,7 +230,14 @@ test('each route that changes something leaves who did it, from where, and what,
     );
   }
   expect(entries.map(({ action }) => action?.kind)).toEqual([
-    ...['trust_root_added', 'release_uploaded', 'release_uploaded', 'target_release_set', 'release_deleted'],
+    ...[
+      'trust_root_added',
+      'release_uploaded',
+      'release_uploaded',
+      'target_release_set',
+      'release_exempted',
+      'release_deleted',
+    ],
     ...[
       'trust_root_deleted',
       'sled_policy_set',

@@ -79,6 +79,17 @@ const repositoryHandlers = ({ datastore, uploads, note, originOf, activateReplic
       activateReplication();
     },
 
+    async repositoryExempt({ params, signal, log, ...request }) {
+      const systemVersion = SystemVersion.parse(params.system_version);
+      const { sha256, kind } = await datastore.bundleExempt(systemVersion, {
+        signal,
+        audit: originOf(request),
+      });
+      log.warn({ system_version: systemVersion, bundle: sha256 }, 'release exempted by an admin');
+      activateReplication();
+      return { system_version: systemVersion, bundle: sha256, kind };
+    },
+
     async repositoryArtifacts({ params, query, signal }) {
       const repo = await presentRepo(datastore, params.system_version, signal);
       const artifacts = await datastore.repoArtifacts(repo.id, askedPage(query), { signal });
