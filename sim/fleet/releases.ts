@@ -8,6 +8,8 @@
 import { createHash } from 'node:crypto';
 import { METADATA_FOLDER, TARGETS_FOLDER } from '../../src/archive/release-folders.ts';
 import { createArchiveWriter } from '../../src/archive/writer.ts';
+import { type JudgedBundle, judgeBundle } from '../../src/bundle/judge.ts';
+import type { JudgeBundle } from '../../src/bundle/judge-apart.ts';
 import type { ArtifactHash, SystemVersion } from '../../src/core/ids.ts';
 import { seededRng } from '../../src/core/rng.ts';
 import { DepotError } from '../../src/lib/errors.ts';
@@ -16,6 +18,7 @@ import { measureAll } from '../../src/signing/assemble.ts';
 import { buildRepository, type RepositoryFiles } from '../../src/signing/repository-files.ts';
 import { createRoot, keysForAllRoles, signMetadata } from '../../src/signing/sign-metadata.ts';
 import { signingKeyFromPem } from '../../src/signing/signing-keys.ts';
+import { createWorkBudget } from '../../src/tuf/work-budget.ts';
 import type { VerifiedRelease } from '../../src/verify/verified-release.ts';
 import { verifyArchive } from '../../src/verify/verify-archive.ts';
 import { createKeys, type SimKeys } from '../identity/keys.ts';
@@ -35,6 +38,8 @@ export type ReleaseShelf = {
   readonly release: (index: number) => Promise<SimRelease>;
   /** The release whose archive has this hash, if it was made already. */
   readonly byHash: (sha256: string) => SimRelease | undefined;
+  /** The product's judgement of a bundle, cached: the same bundle and roots have the same verdict. */
+  readonly judge: JudgeBundle;
   /** Whether a release of the shelf lists the artifact. */
   readonly isSigned: (sha256: ArtifactHash) => boolean;
 };
@@ -90,7 +95,20 @@ export const createReleaseShelf = (): ReleaseShelf => {
       return known;
     },
     byHash: sha256 => byHash.get(sha256),
+    judge: createJudge(),
     isSigned: sha256 => signed.has(sha256),
+  };
+};
+
+const createJudge = (): JudgeBundle => {
+  const verdicts = new Map<string, Promise<JudgedBundle>>();
+  return (bytes, trustRoots) => {
+    const key = [bytes, ...trustRoots.map(root => root.bytes)].map(sha256Of).join(' ');
+    const ids = trustRoots.map(({ id }) => id).join(' ');
+    const known =
+      verdicts.get(`${key} ${ids}`) ?? judgeBundle(bytes, trustRoots, { budgets: () => createWorkBudget() });
+    verdicts.set(`${key} ${ids}`, known);
+    return known;
   };
 };
 

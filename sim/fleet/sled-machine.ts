@@ -8,6 +8,9 @@ import type { Logger } from '../../src/lib/log.ts';
 import type { SledAgentConfig } from '../../src/sled-agent/config.ts';
 import { startSledServices } from '../../src/sled-agent/services.ts';
 import type { ArtifactStore } from '../../src/sled-agent/store/store.ts';
+import { parseChain } from '../../src/sled-agent/trust/pinned-chain.ts';
+import { createTrust, NO_STATEMENTS, type SledTrust } from '../../src/sled-agent/trust/trust.ts';
+import { NO_PINS, type Pins } from '../../src/sled-agent/trust/trust-file.ts';
 import type { Callee } from '../network/call.ts';
 import { createDepotLink } from '../network/depot-link.ts';
 import type { Network } from '../network/network.ts';
@@ -15,6 +18,7 @@ import { createNexusPeer, type InternalEndpoint, type SpeaksOfLineage } from '..
 import type { FindSled, SledEndpoint } from '../network/sled-link.ts';
 import { idFrom } from '../time/streams.ts';
 import type { Host } from './machine.ts';
+import type { ReleaseShelf } from './releases.ts';
 import { type CertificateEndpoint, renewAnywhere, renewPeriodically } from './renewal.ts';
 
 export const AGENT_PORT = 12_345;
@@ -75,6 +79,29 @@ type Deps = {
   readonly log: Logger;
   /** Whether the sled, and the Nexuses, know lineage (P13). */
   readonly speaks: SpeaksOfLineage;
+  readonly releases: Pick<ReleaseShelf, 'trustRoot' | 'judge'>;
+};
+
+const WRITE_MS = 2;
+
+/** What the machine pinned when it joined: the one trust root of simulated releases. It outlives the datasets. */
+const openPinned = ({ box, process: { clock } }: Host, { releases, log }: Deps): SledTrust => {
+  box.pins ??= joinedWith(releases.trustRoot);
+  return createTrust({
+    known: box.pins,
+    async save(pins) {
+      await clock.sleep(WRITE_MS, { signal: new AbortController().signal });
+      box.pins = pins;
+    },
+    statements: NO_STATEMENTS,
+    requireSigned: undefined,
+    log,
+  });
+};
+
+const joinedWith = (root: Uint8Array): Pins => {
+  const roots = parseChain([Buffer.from(root).toString('utf8')]);
+  return { ...NO_PINS, chains: [{ id: roots[0].sha256, by: 'join', roots }] };
 };
 
 export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<RunningSled> => {
@@ -91,6 +118,8 @@ export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<
     fetchArtifact: createDepotLink(network, caller, deps.findSled),
     knownPeers: () => new Set(),
     revocations: member.revocations,
+    // An older agent judges no release.
+    ...(deps.speaks.sled() && { trust: openPinned(host, deps), judge: deps.releases.judge }),
     peers: deps.nexuses().map(nexus => createNexusPeer(network, caller, nexus, deps.speaks)),
   });
   const health = (await services.store.list()).datasetHealth;

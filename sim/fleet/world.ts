@@ -204,8 +204,9 @@ const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: 
         heard: (verdicts: string) => hear(sled, verdicts),
       };
       const { certificateLifeMs } = world.nexusPlan;
-      return bootSled(plan, { ...others, certificateLifeMs, rng, log, speaks }, host).then(running =>
-        behindAdmission(watch.watchSled(sled, asOlderAgent(version, running)), host.member),
+      const releases = world.shelf;
+      return bootSled(plan, { ...others, certificateLifeMs, rng, log, speaks, releases }, host).then(
+        running => behindAdmission(watch.watchSled(sled, asOlderAgent(version, running)), host.member),
       );
     },
     onBootFailure: error => log.error({ err: error }, 'sled agent did not start'),

@@ -14,6 +14,7 @@ import { judgedPeer, type Peer, serverFault } from '../../src/identity/judged-pe
 import type { ExpectedPeer } from '../../src/identity/peer-identity.ts';
 import { createRevocations, type Revocations } from '../../src/identity/revocations.ts';
 import { DepotError } from '../../src/lib/errors.ts';
+import type { Pins } from '../../src/sled-agent/trust/trust-file.ts';
 import type { SimProcess } from '../time/process.ts';
 import type { SimKey } from './keys.ts';
 import { FLEET, type Passport } from './passport.ts';
@@ -23,6 +24,8 @@ export type IdentityBox = {
   key: SimKey;
   /** The file of revoked identities. */
   revoked: readonly Revocation[];
+  /** Of a sled: the file of what it has pinned, and of the bundles that it admitted. */
+  pins?: Pins;
 };
 
 /** How a process appears to the servers that it calls, and whom of them it believes. */

@@ -123,8 +123,8 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
   };
 };
 
-/** Until a sled verifies metadata itself (T3), a Nexus can make it store any byte. */
-const REQUIRES_SIGNED = false;
+/** Every sled pins the trust root when it joins (T3). */
+const REQUIRES_SIGNED = true;
 
 /** What keeps a fleet from a hostile Nexus: deletions that wait, and sleds that compare points. */
 const drawHostile = (
