@@ -59,7 +59,7 @@ export const SOMETIMES = [
   'a sled without points was given a config',
   'a lost release was uploaded again without being refused for rollback',
   'a disk of another history came back to a sled',
-  'a revoked process that is in service got another certificate',
+  'a process whose certificate nobody renews got another one',
   'an expired certificate was renewed',
   'a certificate of the future was not taken',
   'a running request of a revoked caller ended',

@@ -11,7 +11,7 @@ import type { Rng } from '../../src/core/rng.ts';
 import type { Disk } from '../../src/lib/disk.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { ExclusiveLock } from '../../src/lib/exclusive-lock.ts';
-import { type Heard, type IdentityBox, type Member, openMember } from '../identity/member.ts';
+import { type HearingWatch, type IdentityBox, type Member, openMember } from '../identity/member.ts';
 import { createDisk, type DiskWatcher } from '../machine/disk.ts';
 import { requireUsable, systemError, type Volume } from '../machine/volume.ts';
 import type { Callee } from '../network/call.ts';
@@ -64,7 +64,7 @@ const RESTART_MS = 2_000;
 type Deps<E> = {
   readonly name: string;
   readonly box: IdentityBox;
-  readonly onHeard: (heard: Heard) => void;
+  readonly hearing: HearingWatch;
   readonly scheduler: Scheduler;
   readonly volumes: readonly Volume[];
   readonly watcher: () => DiskWatcher;
@@ -106,7 +106,7 @@ const restart = ({ process, kill, start }: Machine<unknown>, { process: own }: H
 
 /** A new process on the machine each time. */
 const createHosts = <E>(
-  { name, box, scheduler, onHeard, watcher }: Deps<E>,
+  { name, box, scheduler, hearing, watcher }: Deps<E>,
   volumes: ReadonlyMap<string, Volume>,
   wallOffsetMs: () => number,
 ): (() => Host) => {
@@ -117,7 +117,7 @@ const createHosts = <E>(
       name,
       box,
       process,
-      member: openMember(box, process, onHeard),
+      member: openMember(box, process, hearing),
       disk: createDisk({ process, volumes, watcher: watcher() }),
       lockDirectory: path => lockDirectory(process, path),
     };

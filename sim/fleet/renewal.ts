@@ -35,8 +35,9 @@ export const renewPeriodically = ({ process, box }: Host, { lifeMs, request, log
     const next: Passport = readPassport(await request(process.clock.timeout(periodMs)), box.key.publicKey);
     const fault = renewalFault(next, box.passport, process.clock.nowMs());
     if (fault !== undefined) throw new DepotError('PEER_BAD_ANSWER', `the renewed certificate ${fault}`);
+    const hadExpired = box.passport.notAfterMs < nowMs;
     box.passport = next;
-    log.info({}, 'certificate renewed');
+    log.info({ had_expired: hadExpired }, 'the certificate of this process was renewed');
   };
   const again = (): void => {
     renew()

@@ -16,7 +16,7 @@ import type { PeerKind } from '../../src/identity/peer-identity.ts';
 import type { Services } from '../../src/nexus/process/services.ts';
 import type { MemoryDatabase } from '../datastore/memory-database.ts';
 import { createMemoryDatabase } from '../datastore/memory-database.ts';
-import type { Heard, IdentityBox, Member } from '../identity/member.ts';
+import type { HearingWatch, IdentityBox, Member } from '../identity/member.ts';
 import { FLEET, issuePassport } from '../identity/passport.ts';
 import { createVolume } from '../machine/volume.ts';
 import { admitted } from '../network/admitted.ts';
@@ -79,14 +79,14 @@ export type World = {
 };
 
 /** Receives what happens in the world while it happens: the witness of a run. */
-export type WorldWatch = NameWatch & {
-  readonly logWatch: LogWatch;
-  readonly fail: Fail;
-  readonly onHeard: (heard: Heard) => void;
-  readonly onSledStart: (sled: SimSled) => void;
-  /** Wraps a sled that has started: its answers are checked, and falsified if the run makes the sled lie. */
-  readonly watchSled: (sled: SimSled, running: RunningSled) => RunningSled;
-};
+export type WorldWatch = NameWatch &
+  HearingWatch & {
+    readonly logWatch: LogWatch;
+    readonly fail: Fail;
+    readonly onSledStart: (sled: SimSled) => void;
+    /** Wraps a sled that has started: its answers are checked, and falsified if the run makes the sled lie. */
+    readonly watchSled: (sled: SimSled, running: RunningSled) => RunningSled;
+  };
 
 export type WorldOptions = {
   readonly seed: number;
@@ -190,7 +190,7 @@ const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: 
   const machine: Machine<RunningSled> = createMachine({
     name: serial,
     box: newBox(world, { kind: 'sled', id: plan.id, name: serial }),
-    onHeard: watch.onHeard,
+    hearing: watch,
     scheduler,
     volumes: plan.datasets.map(createVolume),
     watcher: () => diskWatcher({ weather: world.diskWeather, rng: diskRng, machine: () => machine, watch }),
@@ -247,7 +247,7 @@ const createNexus = ({ world, watch, diskRng }: Site, name: string): SimNexus =>
   const machine: Machine<Services> = createMachine({
     name,
     box: newBox(world, { kind: 'nexus', id: idFrom(streams(`${name} identity`)), name }),
-    onHeard: watch.onHeard,
+    hearing: watch,
     scheduler,
     volumes: [createVolume(STAGING)],
     watcher: () => diskWatcher({ weather: world.diskWeather, rng: diskRng, machine: () => machine, watch }),

@@ -41,6 +41,13 @@ export type Member = ClientIdentity & {
   readonly judge: (presented: Passport | undefined) => Peer;
   /** Reports a request or bytes that this process took. */
   readonly heard: (what: Omit<Heard, 'by' | 'nowMs'>) => void;
+  readonly ended: HearingWatch['onEnded'];
+};
+
+export type HearingWatch = {
+  readonly onHeard: (heard: Heard) => void;
+  /** A running request ended, since its caller was revoked. */
+  readonly onEnded: () => void;
 };
 
 /** What a process took from a caller, as the caller really is: for checkers, which do not trust the judgement. */
@@ -56,11 +63,7 @@ export type Heard = {
 
 const WRITE_MS = 2;
 
-export const openMember = (
-  box: IdentityBox,
-  process: SimProcess,
-  onHeard: (heard: Heard) => void,
-): Member => {
+export const openMember = (box: IdentityBox, process: SimProcess, watch: HearingWatch): Member => {
   const { clock } = process;
   const revocations = createRevocations({
     known: box.revoked,
@@ -72,7 +75,8 @@ export const openMember = (
   });
   const member: Member = {
     presents: () => box.passport,
-    heard: what => onHeard({ by: member, nowMs: clock.nowMs(), ...what }),
+    heard: what => watch.onHeard({ by: member, nowMs: clock.nowMs(), ...what }),
+    ended: watch.onEnded,
     revocations,
     running: createRunningCallers(revocations),
     judge(presented) {

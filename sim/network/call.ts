@@ -11,7 +11,7 @@
  */
 import type { Caller as HttpCaller } from '../../src/http/caller.ts';
 import type { ExpectedProcess } from '../../src/lib/endpoint.ts';
-import { DepotError, findDepotError, messageChain } from '../../src/lib/errors.ts';
+import { DepotError, errorCodeOf, findDepotError, messageChain } from '../../src/lib/errors.ts';
 import type { ClientIdentity, Member } from '../identity/member.ts';
 import { FLEET, type Passport } from '../identity/passport.ts';
 import type { SimProcess } from '../time/process.ts';
@@ -223,6 +223,7 @@ const arrive = <E, T>(
       },
       error => {
         forget();
+        if (errorCodeOf(gone.signal.reason) === 'FORBIDDEN') member.ended();
         reply.reject(answered(to.name, error));
       },
     );

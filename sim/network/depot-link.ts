@@ -75,7 +75,11 @@ const serveFile = (file: FileAnswer, { process, member, presented }: Incoming<un
   };
   let cancel = process.after(STALL_MS, close);
   member.running.add(revoked, presented.peer);
-  revoked.signal.addEventListener('abort', close, { once: true });
+  const end = (): void => {
+    member.ended();
+    close();
+  };
+  revoked.signal.addEventListener('abort', end, { once: true });
   return {
     sizeBytes: file.sizeBytes,
     process,

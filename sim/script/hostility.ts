@@ -160,7 +160,9 @@ export const endHostility = (scene: Scene): void => {
   const { nexuses } = world.database.snapshot();
   for (const nexus of hostility.nexuses) {
     const row = nexuses.get(idOf(nexus.machine));
-    if (row !== undefined && row.policy !== 'expunged') expungeNexus(scene, nexus);
+    // Nobody can expunge a Nexus that the database has forgotten: people switch the machine off.
+    if (row === undefined) nexus.machine.retire();
+    else if (row.policy !== 'expunged') expungeNexus(scene, nexus);
   }
   const [by] = inServiceNexuses(scene);
   for (const sled of hostility.sleds)
@@ -170,8 +172,10 @@ export const endHostility = (scene: Scene): void => {
 
 /** What the database never follows: docs/operations.md, "A sled has diverged". */
 const MOST_ABOVE = 2 ** 32;
+/** Before that the sled has registered with each Nexus, and knows who is expunged. */
+const RESET_AGAIN_MS = 4 * 60_000;
 
-const resetUnbelievable = ({ world }: Scene, sled: SimSled): void => {
+const resetUnbelievable = ({ world, hostility }: Scene, sled: SimSled): void => {
   const { stored } = world.database.snapshot();
   const volumes = [...sled.machine.volumes.values()];
   const isFar = (generation: number): boolean => generation > stored.generation + MOST_ABOVE;
@@ -180,6 +184,9 @@ const resetUnbelievable = ({ world }: Scene, sled: SimSled): void => {
   const own = told !== undefined && isFar(told.generation) ? [pointOfLedger(told)] : [];
   const giveUp = [...new Set([...own, ...kept.map(({ point }) => point)])];
   if (giveUp.length === 0 || !sled.machine.isUp() || volumes.some(({ state }) => state !== 'ok')) return;
+  const nowMs = world.scheduler.nowMs();
+  if (nowMs - (hostility.resetAtMs.get(sled) ?? Number.NEGATIVE_INFINITY) < RESET_AGAIN_MS) return;
+  hostility.resetAtMs.set(sled, nowMs);
   world.trace.say('operator', `resets ${sled.plan.serial}, and gives up ${giveUp.length} configs`);
   world.trace.reached('a sled was reset');
   // A person has decided on them.

@@ -9,6 +9,7 @@ import { newBox, type SimNexus, type SimSled } from '../fleet/world.ts';
 import type { IdentityBox } from '../identity/member.ts';
 import { FLEET, type Passport, readPassport } from '../identity/passport.ts';
 import { requestContext } from '../network/request-context.ts';
+import { EPOCH_MS } from '../time/process.ts';
 import { chosen } from './chosen.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 import type { Step } from './step.ts';
@@ -20,9 +21,14 @@ const isRevoked = ({ world }: Scene, { identity, notBeforeMs }: Passport): boole
     ...[...world.sleds, ...world.nexuses].flatMap(({ machine }) => machine.box.revoked),
   ].some(({ kind, id, timeMs }) => kind === identity.kind && id === identity.id && notBeforeMs <= timeMs);
 
+/** A Nexus renews no expired certificate of a sled that a restored database does not know. */
+const isForgotten = ({ world }: Scene, { identity, notAfterMs }: Passport): boolean =>
+  notAfterMs < EPOCH_MS + world.scheduler.nowMs() &&
+  !world.database.snapshot().sleds.has(identity.id as SledId);
+
 /**
- * A restored database has an expunged machine in service again, and its certificate stays revoked: the operator issues another one,
- * as docs/operations.md says.
+ * A restored database has an expunged machine in service again, and its certificate stays revoked; or it does not know a sled whose
+ * certificate has expired. The operator issues another one, as docs/operations.md says.
  */
 export const renewRevoked = (scene: Scene): void => {
   for (const sled of inServiceSleds(scene)) renewIfRevoked(scene, sled, 'sled');
@@ -31,10 +37,10 @@ export const renewRevoked = (scene: Scene): void => {
 
 const renewIfRevoked = (scene: Scene, { machine }: SimSled | SimNexus, kind: PeerKind): void => {
   const { box, name } = machine;
-  if (!isRevoked(scene, box.passport)) return;
+  if (!isRevoked(scene, box.passport) && !(kind === 'sled' && isForgotten(scene, box.passport))) return;
   const { id } = box.passport.identity;
   scene.world.trace.say('operator', `issues another certificate to ${name}`);
-  scene.world.trace.reached('a revoked process that is in service got another certificate');
+  scene.world.trace.reached('a process whose certificate nobody renews got another one');
   box.passport = newBox(scene.world, { kind, id, name }).passport;
 };
 

@@ -31,6 +31,8 @@ export type Hostility = {
   readonly sleds: Set<SimSled>;
   /** Whether sleds were told revocations that nobody ordered. */
   hasRevoked: boolean;
+  /** When an operator reset a sled last. */
+  readonly resetAtMs: Map<SimSled, number>;
   readonly ends: (() => void)[];
 };
 

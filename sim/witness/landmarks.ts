@@ -30,6 +30,8 @@ export const noteLine = (trace: Trace, words: string, fields: Record<string, unk
     trace.reached('an artifact made room before its wait was over');
   if (words === 'the certificate was not renewed' && String(fields.err).includes('begins in the future'))
     trace.reached('a certificate of the future was not taken');
+  if (words === 'the certificate of this process was renewed' && fields.had_expired === true)
+    trace.reached('an expired certificate was renewed');
   const name = BY_LINE[words];
   if (name !== undefined) trace.reached(name);
 };

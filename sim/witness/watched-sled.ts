@@ -1,6 +1,7 @@
 /** A sled whose answers are checked against its disks before they are sent. */
 import type { ArtifactConfig } from '../../src/core/artifact-config.ts';
 import type { ArtifactHash } from '../../src/core/ids.ts';
+import type { Caller } from '../../src/http/caller.ts';
 import { errorCodeOf, findDepotError } from '../../src/lib/errors.ts';
 import { newestOn, pointOfLedger } from '../checkers/ledgers.ts';
 import type { RunningSled } from '../fleet/sled-machine.ts';
@@ -100,21 +101,38 @@ const noteRefusal = (
 };
 
 const noteAdoption = (
-  { trace, database }: World,
+  world: World,
   { agent }: SimSled,
   {
     before,
-    request: { body },
+    request: { body, caller },
   }: {
     readonly before: ReturnType<RunningSled['store']['config']>;
-    readonly request: { readonly body: { readonly generation: number; readonly succeeds?: unknown } };
+    readonly request: {
+      readonly caller: Caller;
+      readonly body: { readonly generation: number; readonly succeeds?: unknown };
+    };
   },
 ): void => {
+  const { trace, database } = world;
   if (before?.generation === body.generation) return;
+  noteHostile(world, caller, body.generation);
   if (agent !== 'current') trace.reached('a sled without points was given a config');
   if (before === undefined || agent !== 'current' || body.succeeds !== 'unknown') return;
   if (!database.snapshot().points.has(pointOfConfig(before)))
     trace.reached('a config was adopted by the larger-set rule over an unknown point');
+};
+
+/** No database follows a generation that is so far above its own (P7). */
+const MOST_ABOVE = 2 ** 32;
+
+const noteHostile = ({ nexuses, database, trace }: World, { peer }: Caller, generation: number): void => {
+  const id = peer.kind === 'identified' ? peer.identity.id : undefined;
+  const by = nexuses.find(({ machine }) => machine.box.passport.identity.id === id);
+  if (by?.standing !== 'taken') return;
+  trace.reached('a hostile config was adopted');
+  if (generation > database.snapshot().stored.generation + MOST_ABOVE)
+    trace.reached('a hostile config had a generation that nobody follows');
 };
 
 const pointOfConfig = ({ generation, artifacts }: ArtifactConfig): string =>

@@ -64,6 +64,7 @@ export const createWitness = (world: World, rules: WaitRules & TrustRules): Witn
     wasDatabaseRestored: () => wasRestored,
     keptForPeople,
     onHeard: watch.callers.onHeard,
+    onEnded: () => world.trace.reached('a running request of a revoked caller ended'),
     onNameChange: (...change) => onNameChange(watch, ...change),
     watchSled: (sled, running) => createLiar(sled, watchAnswers(watch, sled, running)),
     look() {
@@ -105,7 +106,7 @@ export const createWitness = (world: World, rules: WaitRules & TrustRules): Witn
 
 const onCommit = (watch: Watch, before: MemoryState, now: MemoryState): void => {
   const { world, fail, copies, archives, histories, lineage, droppedBefore } = watch;
-  if (now.sleds !== before.sleds) takeStandings(watch, now);
+  if (now.sleds !== before.sleds || now.sledKeys !== before.sledKeys) takeStandings(watch, now);
   // An archive that is recorded again is held again; a row that a restore brought back proves nothing.
   for (const id of droppedBefore)
     if (now.localRepos.has(id) && !before.localRepos.has(id)) droppedBefore.delete(id);
@@ -118,10 +119,15 @@ const onCommit = (watch: Watch, before: MemoryState, now: MemoryState): void => 
 };
 
 /** The database has the policy of each sled, whichever request wrote it. */
-const takeStandings = ({ world, holdings, copies }: Watch, { sleds }: MemoryState): void => {
+const takeStandings = ({ world, holdings, copies }: Watch, { sleds, sledKeys }: MemoryState): void => {
+  const keys = [...sledKeys.values()];
   for (const sled of world.sleds) {
     if (sled.standing === 'gone') continue;
-    const isExpunged = sleds.get(sled.plan.id)?.policy === 'expunged';
+    const { id } = sled.plan;
+    const joined = keys.find(({ sledId, timeReplacedMs }) => sledId === id && timeReplacedMs === null);
+    // One that joined may be expunged before it has registered.
+    const isExpunged =
+      sleds.get(id)?.policy === 'expunged' || (!sleds.has(id) && (joined?.timeExpungedMs ?? null) !== null);
     const isNews = isExpunged && sled.standing === 'in_service';
     sled.standing = isExpunged ? 'expunged' : 'in_service';
     if (isNews) copies.onTaken(sled, holdings.heldBy(sled));

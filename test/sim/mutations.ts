@@ -1,4 +1,5 @@
 /** The mutations, at least one for each guarantee and for each rule. */
+import { CALLER_MUTATIONS } from './mutations/callers.ts';
 import { IDENTITY_MUTATIONS } from './mutations/identities.ts';
 import { LINEAGE_MUTATIONS } from './mutations/lineage.ts';
 import type { Mutation } from './mutations/mutation.ts';
@@ -18,6 +19,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...ROUND_MUTATIONS,
   ...IDENTITY_MUTATIONS,
   ...STATEMENT_MUTATIONS,
+  ...CALLER_MUTATIONS,
 ];
 
 export const mutationNamed = (name: string): Mutation => {

@@ -7,7 +7,7 @@
  * MU3. An edit names a definition at the top level of a file, and the sources have one of that name; its text occurs there
  *      exactly once. So a file can move without its mutations; if the code itself changes, the mutation has to as well.
  */
-import type { Fault, OperatorAct } from '../../../sim/script/step.ts';
+import type { StepKind } from '../../../sim/script/step.ts';
 import type { Swarm } from '../../../sim/script/swarm.ts';
 import type { Guarantee } from '../../../sim/violation.ts';
 
@@ -46,13 +46,13 @@ export const isSeenBySeeds = (mutation: Mutation): mutation is Mutation & SeenBy
 
 /** Runs with one of these. */
 export const someOf =
-  (...kinds: readonly (Fault | OperatorAct)[]): NonNullable<SeenBySeeds['needs']> =>
+  (...kinds: readonly StepKind[]): NonNullable<SeenBySeeds['needs']> =>
   ({ everyMs }) =>
     kinds.some(kind => everyMs.has(kind));
 
 /** Runs with each of these. */
 export const allOf =
-  (...kinds: readonly (Fault | OperatorAct)[]): NonNullable<SeenBySeeds['needs']> =>
+  (...kinds: readonly StepKind[]): NonNullable<SeenBySeeds['needs']> =>
   ({ everyMs }) =>
     kinds.every(kind => everyMs.has(kind));
 
