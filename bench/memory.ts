@@ -74,7 +74,7 @@ const measure = async (transport: string, release: Awaited<ReturnType<typeof mak
     await startTestFleet({
       ...{ sleds: 4, minSledReplication: 3, database },
       nodeArguments: () => NODE_FLAGS,
-      ...(transport === 'plain' && { identity: 'plain' }),
+      ...(transport === 'plain' && { transport: 'plain' as const }),
     }),
   );
   const nexus = fleet.nexuses[0]!;

@@ -40,7 +40,7 @@ const startFleetWith = (datasets: readonly string[]): Promise<TestFleet> =>
   startTestFleet({
     sleds: 3,
     // A put is sent by hand.
-    identity: 'plain',
+    transport: 'plain',
     minSledReplication: 2,
     sledLimits: { min_free_bytes: 0 },
     sled: n => (n === 1 ? { datasets, config: { intervals: { registration_s: 1, reconcile_s: 1 } } } : {}),

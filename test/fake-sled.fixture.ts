@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { internalApi } from '../src/api/internal-api.ts';
 import { createApiClient } from '../src/http/client.ts';
-import type { TestNexus } from './fleet-members.fixture.ts';
+import { approvePlain, type TestNexus } from './fleet-members.fixture.ts';
 import { wait } from './fleet-process.fixture.ts';
 
 export type FakeSled = AsyncDisposable & { readonly baseUrl: string };
@@ -37,7 +37,9 @@ export const registerSled = async (
     generation: 1,
     decommissioned: false,
   };
-  await client.sledAgentPut({ params: { sled_id: crypto.randomUUID() }, body }, wait);
+  const sled_id = crypto.randomUUID();
+  await approvePlain(nexus, sled_id);
+  await client.sledAgentPut({ params: { sled_id }, body }, wait);
   const owned = undo.move();
   return { baseUrl: `http://127.0.0.1:${port}`, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 };

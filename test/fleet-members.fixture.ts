@@ -13,6 +13,7 @@ import { isReleaseUpload, operatorUpdateApi, type TufRepoUpload } from '../src/a
 import { sledAgentApi } from '../src/api/sled-agent-api.ts';
 import { type ClientOptions, createApiClient, createDispatcher } from '../src/http/client.ts';
 import { secureDispatcher } from '../src/http/peers.ts';
+import { derivedSledId, GENERIC_PART } from '../src/identity/derived-sled-id.ts';
 import type { TestFleetIdentity } from '../src/identity/identity.fixture.ts';
 import type { PeerKind } from '../src/identity/peer-identity.ts';
 import type { TestRelease } from '../src/signing/release.fixture.ts';
@@ -23,8 +24,10 @@ export type TestNexus = TestProcess & {
   readonly operatorAddress: () => string;
   /** By which the command line reaches it, with a token. */
   readonly environment: () => Record<string, string>;
-  /** Where sleds register. */
+  /** Where sleds register: those of this fleet, with an identity or without. */
   readonly internalAddress: () => string;
+  /** Where those with an identity register. */
+  readonly tlsInternalAddress: () => string;
   readonly update: ReturnType<typeof updateClient>;
   readonly fleet: ReturnType<typeof fleetClient>;
   readonly recovery: ReturnType<typeof recoveryClient>;
@@ -53,6 +56,8 @@ export type SledOptions = {
   readonly datasets?: readonly string[];
   /** Keys of its configuration. */
   readonly config?: Toml;
+  /** From which it registers, where it has no identity. */
+  readonly address?: string;
 };
 
 export const TOKEN = 'test-token-of-an-operator-0123456789';
@@ -76,8 +81,10 @@ export type MemberOptions = {
   readonly sled?: (n: number) => SledOptions;
   /** For Node, before the program: of each process by its name, `nexus-1` or `sled-1`. */
   readonly nodeArguments?: (name: string) => readonly string[];
-  /** Undefined: it speaks plain HTTP, without an identity. */
+  /** A sled without one speaks plain HTTP. */
   readonly identity?: TestFleetIdentity | undefined;
+  /** `plain`: the sleds have no identities, and operators connect without TLS. */
+  readonly transport?: 'plain' | undefined;
 };
 
 export const makeNexus = (
@@ -90,7 +97,8 @@ export const makeNexus = (
   const home = join(directory, `nexus-${n}`);
   const identity = writtenIdentity(options.identity, 'nexus', home);
   // The port of the first start is kept: sled agents know it.
-  let addresses = { operator: '127.0.0.1:0', internal: '127.0.0.1:0' };
+  let addresses = { operator: '127.0.0.1:0', internal: '127.0.0.1:0', plain: '127.0.0.1:0' };
+  const isPlain = options.transport === 'plain';
   const config = () => ({
     staging_directory: stagingDirectory,
     operator_listen: addresses.operator,
@@ -98,6 +106,7 @@ export const makeNexus = (
     token_file: join(directory, 'token'),
     database: { url: databaseUrl },
     ...identity,
+    ...(isPlain && { operator_transport: 'plain', plain_listen: addresses.plain }),
     ...options.nexusConfig,
     tuf_artifact_replication: { min_sled_replication: options.minSledReplication, ...options.replication },
   });
@@ -107,8 +116,8 @@ export const makeNexus = (
     ['nexus'],
     config,
     ready => {
-      const { operator_address, internal_address } = JSON.parse(ready);
-      addresses = { operator: operator_address, internal: internal_address };
+      const { operator_address, internal_address, plain_address } = JSON.parse(ready);
+      addresses = { operator: operator_address, internal: internal_address, plain: plain_address };
     },
     { nodeArguments: options.nodeArguments?.(`nexus-${n}`) },
   );
@@ -117,8 +126,8 @@ export const makeNexus = (
     await nexus.start();
   };
   // All calls share it: with a connection each, a count of the server's handles would mostly count these connections.
-  const dispatcher = operatorDispatcher(options.identity);
-  const scheme = options.identity === undefined ? 'http' : 'https';
+  const dispatcher = operatorDispatcher(isPlain ? undefined : options.identity);
+  const scheme = isPlain ? 'http' : 'https';
   const at = () => ({ baseUrl: `${scheme}://${addresses.operator}`, token: TOKEN, dispatcher });
   return {
     ...nexus,
@@ -128,9 +137,10 @@ export const makeNexus = (
     environment: () => ({
       TUF_DEPOT_URL: `${scheme}://${addresses.operator}`,
       TUF_DEPOT_TOKEN_FILE: join(directory, 'token'),
-      ...(options.identity !== undefined && { TUF_DEPOT_CA_FILE: join(home, 'ca.pem') }),
+      ...(!isPlain && { TUF_DEPOT_CA_FILE: join(home, 'ca.pem') }),
     }),
-    internalAddress: () => addresses.internal,
+    tlsInternalAddress: () => addresses.internal,
+    internalAddress: () => (isPlain ? addresses.plain : addresses.internal),
     get update() {
       return updateClient(at());
     },
@@ -178,18 +188,21 @@ export const makeSled = (
   directory: string,
   n: number,
   nexus: readonly string[],
-  options: Pick<MemberOptions, 'sledLimits' | 'sled' | 'nodeArguments' | 'identity'> = {},
+  options: Pick<MemberOptions, 'sledLimits' | 'sled' | 'nodeArguments' | 'identity' | 'transport'> = {},
 ): TestSled => {
   const own = options.sled?.(n) ?? {};
   const serial = `sled-${n}`;
   const datasets = own.datasets ?? ['m2-a', 'm2-b'].map(name => join(directory, serial, name));
-  const identity = writtenIdentity(options.identity, 'sled', join(directory, serial));
+  const { identity: fleet, transport = fleet === undefined ? 'plain' : 'tls' } = options;
+  const ownFleet = transport === 'plain' ? undefined : fleet;
+  const identity = writtenIdentity(ownFleet, 'sled', join(directory, serial));
   const config = () => ({
     serial,
     listen: '127.0.0.1:0',
     depot_listen: '127.0.0.1:0',
     nexus: [...nexus],
     datasets: [...datasets],
+    ...(transport === 'plain' && { transport }),
     ...identity,
     ...own.config,
     // Deletions go at once, but for tests of their waits.
@@ -217,10 +230,18 @@ export const makeSled = (
     serial,
     datasets,
     agentAddress: () => addresses.agent_address,
-    agent: () => agentClient(addresses.agent_address, options.identity),
+    agent: () => agentClient(addresses.agent_address, ownFleet),
     depotAddress: () => addresses.depot_address,
   };
 };
+
+/** As an admin does, for a sled that may not have registered. */
+export const approvePlain = (nexus: Pick<TestNexus, 'fleet'>, sledId: string, address = '127.0.0.1') =>
+  nexus.fleet.sledSetTransport({ params: { sled_id: sledId }, body: { transport: 'plain', address } }, wait);
+
+/** As {@link approvePlain}, of a sled of {@link makeSled}. */
+export const approveSled = (nexus: Pick<TestNexus, 'fleet'>, n: number, address?: string) =>
+  approvePlain(nexus, derivedSledId(GENERIC_PART, `sled-${n}`), address);
 
 const agentClient = (address: string, identity: TestFleetIdentity | undefined) => {
   if (identity === undefined) return createApiClient(sledAgentApi, { baseUrl: `http://${address}` });

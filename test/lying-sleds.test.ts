@@ -46,7 +46,7 @@ const RUBBISH: Record<string, RequestListener> = {
 test(
   'sleds that answer HTML, nothing, a cut connection or an impossible generation cost nobody else anything, and are named (G8)',
   async () => {
-    await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 3, identity: 'plain' });
+    await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 3, transport: 'plain' });
     const nexus = fleet.nexuses[0]!;
     await using fakes = new AsyncDisposableStack();
     for (const [serial, behave] of Object.entries(RUBBISH))
@@ -83,7 +83,7 @@ test(
 test(
   'a sled that lists all it should, bogus hashes too, and has none of it keeps the archive from being dropped (P9, S11)',
   async () => {
-    await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 3, identity: 'plain' });
+    await using fleet = await startTestFleet({ sleds: 3, minSledReplication: 3, transport: 'plain' });
     const nexus = fleet.nexuses[0]!;
     await fleet.sleds[2]!.kill();
     let ranges = 0;

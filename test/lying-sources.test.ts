@@ -90,7 +90,7 @@ describe.concurrent('sources', () => {
       await using fleet = await startTestFleet({
         sleds: 2,
         // The source that lies has no identity.
-        identity: 'plain',
+        transport: 'plain',
         minSledReplication: 2,
         sled: () => ({ config: { intervals: { registration_s: 1, stall_s: 2 } } }),
       });

@@ -64,14 +64,14 @@ const startFleetIn = (network: TestNetwork): Promise<TestFleet> =>
   startTestFleet({
     sleds: network.peers.length,
     // A handshake takes longer than any answer at the rates of these tests.
-    identity: 'plain',
+    transport: 'plain',
     minSledReplication: SLEDS - 1,
-    nexusConfig: { internal_listen: `${network.address}:0`, insecure_listen: true },
+    nexusConfig: { plain_listen: `${network.address}:0` },
     sled(n) {
       const { address, within } = network.peers[n - 1]!;
       const listen = { listen: `${address}:${AGENT_PORT}`, depot_listen: `${address}:${DEPOT_PORT}` };
       const intervals = { registration_s: 1, stall_s: 3 };
-      return { within, config: { ...listen, insecure_listen: true, intervals } };
+      return { within, address, config: { ...listen, intervals } };
     },
   });
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { type TestFleetIdentity, testFleetIdentity } from '../src/identity/identity.fixture.ts';
 import type { TestDatabase } from '../src/nexus/datastore/database.fixture.ts';
 import {
+  approveSled,
   type MemberOptions,
   makeNexus,
   makeSled,
@@ -26,17 +27,17 @@ export type TestFleet = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-type FleetOptions = Omit<MemberOptions, 'identity'> & {
+type FleetOptions = MemberOptions & {
   readonly nexuses?: number;
   readonly sleds: number;
   /** By default one of its own, in the run's server. */
   readonly database?: Pick<TestDatabase, 'connection' | 'query'>;
-  /** Of all processes; by default one of its own. `plain`: they speak plain HTTP, without identities. */
-  readonly identity?: TestFleetIdentity | 'plain';
+  /** Of all processes; by default one of its own. */
+  readonly identity?: TestFleetIdentity;
 };
 
 export const startTestFleet = async (given: FleetOptions): Promise<TestFleet> => {
-  const identity = given.identity === 'plain' ? undefined : (given.identity ?? testFleetIdentity());
+  const identity = given.identity ?? testFleetIdentity();
   const options = { ...given, identity };
   await using undo = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-e2e-'));
@@ -56,6 +57,8 @@ export const startTestFleet = async (given: FleetOptions): Promise<TestFleet> =>
     makeSled(directory, n + 1, internal, options),
   );
   for (const sled of sleds) undo.defer(sled.stop);
+  if (options.transport === 'plain')
+    for (const n of sleds.keys()) await approveSled(nexuses[0]!, n + 1, options.sled?.(n + 1).address);
   await Promise.all(sleds.map(sled => sled.start()));
   const owned = undo.move();
   const fleet = { directory, database, nexuses, sleds, [Symbol.asyncDispose]: () => owned.disposeAsync() };

@@ -48,7 +48,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   tokenFile: '',
   readyFile: undefined,
   plainListen: undefined,
-  insecureListen: false,
+  leftovers: [],
   identity: undefined,
   authorityDirectory: undefined,
   adminKeyFile: undefined,

@@ -48,7 +48,7 @@ export const sledConfig = ({
   listen: { host: serial, port: AGENT_PORT },
   depotListen: { host: serial, port: DEPOT_PORT },
   advertiseHost: undefined,
-  insecureListen: false,
+  leftovers: [],
   identity: undefined,
   trust: { rootFiles: [], adminKeyFiles: [], requireSigned: undefined },
   allowedHosts: [],

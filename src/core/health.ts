@@ -208,6 +208,7 @@ export const fleetReasons = (
     reasons.push({ code: 'TOO_FEW_SLEDS', sledsInService: sleds.length, minSledReplication });
   const plain = sleds.filter(({ isPlain }) => isPlain === true);
   const [first] = plain;
-  if (first !== undefined) reasons.push({ code: 'SLEDS_PLAIN', sleds: plain.length, serial: first.serial });
+  if (first !== undefined)
+    reasons.push({ code: 'SLEDS_PLAIN', sleds: plain.length, exampleSerial: first.serial });
   return reasons;
 };

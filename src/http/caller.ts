@@ -5,7 +5,8 @@
  *     header ─▶ token ─▶ the server's `OperatorCheck` ─▶ operator ┴─▶ caller ─▶ admit(route) ─▶ handler, 401 or 403
  *
  * CK1. What a caller presents is compared before its request is parsed; no name in the request counts.
- * CK2. A server without TLS cannot tell processes apart: it serves each process that reaches it (the loopback rule).
+ * CK2. A server without TLS cannot tell processes apart: it serves each process that reaches it. There is one only where a
+ *      configuration says so by name.
  * CK3. A server without an `OperatorCheck` serves no operator.
  */
 import type { IncomingMessage } from 'node:http';

@@ -31,7 +31,7 @@ export const requireLoopback = (listen: SocketAddress, servesNetwork: boolean): 
   throw new DepotError(
     'LISTEN_NOT_LOOPBACK',
     `refuses to listen on ${formatAddress(listen)}: requests are neither encrypted nor, without a token, ` +
-      'authenticated; give the process an [identity], listen on a loopback address, or set insecure_listen = true if the network itself is trusted',
+      'authenticated, as on a server without TLS that other machines reach; listen on a loopback address, or serve TLS',
   );
 };
 

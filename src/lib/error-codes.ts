@@ -28,6 +28,7 @@ export const errorCodes = {
   SHUTTING_DOWN: { status: 503, retry: 'backoff' },
   CONFIG_INVALID: { status: 400, retry: 'never' },
   USAGE: { status: 400, retry: 'never' },
+  IDENTITY_REQUIRED: { status: 500, retry: 'never' },
   ADDRESS_IN_USE: { status: 500, retry: 'never' },
   LISTEN_NOT_LOOPBACK: { status: 500, retry: 'never' },
   IN_USE_BY_PROCESS: { status: 500, retry: 'never' },

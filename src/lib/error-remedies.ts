@@ -26,9 +26,11 @@ export const errorRemedies = {
   SHUTTING_DOWN: 'Ask another instance, or this one after its restart.',
   CONFIG_INVALID: 'Correct the file and start again.',
   USAGE: 'See tuf-depot COMMAND --help.',
+  IDENTITY_REQUIRED:
+    'Make the files, and name them in the section [identity], as the message says. A fleet that ran without identities is upgraded with the page in docs/operations.md.',
   ADDRESS_IN_USE: 'Stop it (ss -ltnp names it), or configure another port.',
   LISTEN_NOT_LOOPBACK:
-    'Give the process an [identity] (tuf-depot identity issue), or listen on a loopback address; set insecure_listen = true only if the network itself is trusted.',
+    'Listen on a loopback address, or leave operator_transport out: then operators connect with TLS.',
   IN_USE_BY_PROCESS: 'Stop that process, or configure another directory.',
   IO: 'Fix the cause (permissions, disk), then try again.',
   NO_SPACE:

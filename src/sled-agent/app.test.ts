@@ -19,7 +19,7 @@ afterEach(async () => {
 
 const writeConfig = async (more: string): Promise<string> => {
   const path = join(folder, 'sled.toml');
-  const common = `serial = "S1"\nlog_level = "silent"\nnexus = ["${nexus.address}"]\ndatasets = ["a", "b"]\n`;
+  const common = `serial = "S1"\ntransport = "plain"\nlog_level = "silent"\nnexus = ["${nexus.address}"]\ndatasets = ["a", "b"]\n`;
   await writeFile(path, `${common}listen = "127.0.0.1:0"\ndepot_listen = "127.0.0.1:0"\n${more}`);
   return path;
 };

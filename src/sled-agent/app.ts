@@ -88,7 +88,7 @@ export const startSledAgent = async (
   );
   const serve = {
     credentials,
-    servesNetworkInPlain: config.insecureListen,
+    servesNetworkInPlain: true,
     allowedHosts: config.allowedHosts,
     knownPeers,
     limits: {

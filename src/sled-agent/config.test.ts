@@ -16,7 +16,8 @@ const read = async (text: string) => {
   }
 };
 
-const MINIMAL = 'serial = "S1"\nnexus = ["127.0.0.1:12221"]\ndatasets = ["m2-a", "/mnt/m2-b"]\n';
+const MINIMAL =
+  'serial = "S1"\ntransport = "plain"\nnexus = ["127.0.0.1:12221"]\ndatasets = ["m2-a", "/mnt/m2-b"]\n';
 
 test('a minimal file is enough; relative paths are relative to it', async () => {
   const { directory, config } = await read(MINIMAL);
@@ -25,7 +26,8 @@ test('a minimal file is enough; relative paths are relative to it', async () => 
     baseboard: { serial: 'S1', part: 'generic', revision: 0 },
     listen: { host: '127.0.0.1', port: 12_345 },
     depotListen: { host: '127.0.0.1', port: 12_348 },
-    insecureListen: false,
+    identity: undefined,
+    leftovers: [],
     nexuses: [{ scheme: 'http', host: '127.0.0.1', port: 12_221, expected: { kind: 'nexus' } }],
     allowedHosts: [],
     store: {
@@ -47,6 +49,26 @@ test('IPv6 addresses are written in brackets', async () => {
   });
 });
 
+const IDENTITY = '[identity]\ncertificate_file = "c.pem"\nkey_file = "k.pem"\nca_file = "ca.pem"\n';
+
+test('without an identity a file says so by name, or is an error that names the commands and the page (T1a)', async () => {
+  await expect(read(MINIMAL.replace('transport = "plain"\n', ''))).rejects.toMatchObject({
+    code: 'IDENTITY_REQUIRED',
+    message: expect.stringMatching(
+      /sled\.toml has no section \[identity\].*sled invite.*sled-agent join.*docs\/operations\.md, "A fleet without identities is upgraded"/,
+    ),
+  });
+  await expect(read(`${MINIMAL}${IDENTITY}`)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('transport: "plain" belongs to a sled without an identity'),
+  });
+});
+
+test('a setting of an earlier version has no effect, and is named at the start', async () => {
+  const { config } = await read(`insecure_listen = true\n${MINIMAL}`);
+  expect(config.leftovers).toEqual(['insecure_listen']);
+});
+
 test('a sled id made of part and serial is the same after every wipe, and another one for another machine', () => {
   const id = derivedSledId('913-0000019', 'BRM42220014');
   expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
@@ -59,7 +81,7 @@ test.each([
   ['a misspelt limit', `${MINIMAL}[limits]\nput = 1`, /unknown key limits\.put; known here: .*puts/],
   [
     'one identity file under two keys',
-    `${MINIMAL}[identity]\ncertificate_file = "c.pem"\nkey_file = "./c.pem"\nca_file = "ca.pem"\n`,
+    `${MINIMAL.replace('transport = "plain"\n', '')}[identity]\ncertificate_file = "c.pem"\nkey_file = "./c.pem"\nca_file = "ca.pem"\n`,
     /sled\.toml: identity: certificate_file, key_file and ca_file have to be three files/,
   ],
   ['no Nexus', 'serial = "a"\ndatasets = ["x"]', /nexus: /],

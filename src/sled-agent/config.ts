@@ -13,7 +13,7 @@ import { parseAddress } from '../http/listen.ts';
 import { AllowedHosts } from '../http/request-guard.ts';
 import { type IdentityFiles, readCredentials } from '../identity/credentials.ts';
 import { derivedSledId, GENERIC_PART } from '../identity/derived-sled-id.ts';
-import { IdentitySection, identityFiles } from '../identity/section.ts';
+import { IdentitySection, identityFiles, identityRequired } from '../identity/section.ts';
 import { type Endpoint, endpoint, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError } from '../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
@@ -54,9 +54,14 @@ export const SledAgentFile = z.strictObject({
   depot_listen: z.string().default(`127.0.0.1:${REPO_DEPOT_PORT}`),
   /** The address at which others reach both servers; needed if they listen on every address. */
   advertise_host: ReachableIp.optional(),
-  /** The loopback rule does not apply: the network itself is trusted. */
-  insecure_listen: z.boolean().default(false),
-  /** With it both servers are TLS, and serve only callers with certificates of the same authority. */
+  /**
+   * `plain`: without an identity, plain HTTP for everybody who reaches the addresses. For a fleet that is being upgraded, and for
+   * control planes that speak nothing else.
+   */
+  transport: z.enum(['tls', 'plain']).default('tls'),
+  /** Of an earlier version; it has no effect. */
+  insecure_listen: z.boolean().optional(),
+  /** Both servers are TLS, and serve only callers with certificates of the same authority. */
   identity: IdentitySection.optional(),
   /** What this sled pins beside what it pinned at its join (T3). */
   trust: z
@@ -127,9 +132,11 @@ export type SledAgentConfig = {
   readonly depotListen: SocketAddress;
   /** Absent: the one listened on. */
   readonly advertiseHost: string | undefined;
-  readonly insecureListen: boolean;
+  /** Undefined: it speaks plain HTTP. */
   readonly identity: IdentityFiles | undefined;
   readonly trust: TrustConfig;
+  /** Keys that have no effect any more. */
+  readonly leftovers: readonly string[];
   readonly allowedHosts: readonly string[];
   /** Base URLs. */
   readonly nexuses: readonly Endpoint[];
@@ -164,7 +171,7 @@ export const readJoiningConfig = async (
   if (identity === undefined)
     throw new DepotError(
       'CONFIG_INVALID',
-      `${path} has no section [identity]: certificate_file, key_file and ca_file name the files that a join writes`,
+      `${path}: transport: "plain" is of a sled without an identity; replace it by a section [identity], whose three files the join writes`,
     );
   if (file.sled_id !== undefined)
     throw new DepotError(
@@ -178,7 +185,8 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
   const { serial, part, revision, limits, intervals } = file;
   const absolute = (relative: string): string => resolve(dirname(path), relative);
   const address = (key: string, text: string): SocketAddress => parseAddress(text, `${path}: ${key}`);
-  const scheme = file.identity === undefined ? 'http' : 'https';
+  requireTransport(file, path);
+  const scheme = file.transport === 'plain' ? 'http' : 'https';
   const [listen, depotListen] = [address('listen', file.listen), address('depot_listen', file.depot_listen)];
   requireReachable(path, file.advertise_host, listen, depotListen);
   const directories = file.datasets.map(absolute);
@@ -194,7 +202,7 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     listen,
     depotListen,
     advertiseHost: file.advertise_host,
-    insecureListen: file.insecure_listen,
+    leftovers: file.insecure_listen === undefined ? [] : ['insecure_listen'],
     identity: identityFiles(file.identity, absolute, path),
     trust: trustOf(file, absolute, path),
     nexuses: file.nexus.map((text, at) => endpoint(scheme, address(`nexus.${at}`, text), { kind: 'nexus' })),
@@ -242,6 +250,16 @@ const trustOf = (
     adminKeyFiles: admin_key_files.map(absolute),
     requireSigned: require_signed,
   };
+};
+
+/** A sled with an identity never speaks plain HTTP, and one without only where its configuration says so. */
+const requireTransport = ({ transport, identity }: z.output<typeof SledAgentFile>, path: string): void => {
+  if (transport === 'tls' && identity === undefined) throw identityRequired(path, 'sled');
+  if (transport === 'plain' && identity !== undefined)
+    throw new DepotError(
+      'CONFIG_INVALID',
+      `${path}: transport: "plain" belongs to a sled without an identity, and the file has a section [identity]; remove one of them`,
+    );
 };
 
 /** A registration has one host for both servers, so it has to lead to both. */

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { seededRng } from '../core/rng.ts';
 import { systemClock } from '../lib/clock.ts';
 import { unlinkDurably, writeFileDurably } from '../lib/durable-file.ts';
-import { createLogger } from '../lib/log.ts';
+import { createLogger, type Logger } from '../lib/log.ts';
 import { startSledAgent } from './app.ts';
-import { readSledAgentConfig } from './config.ts';
+import { readSledAgentConfig, type SledAgentConfig } from './config.ts';
 
 /** The content of the file that `ready_file` names, as JSON. */
 export type SledAgentReady = {
@@ -26,6 +26,7 @@ export const runSledAgent = async ({
 }): Promise<void> => {
   const config = await readSledAgentConfig(configPath);
   const log = createLogger({ name: 'sled-agent', level: config.logLevel }).child({ sled_id: config.sledId });
+  reportTransport(config, log);
   const rng = seededRng(randomBytes(4).readUInt32LE());
   const { readyFile } = config;
   // The file of a killed process must not be mistaken for this one's.
@@ -46,4 +47,12 @@ export const runSledAgent = async ({
   }
   if (readyFile !== undefined) await unlinkDurably(readyFile);
   log.info('sled agent stopped');
+};
+
+const reportTransport = ({ identity, leftovers }: SledAgentConfig, log: Logger): void => {
+  for (const key of leftovers) log.warn({ key }, 'this key has no effect any more; remove it from the file');
+  if (identity === undefined)
+    log.warn(
+      'transport is "plain": this sled has no identity, serves every process that reaches its addresses, and believes whatever answers at those of its Nexuses. Let it join: tuf-depot sled-agent join',
+    );
 };

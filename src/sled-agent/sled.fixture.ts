@@ -85,6 +85,7 @@ export const startTestSled = async (
       depot_listen: '127.0.0.1:0',
       nexus: [nexus.address.replace('127.0.0.1', nexusHost)],
       datasets,
+      transport: 'plain',
       ...file,
       limits: { min_free_bytes: 0, deletion_percent: 100, ...file.limits },
       intervals: { deletion_wait_s: 0, ...file.intervals },

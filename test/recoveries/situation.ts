@@ -38,7 +38,7 @@ export const startSituation = async (
     await startTestFleet({
       minSledReplication: 2,
       // The pages are followed with curl, and the tests put files by hand.
-      identity: 'plain',
+      transport: 'plain',
       // So that the status is of a second ago, and no wait of an operator is a test's.
       replication: { period_secs: 1 },
       sled: () => ({ config: { intervals: { registration_s: 1, reconcile_s: 1 } } }),

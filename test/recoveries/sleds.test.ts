@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import { asGeneration } from '../../src/core/ids.ts';
 import { createApiClient } from '../../src/http/client.ts';
-import { makeSled, type TestSled } from '../fleet-members.fixture.ts';
+import { approveSled, makeSled, type TestSled } from '../fleet-members.fixture.ts';
 import { until, wait } from '../fleet-process.fixture.ts';
 import { follow } from './follow.ts';
 import { emptyDirectory, expectOnDisk, startSituation, untilOnDisk } from './situation.ts';
@@ -51,6 +51,7 @@ describe.concurrent('recoveries of sleds', () => {
       const [kept, again, broken] = fleet.sleds as [TestSled, TestSled, TestSled];
       const newcomer = makeSled(fleet.directory, 4, [nexus.internalAddress()]);
       undo.defer(newcomer.stop);
+      await approveSled(nexus, 4);
       await broken.kill();
 
       await follow('A sled is replaced by another machine', {

@@ -13,9 +13,9 @@ export const addDbMigrate = (parent: Command, session: Session): void => {
       .requiredOption('--config <file>', 'nexus.toml, for its database'),
     'tuf-depot db migrate --config /etc/tuf-depot/nexus.toml',
   ).action(async (options: MigrateOptions) => {
-    const { readNexusConfig } = await import('../../nexus/process/config.ts');
+    const { readNexusSettings } = await import('../../nexus/process/config.ts');
     const { migrateWhenAvailable } = await import('../../nexus/datastore/migrate.ts');
-    const config = await readNexusConfig(resolve(session.directory, options.config));
+    const config = await readNexusSettings(resolve(session.directory, options.config));
     const outcome = await migrateWhenAvailable({
       connection: config.databaseUrl,
       log: createLogger({ name: 'migrate', level: config.logLevel }),

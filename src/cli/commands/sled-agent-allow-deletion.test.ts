@@ -17,7 +17,12 @@ const runningSled = async () => {
   for (const artifact of artifacts) await put(sled.store(), artifact);
   await reconcile(sled.store());
   const directory = dirname(sled.directories[0]!);
-  const config = { serial: 'BRM1', nexus: ['127.0.0.1:1'], datasets: [...sled.directories] };
+  const config = {
+    serial: 'BRM1',
+    transport: 'plain',
+    nexus: ['127.0.0.1:1'],
+    datasets: [...sled.directories],
+  };
   await writeFile(join(directory, 'sled-agent.toml'), stringify(config));
   return {
     sled,
@@ -61,7 +66,12 @@ test('without a limit that holds anything up it says so, and a sled without the 
   expect((await machine.allow('--apply')).out).toContain('No deletion is held up');
   await using other = await createTestStore();
   const directory = dirname(other.directories[0]!);
-  const config = { serial: 'BRM1', nexus: ['127.0.0.1:1'], datasets: [...other.directories] };
+  const config = {
+    serial: 'BRM1',
+    transport: 'plain',
+    nexus: ['127.0.0.1:1'],
+    datasets: [...other.directories],
+  };
   await writeFile(join(directory, 'sled-agent.toml'), stringify(config));
   const args = ['sled-agent', 'allow-deletion', '--config', 'sled-agent.toml'];
   expect(await runTestCli(args, { directory })).toMatchObject({

@@ -16,7 +16,12 @@ const stoppedSled = async () => {
   const point = pointText(heldPoint(sled.store())!);
   await sled.store()[Symbol.asyncDispose]();
   const directory = dirname(sled.directories[0]!);
-  const config = { serial: 'BRM1', nexus: ['127.0.0.1:1'], datasets: [...sled.directories] };
+  const config = {
+    serial: 'BRM1',
+    transport: 'plain',
+    nexus: ['127.0.0.1:1'],
+    datasets: [...sled.directories],
+  };
   await writeFile(join(directory, 'sled-agent.toml'), stringify(config));
   return {
     sled,

@@ -205,8 +205,8 @@ const renderers: Renderers = {
     message: `The tokens of operators were read ${seconds(readAgeMs)} ago, and revocations since then are not known: ${quoted(error)}`,
     remedy: `Restore the database. From an age of ${seconds(maxAgeMs)} on only break-glass tokens count.`,
   }),
-  SLEDS_PLAIN: ({ sleds, serial }) => ({
-    message: `Without an identity, ${plural(sleds, 'sled speaks', 'sleds speak')} plain HTTP, for example ${serial}. Any machine on their network can read and change what they and a Nexus send each other.`,
+  SLEDS_PLAIN: ({ sleds, exampleSerial }) => ({
+    message: `Without an identity, ${plural(sleds, 'sled speaks', 'sleds speak')} plain HTTP, for example ${exampleSerial}. Any machine on their network can read and change what they and a Nexus send each other.`,
     remedy: 'Let them join: tuf-depot sled invite --sled ID, then tuf-depot sled-agent join on the machine.',
   }),
   PLAIN_LISTEN: ({ address }) => ({

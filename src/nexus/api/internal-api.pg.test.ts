@@ -82,7 +82,7 @@ test('a registration with an invalid field is refused by the name of the field',
   expect((await nexus.fleet.sledList({ query: {} }, wait)).items).toEqual([]);
 });
 
-test('on the address for sleds without an identity nobody registers, reads or learns anything but an approved sled at its address (IA1, STR2)', async () => {
+test('on the address for sleds without an identity nobody registers, reads or learns anything but an approved sled at its address (T1a, IA1, STR2)', async () => {
   await using started = await startNexus();
   const { nexus, plainAddress, approve, register } = started;
   const body = (sa_address = '127.0.0.1:1') => JSON.stringify(sledAgentInfo({ sa_address }));

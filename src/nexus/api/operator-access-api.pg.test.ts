@@ -195,7 +195,10 @@ const changes = async (nexus: TestNexus, person: ReturnType<typeof clientsOf>) =
       person.fleet.sledSetPolicy({ params: { sled_id }, body: { policy: 'expunged' } }, wait),
     sled_set_transport: () =>
       person.fleet.sledSetTransport({ params: { sled_id }, body: { transport: 'plain' } }, wait),
-    sled_forget: () => person.fleet.sledForget({ params: { sled_id } }, wait),
+    sled_forget: async () => {
+      await world.expireSled(sled_id);
+      await person.fleet.sledForget({ params: { sled_id } }, wait);
+    },
     nexus_expunge: () => person.fleet.nexusExpunge({ params: { nexus_id: gone } }, wait),
     source_sync: () => person.sources.sourceSync({ body: { source: 'http://127.0.0.1:9/repo' } }, wait),
     bgtask_activate: () => person.debug.bgtaskActivate({ body: { bgtask_names: ['nexus_heartbeat'] } }, wait),
@@ -284,7 +287,7 @@ test('a flood of requests that nobody may send is one entry of the audit log, wi
     answers.push(...(await Promise.all(Array.from({ length: 20 }, guess))));
   expect(new Set(answers)).toEqual(new Set([401]));
   await expect(stolen.fleet.fleetStatus({}, wait)).rejects.toMatchObject({ code: 'UNAUTHORIZED' });
-  const page = await fetch(`http://${nexus.internalAddress}/`, {
+  const page = await fetch(`http://${nexus.operatorAddress}/`, {
     headers: { 'sec-fetch-site': 'cross-site' },
   });
   expect(page.status).toBe(403);

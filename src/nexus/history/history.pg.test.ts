@@ -44,6 +44,7 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
   await put(sledAgentInfo());
   await put(sledAgentInfo());
   await nexus.fleet.sledSetPolicy({ params: { sled_id: sledId }, body: { policy: 'expunged' } }, wait);
+  await world.expireSled(sledId);
   await nexus.fleet.sledForget({ params: { sled_id: sledId } }, wait);
   await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
 

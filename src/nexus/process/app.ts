@@ -27,7 +27,7 @@ import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { operatorUploadApi } from '../../api/operator-upload-api.ts';
 import { NexusId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
-import { type Peers, plainPeers, securePeers } from '../../http/peers.ts';
+import { type Peers, securePeers } from '../../http/peers.ts';
 import { noKnownPeers } from '../../http/places.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
 import { type AdminKeys, NO_ADMIN_KEYS, readAdminPublicKey } from '../../identity/admin-key.ts';
@@ -88,18 +88,21 @@ export type Nexus = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
+export type IdentifiedConfig = NexusConfig & { readonly identity: IdentityFiles };
+
 /** @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`, `CONFIG_INVALID`, `ADDRESS_IN_USE`, `LISTEN_NOT_LOOPBACK` */
-export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise<Nexus> => {
+export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Promise<Nexus> => {
   await using stack = new AsyncDisposableStack();
   const adminKeys = await adminKeysOf(config);
-  const credentials =
-    config.identity &&
-    stack.use(await watchCredentials(config.identity, { kind: 'nexus', adminKeys, ...deps }));
-  const peers = stack.use(credentials === undefined ? plainPeers() : securePeers(credentials));
+  for (const key of config.leftovers)
+    deps.log.warn({ key }, 'this key has no effect any more; remove it from the file');
+  const credentials = stack.use(
+    await watchCredentials(config.identity, { kind: 'nexus', adminKeys, ...deps }),
+  );
+  const peers = stack.use(securePeers(credentials));
   const issuer = await issuerOf(config, credentials, deps);
-  if (config.identity !== undefined && credentials !== undefined)
-    stack.use(renewItself(config, config.identity, { credentials, issuer, peers, ...deps }));
-  const nexusId = credentials && NexusId.parse(credentials.current().identity.id);
+  stack.use(renewItself(config, config.identity, { credentials, issuer, peers, ...deps }));
+  const nexusId = NexusId.parse(credentials.current().identity.id);
   const directory = stack.use(await openStagingDirectory(config.stagingDirectory, { nexusId }));
   const token = await readOrMakeToken(config.tokenFile);
   const watch = createDatabaseWatch(deps.clock);
@@ -124,11 +127,11 @@ export const createNexus = async (config: NexusConfig, deps: NexusDeps): Promise
       issuer,
       tellsAuditHeads: true,
       refusals,
-      revocations: credentials?.revocations,
-      statements: credentials?.statements,
+      revocations: credentials.revocations,
+      statements: credentials.statements,
       adminKeys,
-      fleet: credentials?.current().identity.fleet,
-      certificates: () => (credentials === undefined ? [] : [credentials.current(), ...peers.certificates()]),
+      fleet: credentials.current().identity.fleet,
+      certificates: () => [credentials.current(), ...peers.certificates()],
       newId: randomUUID,
       ...deps.replace,
       ...deps,
@@ -169,10 +172,10 @@ const adminKeysOf = async ({ adminKeyFile }: NexusConfig): Promise<AdminKeys> =>
 
 const issuerOf = async (
   { authorityDirectory }: NexusConfig,
-  credentials: CredentialSource | undefined,
+  credentials: CredentialSource,
   { clock }: NexusDeps,
 ): Promise<CertificateIssuer | undefined> => {
-  if (authorityDirectory === undefined || credentials === undefined) return undefined;
+  if (authorityDirectory === undefined) return undefined;
   const { fleet } = credentials.current().identity;
   return await openIssuer(authorityDirectory, {
     fleet,
@@ -212,7 +215,7 @@ type InternalServer = {
   readonly config: NexusConfig;
   readonly deps: NexusDeps;
   readonly services: Late<Services>;
-  readonly credentials: CredentialSource | undefined;
+  readonly credentials: CredentialSource;
   readonly refusals: Pick<Refusals, 'note'>;
 };
 
@@ -252,7 +255,6 @@ const serveOperators = ({
     ],
     pages: [metricsPage(async options => services.peek()?.metrics(options) ?? startingMetrics(starting()))],
     listen: config.operatorListen,
-    servesNetworkInPlain: config.insecureListen,
     allowedHosts: config.allowedHosts,
     operators: createOperatorCheck(token, () => services.peek()?.tokens),
     credentials: config.operatorTransport === 'tls' ? credentials : undefined,
@@ -275,7 +277,6 @@ const serveSleds = ({
       bindLate(joinApi, () => services.get().join),
     ],
     listen: config.internalListen,
-    servesNetworkInPlain: config.insecureListen,
     credentials,
     allowedHosts: config.allowedHosts,
     knownPeers: () => services.peek()?.knownSleds() ?? noKnownPeers(),

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { readNexusConfig } from './config.ts';
+import { readNexusConfig, readNexusSettings } from './config.ts';
 
 let directory: string;
 beforeEach(async () => {
@@ -10,7 +10,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-const LEAST = 'staging_directory = "staging"\n[database]\nurl = "postgresql:///depot?host=/run/pg"\n';
+const IDENTITY = '[identity]\ncertificate_file = "c.pem"\nkey_file = "k.pem"\nca_file = "ca.pem"\n';
+const BARE = 'staging_directory = "staging"\n[database]\nurl = "postgresql:///depot?host=/run/pg"\n';
+const LEAST = `${BARE}${IDENTITY}`;
 
 const read = async (text: string) => {
   const path = join(directory, 'nexus.toml');
@@ -18,12 +20,13 @@ const read = async (text: string) => {
   return readNexusConfig(path);
 };
 
-test('a file needs only the staging directory and the database', async () => {
+test('a file needs only the staging directory, the database and an identity', async () => {
   expect(await read(LEAST)).toMatchObject({
     stagingDirectory: join(directory, 'staging'),
     tokenFile: join(directory, 'nexus-token'),
     operatorListen: { host: '127.0.0.1', port: 12220 },
-    insecureListen: false,
+    plainListen: undefined,
+    leftovers: [],
     allowedHosts: [],
     limits: { repositoryBytes: 4 * 1024 ** 3, artifactBytes: 2 * 1024 ** 3 },
     replication: { periodMs: 60_000, minSledReplication: 3, disable: false },
@@ -47,11 +50,22 @@ test('retention is off unless both of its settings are there (B19)', async () =>
     });
 });
 
-const IDENTITY = '[identity]\ncertificate_file = "c.pem"\nkey_file = "k.pem"\nca_file = "ca.pem"\n';
+test('without an identity nothing is served, and the error names the commands and the page; a migration needs none (T1a)', async () => {
+  await expect(read(BARE)).rejects.toMatchObject({
+    code: 'IDENTITY_REQUIRED',
+    message: expect.stringMatching(
+      /nexus\.toml has no section \[identity\].*identity init.*identity issue.*docs\/operations\.md, "A fleet without identities is upgraded"/,
+    ),
+  });
+  expect(await readNexusSettings(join(directory, 'nexus.toml'))).toMatchObject({ identity: undefined });
+});
+
+test('a setting of an earlier version has no effect, and is named at the start', async () => {
+  expect(await read(`insecure_listen = true\n${LEAST}`)).toMatchObject({ leftovers: ['insecure_listen'] });
+});
 
 test('with an identity operators connect by TLS unless the file says otherwise, and its paths are relative to the file', async () => {
-  expect(await read(LEAST)).toMatchObject({ identity: undefined, operatorTransport: 'plain' });
-  const config = await read(`${LEAST}${IDENTITY}authority_directory = "fleet-ca"\n`);
+  const config = await read(`${LEAST}authority_directory = "fleet-ca"\n`);
   expect(config).toMatchObject({
     identity: {
       certificateFile: join(directory, 'c.pem'),
@@ -61,16 +75,15 @@ test('with an identity operators connect by TLS unless the file says otherwise, 
     authorityDirectory: join(directory, 'fleet-ca'),
     operatorTransport: 'tls',
   });
-  const plain = await read(`operator_transport = "plain"\n${LEAST}${IDENTITY}`);
+  const plain = await read(`operator_transport = "plain"\n${LEAST}`);
   expect(plain.operatorTransport).toBe('plain');
 });
 
 test.each([
-  ['without the section', `operator_transport = "tls"\n${LEAST}`, /operator_transport: "tls" needs/],
-  ['a file under two keys', `${LEAST}${IDENTITY.replace('k.pem', './c.pem')}`, /have to be three files/],
-  ['without a key', `${LEAST}${IDENTITY.replace('key_file = "k.pem"\n', '')}`, /identity\.key_file/],
-  ['with an empty path', `${LEAST}${IDENTITY.replace('"ca.pem"', '""')}`, /identity\.ca_file/],
-  ['with another key', `${LEAST}${IDENTITY}ca = "x"\n`, /unknown key identity\.ca; known here: .*ca_file/],
+  ['a file under two keys', `${BARE}${IDENTITY.replace('k.pem', './c.pem')}`, /have to be three files/],
+  ['without a key', `${BARE}${IDENTITY.replace('key_file = "k.pem"\n', '')}`, /identity\.key_file/],
+  ['with an empty path', `${BARE}${IDENTITY.replace('"ca.pem"', '""')}`, /identity\.ca_file/],
+  ['with another key', `${LEAST}ca = "x"\n`, /unknown key identity\.ca; known here: .*ca_file/],
 ])('an identity %s is an error that names the file and the key', async (_, text, message) => {
   await expect(read(text)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',

@@ -10,7 +10,7 @@ import type { RetentionPolicy } from '../../core/retention.ts';
 import { parseAddress } from '../../http/listen.ts';
 import { AllowedHosts } from '../../http/request-guard.ts';
 import type { IdentityFiles } from '../../identity/credentials.ts';
-import { IdentitySection, identityFiles } from '../../identity/section.ts';
+import { IdentitySection, identityFiles, identityRequired } from '../../identity/section.ts';
 import type { SocketAddress } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../../lib/log.ts';
@@ -118,11 +118,12 @@ export const NexusConfigFile = z.strictObject({
    * upgraded. Nothing else is served there.
    */
   plain_listen: z.string().optional(),
-  insecure_listen: z.boolean().default(false),
-  /** With it every connection between processes is TLS, both ends identified by certificates of one authority. */
+  /** Of an earlier version; it has no effect. */
+  insecure_listen: z.boolean().optional(),
+  /** Connections between processes are TLS, both ends identified by certificates of one authority. Required of a Nexus. */
   identity: NexusIdentitySection.optional(),
-  /** How operators connect; by default `tls` where there is an identity. */
-  operator_transport: z.enum(['tls', 'plain']).optional(),
+  /** How operators connect: `plain` on loopback alone. */
+  operator_transport: z.enum(['tls', 'plain']).default('tls'),
   /** Further names and addresses under which clients reach this Nexus, behind a proxy for example: no others are served. */
   allowed_hosts: AllowedHosts,
   log_level: z.enum(LOG_LEVELS).default('info'),
@@ -170,7 +171,9 @@ export type NexusConfig = {
   readonly readyFile: string | undefined;
   /** For registrations of sleds that are approved to speak plain HTTP. */
   readonly plainListen: SocketAddress | undefined;
-  readonly insecureListen: boolean;
+  /** Keys that have no effect any more. */
+  readonly leftovers: readonly string[];
+  /** Undefined for a program that serves nothing. */
   readonly identity: IdentityFiles | undefined;
   readonly authorityDirectory: string | undefined;
   readonly adminKeyFile: string | undefined;
@@ -191,17 +194,17 @@ export type NexusConfig = {
   readonly history: HistoryLimits;
 };
 
-/** @throws `CONFIG_INVALID` naming the file and each faulty key */
-export const readNexusConfig = async (path: string): Promise<NexusConfig> =>
+/** Also without an identity, for a command that serves nothing. @throws `CONFIG_INVALID` naming the file and each faulty key */
+export const readNexusSettings = async (path: string): Promise<NexusConfig> =>
   nexusConfig(await readTomlConfig(path, NexusConfigFile), path);
 
-const operatorTransport = (
-  { identity, operator_transport: chosen }: z.output<typeof NexusConfigFile>,
+/** @throws as {@link readNexusSettings}, and `IDENTITY_REQUIRED` */
+export const readNexusConfig = async (
   path: string,
-): 'tls' | 'plain' => {
-  if (identity !== undefined) return chosen ?? 'tls';
-  if (chosen !== 'tls') return 'plain';
-  throw new DepotError('CONFIG_INVALID', `${path}: operator_transport: "tls" needs the section [identity]`);
+): Promise<NexusConfig & { readonly identity: IdentityFiles }> => {
+  const { identity, ...config } = await readNexusSettings(path);
+  if (identity === undefined) throw identityRequired(path, 'nexus');
+  return { ...config, identity };
 };
 
 /** Relative paths are relative to the file. */
@@ -221,14 +224,14 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
     plainListen:
       file.plain_listen === undefined ? undefined : parseAddress(file.plain_listen, `${path}: plain_listen`),
-    insecureListen: file.insecure_listen,
+    leftovers: file.insecure_listen === undefined ? [] : ['insecure_listen'],
     identity: identityFiles(file.identity, absolute, path),
     authorityDirectory: file.identity?.authority_directory && absolute(file.identity.authority_directory),
     adminKeyFile: file.identity?.admin_key_file && absolute(file.identity.admin_key_file),
     otherNexuses: (file.identity?.nexus ?? []).map((text, at) =>
       parseAddress(text, `${path}: identity.nexus.${at}`),
     ),
-    operatorTransport: operatorTransport(file, path),
+    operatorTransport: file.operator_transport,
     allowedHosts: file.allowed_hosts ?? [],
     logLevel: file.log_level,
     databaseUrl: file.database.url,

@@ -11,6 +11,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'smol-toml';
+import type { Dispatcher } from 'undici';
 import { internalApi } from '../../api/internal-api.ts';
 import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
 import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
@@ -25,6 +26,12 @@ import { operatorUploadApi } from '../../api/operator-upload-api.ts';
 import { asGeneration, NexusId, RoundNonce } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
 import { type ApiClient, createApiClient } from '../../http/client.ts';
+import { secureDispatcher } from '../../http/peers.ts';
+import {
+  type TestFleetIdentity,
+  testFleetIdentity,
+  writeCredentials,
+} from '../../identity/identity.fixture.ts';
 import { type Clock, systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { makeTestRelease, type TestRelease, type TestReleaseOptions } from '../../signing/release.fixture.ts';
@@ -57,7 +64,9 @@ export type TestNexus = Nexus & {
   readonly fleet: ApiClient<typeof operatorFleetApi>;
   readonly recovery: ApiClient<typeof operatorRecoveryApi>;
   readonly sources: ApiClient<typeof operatorSourceApi>;
-  readonly internal: ApiClient<typeof internalApi>;
+  /** Each call as the sled that it names. */
+  readonly internal: Omit<ApiClient<typeof internalApi>, typeof Symbol.asyncDispose>;
+  readonly asSled: (id: string) => Dispatcher;
   readonly trust: (release: { readonly trustRoot: Uint8Array }) => Promise<UpdatesTrustRoot>;
   /** Uploads the archive at a path. */
   readonly upload: (release: { readonly path: string }, flags?: UploadFlags) => Promise<TufRepoUpload>;
@@ -85,6 +94,8 @@ export type TestWorld = AsyncDisposable & {
   readonly writeConfig: (options?: StartOptions) => Promise<string>;
   /** Stopped with the world at the latest. */
   readonly startNexus: (options?: StartOptions) => Promise<TestNexus>;
+  /** Makes an expunged sled so old that no certificate of it can be valid. */
+  readonly expireSled: (id: string) => Promise<void>;
   /** All rows of releases; equal if nothing was recorded in between. */
   readonly recorded: () => Promise<unknown>;
 };
@@ -95,12 +106,26 @@ export const createTestWorld = async (): Promise<TestWorld> => {
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const database = stack.use(await createTestDatabase());
   const keys: RepositoryKeys = keysForAllRoles([generateSigningKey()]);
+  const identity = testFleetIdentity();
+  const ids = new Map<string, string>();
+  /** Of a name, for all its starts. */
+  const idOf = (name: string): string => {
+    const id = ids.get(name) ?? randomUUID();
+    ids.set(name, id);
+    return id;
+  };
   let releases = 0;
 
   const writeConfig = async ({ name = 'nexus', config = {} }: StartOptions = {}) => {
     const path = join(directory, `${name}.toml`);
+    const { certificateFile, keyFile, authoritiesFile } = await writeCredentials(
+      join(directory, `${name}-identity`),
+      identity.issue('nexus', { id: idOf(name) }),
+    );
     const file: NexusConfigFile = {
       staging_directory: `${name}-staging`,
+      identity: { certificate_file: certificateFile, key_file: keyFile, ca_file: authoritiesFile },
+      operator_transport: 'plain',
       token_file: `${name}-token`,
       operator_listen: '127.0.0.1:0',
       internal_listen: '127.0.0.1:0',
@@ -133,7 +158,13 @@ export const createTestWorld = async (): Promise<TestWorld> => {
           ...(options.replace !== undefined && { replace: options.replace }),
         }),
       );
-      return testNexus(nexus, config, database, options.untilStarted ?? true);
+      return testNexus(nexus, config, { database, identity }, options.untilStarted ?? true);
+    },
+    async expireSled(id) {
+      await database.query(
+        "UPDATE sled SET time_expunged = now() - interval '1 year', time_last_registered = now() - interval '1 year' WHERE id = $1",
+        [id],
+      );
     },
     async recorded() {
       const [row] = await database.query(RECORDED);
@@ -156,7 +187,7 @@ const RECORDED = `SELECT
 const testNexus = async (
   nexus: Nexus,
   config: Awaited<ReturnType<typeof readNexusConfig>>,
-  database: TestDatabase,
+  { database, identity }: { readonly database: TestDatabase; readonly identity: TestFleetIdentity },
   untilStarted: boolean,
 ): Promise<TestNexus> => {
   const token = (await readFile(config.tokenFile, 'utf8')).trim();
@@ -166,7 +197,8 @@ const testNexus = async (
   const fleet = createApiClient(operatorFleetApi, { baseUrl, token });
   const recovery = createApiClient(operatorRecoveryApi, { baseUrl, token });
   const sources = createApiClient(operatorSourceApi, { baseUrl, token });
-  const internal = createApiClient(internalApi, { baseUrl: `http://${nexus.internalAddress}` });
+  const sleds = createSledDispatchers(identity);
+  const internal = internalClient(`https://${nexus.internalAddress}`, sleds.of);
   const services = untilStarted ? await nexus.started : (undefined as never);
   return {
     ...nexus,
@@ -179,6 +211,7 @@ const testNexus = async (
     recovery,
     sources,
     internal,
+    asSled: sleds.of,
     trust: release =>
       operator.trustRootCreate({ body: JSON.parse(Buffer.from(release.trustRoot).toString()) }, wait),
     async upload({ path }, flags = {}) {
@@ -200,9 +233,38 @@ const testNexus = async (
     async [Symbol.asyncDispose]() {
       // The server stops first, because a client waits for its requests.
       await nexus[Symbol.asyncDispose]();
-      for (const client of [operator, uploads, fleet, recovery, sources, internal])
+      for (const client of [operator, uploads, fleet, recovery, sources, sleds])
         await client[Symbol.asyncDispose]();
     },
+  };
+};
+
+/** Connections of the sled with an id to a Nexus. */
+const createSledDispatchers = (identity: TestFleetIdentity) => {
+  const dispatchers = new Map<string, Dispatcher>();
+  return {
+    of(id: string): Dispatcher {
+      const known = dispatchers.get(id);
+      if (known !== undefined) return known;
+      const sled = identity.issue('sled', { id });
+      const made = secureDispatcher(() => sled, { fleet: identity.fleet, kind: 'nexus' });
+      dispatchers.set(id, made);
+      return made;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all([...dispatchers.values()].map(dispatcher => dispatcher.close()));
+    },
+  };
+};
+
+const internalClient = (
+  baseUrl: string,
+  asSled: (id: string) => Dispatcher,
+): Omit<ApiClient<typeof internalApi>, typeof Symbol.asyncDispose> => {
+  const as = (id: string) => createApiClient(internalApi, { baseUrl, dispatcher: asSled(id) });
+  return {
+    sledAgentGet: (input, options) => as(input.params.sled_id).sledAgentGet(input, options),
+    sledAgentPut: (input, options) => as(input.params.sled_id).sledAgentPut(input, options),
   };
 };
 

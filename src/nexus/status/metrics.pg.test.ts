@@ -37,7 +37,7 @@ test('expiry of roots and releases is warned of at 30, 14, 7 and 1 days, in the 
   const codesAt = async (days: number) => {
     nowMs = EXPIRES - days * DAY;
     const { status } = await services.metrics({ signal });
-    const expiring = status.reasons.filter(({ code }) => /EXPIR/.test(code));
+    const expiring = status.reasons.filter(({ code }) => /^(ROOT|METADATA)_EXPIR/.test(code));
     return expiring.map(({ code, details }) => `${code} ${details?.within_days ?? ''}`.trim());
   };
   expect(await codesAt(31)).toEqual([]);
