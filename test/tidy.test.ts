@@ -83,6 +83,7 @@ const rules: Record<string, readonly string[]> = {
   sim: [
     'core',
     'tuf',
+    'bundle',
     'archive',
     'composite',
     'bundle',

@@ -4,7 +4,7 @@
  */
 import { type ArtifactHash, isArtifactHash, type NexusId, type UploadId } from '../../src/core/ids.ts';
 import { STAGING } from '../fleet/nexus-machine.ts';
-import { sha256Of } from '../fleet/releases.ts';
+import { sha256Of } from '../fleet/sha256.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
 import type { DirectoryNode } from '../machine/medium.ts';
 import type { Volume } from '../machine/volume.ts';

@@ -1,7 +1,7 @@
 /** The ledgers of a simulated sled, read from its media without the code of the store, which the checkers do not trust. */
 import { digestInput } from '../../src/core/artifact-config.ts';
 import { isArtifactHash } from '../../src/core/ids.ts';
-import { sha256Of } from '../fleet/releases.ts';
+import { sha256Of } from '../fleet/sha256.ts';
 import type { SimSled } from '../fleet/world.ts';
 import type { DirectoryNode } from '../machine/medium.ts';
 import type { Volume } from '../machine/volume.ts';

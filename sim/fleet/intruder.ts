@@ -21,7 +21,8 @@ import { requestContext } from '../network/request-context.ts';
 import type { SledEndpoint } from '../network/sled-link.ts';
 import { EPOCH_MS, type SimProcess } from '../time/process.ts';
 import { pick, spread } from '../time/streams.ts';
-import { sha256Of } from './releases.ts';
+import { FORGED_VERSION } from './forged-bundles.ts';
+import { sha256Of } from './sha256.ts';
 import type { SimSled, World } from './world.ts';
 
 export type Intruder = {
@@ -150,7 +151,7 @@ const offer = async (ask: Ask, body: ArtifactConfigBody): Promise<void> => {
   );
 };
 
-/** A config that lists it, and the bytes. */
+/** A config that lists it, with what is to vouch for it, and the bytes. */
 const plant = async (
   world: World,
   intruder: Intruder,
@@ -159,8 +160,15 @@ const plant = async (
 ): Promise<void> => {
   const bytes = pick(intruder.rng, intruder.planted);
   const sha256 = ArtifactHash.parse(sha256Of(bytes));
-  const body = draftOf(intruder, known, [...(known?.artifacts ?? []), sha256]);
+  const { rng } = intruder;
+  const bundle = await world.shelf.forge(bytes, rng.below(2) === 0);
+  const named = { system_version: FORGED_VERSION, bundle: bundle.sha256, exempt: rng.below(2) === 0 };
+  const body = {
+    ...draftOf(intruder, known, [...(known?.artifacts ?? []), sha256]),
+    releases: [...(known?.releases ?? []), named],
+  };
   await offer(ask, body);
+  await sendBundle(world, ask, bundle);
   await send(world, ask, { sha256, bytes, generation: body.generation });
 };
 
@@ -170,6 +178,21 @@ const put = (world: World, { rng, planted }: Intruder, ask: Ask, known: Artifact
   const wanted = known?.artifacts[rng.below(Math.max(1, known.artifacts.length))];
   const sha256 = rng.below(2) === 0 && wanted !== undefined ? wanted : ArtifactHash.parse(sha256Of(bytes));
   return send(world, ask, { sha256, bytes, generation: known?.generation ?? 1 });
+};
+
+const sendBundle = async (
+  { network }: World,
+  ask: Ask,
+  { sha256, bytes }: { readonly sha256: string; readonly bytes: Uint8Array },
+): Promise<void> => {
+  await ask('sends metadata of its own', incoming =>
+    incoming.endpoint.agent.releaseMetadataPut({
+      ...requestContext(incoming),
+      params: { sha256 },
+      query: {},
+      body: { contentLength: bytes.length, chunks: receive(network, chunksOf(bytes), incoming) },
+    }),
+  );
 };
 
 const send = async (

@@ -11,7 +11,7 @@ import type { Handlers } from '../../src/http/handlers.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { Services } from '../../src/nexus/process/services.ts';
 import { pick } from '../time/streams.ts';
-import { sha256Of } from './releases.ts';
+import { sha256Of } from './sha256.ts';
 
 const FLOORS = [0, 1, 7, 2 ** 33, Number.MAX_SAFE_INTEGER];
 

@@ -22,6 +22,8 @@ import { createWorkBudget } from '../../src/tuf/work-budget.ts';
 import type { VerifiedRelease } from '../../src/verify/verified-release.ts';
 import { verifyArchive } from '../../src/verify/verify-archive.ts';
 import { createKeys, type SimKeys } from '../identity/keys.ts';
+import { createForge, type Forge } from './forged-bundles.ts';
+import { sha256Of } from './sha256.ts';
 
 export type SimRelease = {
   readonly systemVersion: SystemVersion;
@@ -40,6 +42,8 @@ export type ReleaseShelf = {
   readonly byHash: (sha256: string) => SimRelease | undefined;
   /** The product's judgement of a bundle, cached: the same bundle and roots have the same verdict. */
   readonly judge: JudgeBundle;
+  /** Of hostile Nexuses. */
+  readonly forge: Forge;
   /** Whether a release of the shelf lists the artifact. */
   readonly isSigned: (sha256: ArtifactHash) => boolean;
 };
@@ -52,8 +56,6 @@ const KEY_PEM = `-----BEGIN PRIVATE KEY-----\n${Buffer.concat([
   Buffer.from('302e020100300506032b657004220420', 'hex'),
   Buffer.alloc(32, 1),
 ]).toString('base64')}\n-----END PRIVATE KEY-----\n`;
-
-export const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
 
 export const createReleaseShelf = (): ReleaseShelf => {
   const keys = keysForAllRoles([signingKeyFromPem(KEY_PEM)]);
@@ -89,6 +91,7 @@ export const createReleaseShelf = (): ReleaseShelf => {
   return {
     trustRoot,
     keys: createKeys(),
+    forge: createForge(),
     release(index) {
       const known = made.get(index) ?? make(index);
       made.set(index, known);

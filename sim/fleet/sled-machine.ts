@@ -3,6 +3,7 @@ import type { DeletionRules } from '../../src/core/deletion.ts';
 import type { SledId } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
 import { DEFAULT_PROGRESS } from '../../src/http/progress.ts';
+import { generateAdminKey } from '../../src/identity/admin-key.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { Logger } from '../../src/lib/log.ts';
 import type { SledAgentConfig } from '../../src/sled-agent/config.ts';
@@ -83,8 +84,13 @@ type Deps = {
 };
 
 const WRITE_MS = 2;
+/** Nobody signs with it. */
+const ADMIN_KEY = generateAdminKey();
 
-/** What the machine pinned when it joined: the one trust root of simulated releases. It outlives the datasets. */
+/**
+ * What the machine pinned when it joined: the one trust root of simulated releases, and a key of administrators, beside which no word
+ * of a Nexus exempts. It outlives the datasets.
+ */
 const openPinned = ({ box, process: { clock } }: Host, { releases, log }: Deps): SledTrust => {
   box.pins ??= joinedWith(releases.trustRoot);
   return createTrust({
@@ -101,7 +107,7 @@ const openPinned = ({ box, process: { clock } }: Host, { releases, log }: Deps):
 
 const joinedWith = (root: Uint8Array): Pins => {
   const roots = parseChain([Buffer.from(root).toString('utf8')]);
-  return { ...NO_PINS, chains: [{ id: roots[0].sha256, by: 'join', roots }] };
+  return { ...NO_PINS, chains: [{ id: roots[0].sha256, by: 'join', roots }], adminKeys: [ADMIN_KEY] };
 };
 
 export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<RunningSled> => {

@@ -4,7 +4,7 @@
 import { SledId } from '../../src/core/ids.ts';
 import { proveKey } from '../../src/identity/join-proof.ts';
 import type { PeerKind } from '../../src/identity/peer-identity.ts';
-import { sha256Of } from '../fleet/releases.ts';
+import { sha256Of } from '../fleet/sha256.ts';
 import { newBox, type SimNexus, type SimSled } from '../fleet/world.ts';
 import type { IdentityBox } from '../identity/member.ts';
 import { FLEET, type Passport, readPassport } from '../identity/passport.ts';

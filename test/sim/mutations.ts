@@ -8,6 +8,7 @@ import { ROUND_MUTATIONS } from './mutations/nexus-rounds.ts';
 import { CONFIG_MUTATIONS } from './mutations/sled-config.ts';
 import { COPY_MUTATIONS } from './mutations/sled-copies.ts';
 import { DELETION_MUTATIONS } from './mutations/sled-deletions.ts';
+import { TRUST_MUTATIONS } from './mutations/sled-trust.ts';
 import { STATEMENT_MUTATIONS } from './mutations/statements.ts';
 
 export const MUTATIONS: readonly Mutation[] = [
@@ -20,6 +21,7 @@ export const MUTATIONS: readonly Mutation[] = [
   ...IDENTITY_MUTATIONS,
   ...STATEMENT_MUTATIONS,
   ...CALLER_MUTATIONS,
+  ...TRUST_MUTATIONS,
 ];
 
 export const mutationNamed = (name: string): Mutation => {

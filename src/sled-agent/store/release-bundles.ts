@@ -1,5 +1,5 @@
 /**
- * The bundles of releases on the datasets of a sled, and what they admit (T3); the rules are in `core/admission.ts`.
+ * The bundles of releases on the datasets of a sled, and what they admit (T3); the rules are in `core/release-admission.ts`.
  *
  *     PUT ─▶ named by the config? ─▶ hash ─▶ judged ─▶ release-metadata-SHA256.json on every dataset ─▶ counts ─▶ acknowledge
  *     start, a dataset returns ─▶ files ─▶ judged again ─▶ counts
@@ -12,15 +12,15 @@
  * RLB5. Without an identity nothing is pinned, and nothing is withheld.
  */
 import { createHash } from 'node:crypto';
+import type { ArtifactConfig } from '../../core/artifact-config.ts';
+import type { ArtifactHash } from '../../core/ids.ts';
 import {
   type Admission,
   type AdmittedBy,
   type BundleVerdict,
   judgeAdmission,
   withheldReason,
-} from '../../core/admission.ts';
-import type { ArtifactConfig } from '../../core/artifact-config.ts';
-import type { ArtifactHash } from '../../core/ids.ts';
+} from '../../core/release-admission.ts';
 import type { OfferedRelease } from '../../core/release-trust.ts';
 import type { Disk } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';

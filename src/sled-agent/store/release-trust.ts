@@ -1,7 +1,8 @@
 /** What the store knows of pins, and what it reports of the bundles of releases: the seam between both (T3). */
-import type { AdmissionFacts, AdmittedBy, BundleVerdict } from '../../core/admission.ts';
+
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
+import type { AdmissionFacts, AdmittedBy, BundleVerdict } from '../../core/release-admission.ts';
 import type { BundleReport, TrustReport } from '../../core/release-trust.ts';
 
 /** What this sled has pinned, as far as the store needs it. */

@@ -5,7 +5,7 @@
  */
 import type { JudgedBundle } from '../../bundle/judge.ts';
 import type { JudgeBundle } from '../../bundle/judge-apart.ts';
-import type { BundleVerdict } from '../../core/admission.ts';
+import type { BundleVerdict } from '../../core/release-admission.ts';
 import type { ReleaseTrust } from '../store/release-trust.ts';
 import { newestRoot } from './pinned-chain.ts';
 import { rootsToTry, type SledTrust, type TriedRoot } from './trust.ts';

@@ -6,8 +6,8 @@
  */
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import type { AdmittedBy } from '../../core/admission.ts';
 import { Sha256Hex } from '../../core/ids.ts';
+import type { AdmittedBy } from '../../core/release-admission.ts';
 import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../../core/release-trust.ts';
 import { type PinnedKey, parseAdminPublicKey, publicKeyPem } from '../../identity/admin-key.ts';
 import type { Disk } from '../../lib/disk.ts';

@@ -12,7 +12,7 @@
  * TRS3. Chains and keys only grow. A bundle leaves the record with its last file: a release that comes back is judged by the newest root.
  * TRS4. A chain by a word does not count beside the key of an administrator, until a statement names it.
  */
-import type { AdmittedBy } from '../../core/admission.ts';
+import type { AdmittedBy } from '../../core/release-admission.ts';
 import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../../core/release-trust.ts';
 import type { PinnedKey } from '../../identity/admin-key.ts';
 import { DepotError } from '../../lib/errors.ts';

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { ArtifactHash, SystemVersion } from './ids.ts';
 import {
   type Admission,
   type AdmissionFacts,
@@ -7,8 +8,7 @@ import {
   type BundleVerdict,
   judgeAdmission,
   withheldReason,
-} from './admission.ts';
-import { ArtifactHash, SystemVersion } from './ids.ts';
+} from './release-admission.ts';
 
 const hash = (n: number) => ArtifactHash.parse(n.toString(16).padStart(64, '0'));
 const set = (...numbers: number[]) => new Set(numbers.map(hash));
