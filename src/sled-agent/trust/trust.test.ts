@@ -78,6 +78,15 @@ test('without the key of an administrator a word pins a new chain; with one only
   expect(trust.counting().map(({ by }) => by)).toEqual(['word']);
 });
 
+test('a chain that comes before its statement counts when the statement comes (TRS5)', async () => {
+  const statements = testStatements();
+  const trust = testTrust({ statements });
+  await trust.addAdminKeys([generateAdminKey()]);
+  await expect(trust.addChains([signer.roots(1), other.roots(1)])).rejects.toThrow('no statement');
+  statements.say(firstOf(signer.roots(1)), 'trusted');
+  await expect.poll(() => versions(trust)).toEqual([['statement', 1]]);
+});
+
 test('signatures are required where something is pinned by more than a word, unless the configuration says otherwise', async () => {
   const trust = testTrust();
   await trust.addChains([signer.roots(1)]);

@@ -11,11 +11,12 @@
  *      write of a rotation has the record with it (ADM3).
  * TRS3. Chains and keys only grow. A bundle leaves the record with its last file: a release that comes back is judged by the newest root.
  * TRS4. A chain by a word does not count beside the key of an administrator, until a statement names it.
+ * TRS5. A chain that was refused for want of a statement is tried again when a statement comes: the two may arrive in any order.
  */
 import type { AdmittedBy } from '../../core/release-admission.ts';
 import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../../core/release-trust.ts';
 import type { PinnedKey } from '../../identity/admin-key.ts';
-import { DepotError } from '../../lib/errors.ts';
+import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import {
   extendChain,
@@ -74,11 +75,20 @@ type Options = {
 };
 
 /** The mutable state. */
-type Pinning = Options & { pins: Pins; saved: string; readonly listeners: Set<() => void> };
+type Pinning = Options & {
+  pins: Pins;
+  saved: string;
+  /** Of the last telling (TRS5). */
+  waiting: readonly (readonly string[])[];
+  readonly listeners: Set<() => void>;
+};
 
 export const createTrust = (options: Options): SledTrust => {
   const { known, statements, requireSigned } = options;
-  const pinning: Pinning = { ...options, pins: known, saved: encodePins(known), listeners: new Set() };
+  const pinning: Pinning = {
+    ...options,
+    ...{ pins: known, saved: encodePins(known), waiting: [], listeners: new Set() },
+  };
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
     const next = turn.then(work);
@@ -94,6 +104,12 @@ export const createTrust = (options: Options): SledTrust => {
       ),
     );
   };
+  statements.onChange(() => {
+    if (pinning.waiting.length === 0) return;
+    inTurn(() => addChains(pinning, pinning.waiting, 'word')).catch((err: unknown) =>
+      options.log.info({ err }, 'a chain of roots waits for a statement'),
+    );
+  });
   return {
     chains: () => pinning.pins.chains,
     counting: () => pinning.pins.chains.filter(chain => isCounting(pinning, chain)),
@@ -155,14 +171,17 @@ const addChains = async (
   const { pins, statements } = pinning;
   const allowed = { by, statements, hasAdminKey: pins.adminKeys.length > 0 };
   const refusals: unknown[] = [];
+  const waiting: (readonly string[])[] = [];
   let { chains } = pins;
   for (const texts of told) {
     try {
       chains = withChain(chains, texts, allowed);
     } catch (error) {
       refusals.push(error);
+      if (errorCodeOf(error) === 'UNTRUSTED_SIGNATURES') waiting.push(texts);
     }
   }
+  pinning.waiting = waiting;
   if (chains !== pins.chains) await pin(pinning, { chains, adminKeys: pins.adminKeys });
   if (refusals.length > 0) throw refusals[0];
 };
