@@ -116,7 +116,7 @@ test('a token that was used is of no use to another machine, which learns who jo
   expect(refused.err).toMatch(/error: .*sled [-0-9a-f]{36} joined with invitation .*\[INVITATION_USED\]/);
   expect(refused.err).toMatch(/fix: If this machine has not joined, somebody else has the token/);
   const files = [await first.files(), await second.files()].map(names => names.length);
-  expect(files.sort()).toEqual([1, 3]);
+  expect(files.sort(), 'with the lock').toEqual([2, 4]);
   const log = await readFile(join(fleet.directory, 'nexus-1', 'log'), 'utf8');
   expect(log).toMatch(/"address":"127\.0\.0\.1".*a used token was sent again/);
   const [, thief] = /sled ([-0-9a-f]{36}) joined/.exec(refused.err)!;

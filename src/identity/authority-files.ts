@@ -121,9 +121,26 @@ export const issueToDirectory = async (
     );
   const publicKey = createPublicKey(await keyIn(files.keyFile));
   const certificate = issueCertificate(authority, { identity, publicKey, validity });
-  await writeFileDurably(files.authoritiesFile, authority.certificate.toString());
+  await writeFileDurably(files.authoritiesFile, await authoritiesOf(authority, files.authoritiesFile));
   await writeFileDurably(files.certificateFile, certificate.toString());
   return files;
+};
+
+/**
+ * The issuing authority first, then the others that its own file has, and those that the file of the process has already: while one
+ * replaces another a fleet has several, and a process has to trust all of them.
+ */
+const authoritiesOf = async (
+  { certificate, certificateFile }: FleetAuthority,
+  presentFile: string,
+): Promise<string> => {
+  const all = new Map([[certificate.fingerprint256, certificate]]);
+  for (const file of [certificateFile, presentFile]) {
+    const pem = await readText(file);
+    if (pem === undefined) continue;
+    for (const each of parseCertificates(pem, file)) all.set(each.fingerprint256, each);
+  }
+  return [...all.values()].join('');
 };
 
 /** The process that the certificate in a directory names; undefined without a certificate. @throws `CONFIG_INVALID` */

@@ -14,6 +14,7 @@
  *      authority cannot have it trust another one.
  * JC5. What the invitation names to be pinned is pinned before the certificate is written, and a join without it fails: a Nexus that
  *      leaves it out cannot have a machine that verifies nothing.
+ * JC6. One join at a time: two would make two keys for one file, and one of them would get a certificate for the other's (P12).
  */
 import {
   createHash,
@@ -46,6 +47,7 @@ import { readFileWhole, removeTemporaryFiles, writeFileDurably } from '../lib/du
 import { endpoint, endpointUrl, formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import type { ErrorCode } from '../lib/error-codes.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
+import { acquireExclusiveLock } from '../lib/exclusive-lock.ts';
 import { tokenDigest } from '../lib/operator-token.ts';
 import { makeDirectories, realDisk } from '../lib/real-disk.ts';
 
@@ -113,9 +115,11 @@ export const joinFleet = async (
   const { by, nexus } = options;
   const invitation: Invitation = typeof by === 'string' ? requireInvitation(by) : by;
   requireOutside(files, data);
+  await makeOwnDirectories(files);
+  await using _lock = await acquireExclusiveLock(dirname(files.certificateFile)); // JC6
   const present = (await presentIdentity(files, invitation, kind)) ?? presentId;
   const otherAuthorities = await presentAuthorities(files, invitation);
-  await prepareDirectories(files);
+  await removeUnfinished(files);
   const key = await keyIn(files.keyFile);
   const body = requestOf(invitation, key);
   const addresses = nexus === undefined ? nexuses : [parseAddress(nexus, '--nexus')];
@@ -200,11 +204,12 @@ const presentAuthorities = async (
 };
 
 /** A key that a killed join has half written is not left for others to find. */
-const prepareDirectories = async (files: IdentityFiles): Promise<void> => {
-  for (const file of Object.values(files)) {
-    await makeDirectories(dirname(file), { mode: 0o700 });
-    await removeTemporaryFiles(dirname(file), { of: basename(file) });
-  }
+const makeOwnDirectories = async (files: IdentityFiles): Promise<void> => {
+  for (const file of Object.values(files)) await makeDirectories(dirname(file), { mode: 0o700 });
+};
+
+const removeUnfinished = async (files: IdentityFiles): Promise<void> => {
+  for (const file of Object.values(files)) await removeTemporaryFiles(dirname(file), { of: basename(file) });
 };
 
 /** Durable before it is used (JC2). */

@@ -30,6 +30,7 @@ import { openIssuer } from '../identity/issuer.ts';
 import type { JoinOptions } from '../join/join-fleet.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
+import { LOCK_FILE } from '../lib/exclusive-lock.ts';
 import { silentLogger } from '../lib/log.ts';
 import { tokenDigest } from '../lib/operator-token.ts';
 import { type FleetPins, NO_FLEET_PINS } from '../nexus/api/fleet-pins.ts';
@@ -153,13 +154,23 @@ const newMachine = async (nexuses: readonly string[], more = '') => {
   const read = (name: string) => readFile(join(identity, `${name}.pem`), 'utf8');
   const files = () =>
     readdir(identity).then(
-      names => names.sort(),
+      names => names.filter(name => name !== LOCK_FILE).sort(),
       () => [],
     );
   const join_ = (by: JoinOptions['by'], nexus?: string) =>
     joinSled(config, { by, nexus, clock: systemClock, ...wait });
   return { directory, config, identity, read, files, join: join_ };
 };
+
+test('of two joins at once on one machine one is refused, and the other one has its certificate (JC6, P12)', async () => {
+  const datastore = openDatastore();
+  await using nexus = await startNexus(datastore);
+  const machine = await newMachine([nexus.address]);
+  const tokens = [await invite(datastore), await invite(datastore)];
+  const codes = await Promise.all(tokens.map(token => machine.join(token).then(() => 'joined', errorCodeOf)));
+  expect(codes.sort()).toEqual(['IN_USE_BY_PROCESS', 'joined']);
+  expect(nexus.requests).toHaveLength(1);
+});
 
 test('a machine joins: its key stays on it, and its agent starts as the sled that Nexus made (T1b)', async () => {
   const datastore = openDatastore();

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import { isoTime } from '../../lib/clock.ts';
 import { factLines } from '../output/table.ts';
+import { PASTE_TOKEN, readSecret } from '../session/prompt.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 
 type JoinOptions = CommonOptions & { readonly config: string; readonly nexus?: string };
@@ -20,7 +20,7 @@ export const addNexusJoin = (parent: Command, session: Session): void => {
     'tuf-depot nexus join --config /etc/tuf-depot/nexus.toml - < token',
   ).action(async (word: string, options: JoinOptions) => {
     const { joinNexus } = await import('../../nexus/process/join.ts');
-    const by = word === '-' ? (await text(session.stdin)).trim() : word;
+    const by = word === '-' ? await readSecret(session, PASTE_TOKEN) : word;
     const { signal, clock } = session;
     const joined = await joinNexus(resolve(session.directory, options.config), {
       ...{ by, nexus: options.nexus, clock, signal },

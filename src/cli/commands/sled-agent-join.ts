@@ -1,5 +1,4 @@
 import { resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
 import type { Command } from 'commander';
 import type { InvitedTo } from '../../identity/invitation-token.ts';
 import { FleetName } from '../../identity/peer-identity.ts';
@@ -9,6 +8,7 @@ import type { JoinedSled } from '../../sled-agent/join-sled.ts';
 import { parseSha256 } from '../arguments/sha256.ts';
 import { usageError } from '../output/failure.ts';
 import { factLines } from '../output/table.ts';
+import { PASTE_TOKEN, readSecret } from '../session/prompt.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 
 type JoinOptions = CommonOptions & {
@@ -94,12 +94,12 @@ const pinLines = (pinned: JoinedSled['pinned']): readonly (readonly [string, str
 const invitationOf = async (
   word: string | undefined,
   { fleet, authorityKey }: JoinOptions,
-  { stdin }: Pick<Session, 'stdin'>,
+  session: Session,
 ): Promise<string | InvitedTo> => {
   const isNamed = fleet !== undefined || authorityKey !== undefined;
   if (word !== undefined && isNamed)
     throw usageError('a token names the fleet and its authority', 'leave --fleet and --authority-key out');
-  if (word !== undefined) return word === '-' ? (await text(stdin)).trim() : word;
+  if (word !== undefined) return word === '-' ? await readSecret(session, PASTE_TOKEN) : word;
   if (fleet === undefined || authorityKey === undefined)
     throw usageError(
       'the token of an invitation is missing',

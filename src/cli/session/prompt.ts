@@ -11,6 +11,8 @@ import type { Session } from './session.ts';
 /** Longer than any token. */
 const MAX_INPUT_CHARS = 4096;
 
+export const PASTE_TOKEN = 'Paste the token of the invitation, and press Enter; it is not shown:';
+
 /** Whether somebody sees a question on standard error, and types the answer. */
 export const isInteractive = ({ stdin, terminal }: Pick<Session, 'stdin' | 'terminal'>): boolean =>
   terminal.live && stdin.isTTY === true;

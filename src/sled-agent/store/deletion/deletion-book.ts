@@ -15,6 +15,7 @@
  * DK6. The clock stands still while nothing may be deleted: a hold does not use a wait up (WT5).
  * DK7. The newest file has the highest clock, and of several with this clock the most changes: a dataset that missed a write keeps an
  *      older file, also while the clock stands still.
+ * DK8. What no dataset took is written at the next opportunity, also if nothing has changed and the clock stands still.
  */
 import {
   allowed,
@@ -197,20 +198,22 @@ const write = async (book: Book): Promise<void> => {
   const now = { text: encodeDeletions({ clockMs: 0, changes: 0, record }), clockMs: clockMs(book) };
   if (now.text === book.written.text && now.clockMs - book.written.clockMs < TICK_MS) return;
   if (now.text !== book.written.text) book.changes += 1;
-  book.written = now;
   const text = encodeDeletions({ clockMs: now.clockMs, changes: book.changes, record });
-  await Promise.all(
+  const areStored = await Promise.all(
     datasets.map(async dataset => {
-      if (!dataset.isWritable()) return;
+      if (!dataset.isWritable()) return false;
       try {
         await dataset.requirePresent(); // DS3
         await writeDeletions(disk, dataset.path, text);
+        return true;
       } catch (error) {
         log.warn({ err: error, dataset: dataset.path }, 'the waits of deletions were not stored');
         dataset.reportFailure(error, 'write its deletions');
+        return false;
       }
     }),
   );
+  book.written = areStored.includes(true) ? now : NOTHING; // DK8
 };
 
 const allowPending = async (book: Book, save: () => Promise<void>): Promise<void> => {

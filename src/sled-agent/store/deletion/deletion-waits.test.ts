@@ -462,6 +462,25 @@ test('a disk without space for the file of deletions does not keep them (DK4)', 
   expect((await store.list()).datasetHealth).toMatchObject([{ state: 'ok' }, { state: 'ok' }]);
 });
 
+test('what no dataset took is written again, also while the clock stands still and nothing changes (DK8)', async () => {
+  let isFull = true;
+  const { machine, store, clock } = await holding([a, b], {
+    before: ({ name, path }) => {
+      if (isFull && name === 'createFile' && path.includes('deletions')) throw systemError('ENOSPC');
+    },
+  });
+  await offer(store, 2, [a]);
+  await settle();
+  const hasFile = () => namesOn(machine, M0).includes('deletions.json');
+  expect(hasFile()).toBe(false);
+  isFull = false;
+  const before = clock.monotonicMs();
+  await reconcile(store);
+  await settle();
+  expect(hasFile()).toBe(true);
+  expect(clock.monotonicMs(), 'without a tick').toBe(before);
+});
+
 test('without a wait and without a limit no file is written', async () => {
   const { machine, store } = await holding([a, b], {
     deletion: { waitMs: 0, limitPercent: 100, limitWaitMs: 0 },
