@@ -54,6 +54,7 @@ const releaseLines = (
         `${stateStyle(style, replication.state)(replication.state)}; whole on ${replication.sleds_holding_all} of ` +
           `${replication.sleds_in_service} sleds, safe from ${replication.min_sled_replication}`,
       ],
+      ['bundle', replication.bundle && bundleText(replication.bundle)],
     ],
     style,
   );
@@ -77,6 +78,15 @@ const releaseLines = (
     ...table,
   ];
 };
+
+const COVERAGE = {
+  signed: 'signatures cover every artifact',
+  partly: 'signatures cover some of its artifacts',
+  unsigned: 'no signature covers its artifacts',
+} as const;
+
+const bundleText = ({ sha256, kind, exempted }: NonNullable<ReleaseReplication['bundle']>): string =>
+  `${sha256}: ${COVERAGE[kind]}${exempted ? '; exempted by an admin' : ''}`;
 
 const tagText = (tags: Readonly<Record<string, string>>): string =>
   Object.entries(tags)

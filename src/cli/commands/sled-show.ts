@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { SledView } from '../../api/operator-fleet-api.ts';
-import { shortHash, spaced } from '../../core/facts/phrase.ts';
+import { plural, shortHash, spaced } from '../../core/facts/phrase.ts';
 import { shortPoint } from '../../core/lineage.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
@@ -16,6 +16,7 @@ import { present, type Session } from '../session/session.ts';
 /** Deletions shown to people; the JSON has all that the sled reports. */
 const MAX_DELETIONS_SHOWN = 10;
 const MAX_QUARANTINED_SHOWN = 10;
+const MAX_BUNDLES_SHOWN = 10;
 
 export const addSledShow = (parent: Command, session: Session): void => {
   withRemoteOptions(
@@ -44,6 +45,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
       ['registered', `${ago(sled.time_registered)}, last ${ago(sled.time_last_registered)}`],
       ['generation', String(sled.generation ?? 'not yet known')],
       ['deletions', String(sled.deletions_total)],
+      ['signatures', signatureText(sled)],
       ['scrub', sled.scrub && scrubText(sled.scrub, nowMs)],
     ],
     style,
@@ -74,6 +76,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
           `${printable(copy.message)} [${printable(copy.error_code)}]`,
       ),
     ),
+    ...section('metadata of releases', bundleLines(sled)),
     ...section('bad copies, kept as evidence', quarantineLines(sled, nowMs)),
     ...section('deletions held', heldLines(sled, ago)),
     ...section(
@@ -97,6 +100,24 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
     ),
   ];
 };
+
+/** Undefined for a sled agent that does not know of bundles. */
+const signatureText = ({ require_signed, artifacts_withheld: withheld, trust }: SledView) => {
+  if (require_signed === undefined) return undefined;
+  const pinned = `${plural(trust?.chains.length ?? 0, 'trust root')} and ${plural(trust?.admin_keys.length ?? 0, 'admin key')} pinned`;
+  const rule = require_signed ? 'required' : 'not required: it stores whatever Nexus sends';
+  return `${rule}; ${pinned}; ${plural(withheld ?? 0, 'artifact')} withheld`;
+};
+
+/** The good ones are not news. */
+const bundleLines = ({ bundles = [] }: SledView): string[] =>
+  bundles
+    .filter(({ state }) => state !== 'admitted')
+    .slice(0, MAX_BUNDLES_SHOWN)
+    .map(
+      ({ sha256, state, reason }) =>
+        `  ${sha256.slice(0, 16)} ${state}${reason === undefined ? '' : `: ${printable(reason)}`}`,
+    );
 
 /** Why deletions are held, and the kept configs of other histories. */
 const heldLines = (
