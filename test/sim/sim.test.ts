@@ -24,7 +24,7 @@ const sim = async (...args: string[]) => {
 
 const SEEDS = 20;
 
-test('every guarantee holds in runs of some seeds (G1, G2, G3, G4, G5, G6, G7, G8)', {
+test('every guarantee holds in runs of some seeds (G1, G2, G3, G4, G5, G6, G7, G8, T1, T2a, T3, T4)', {
   timeout: 240_000,
 }, async () => {
   const all = new Set<string>();

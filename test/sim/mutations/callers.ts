@@ -1,7 +1,6 @@
 /** Mistakes in who is heard, which hostile callers, expunged machines and wrong clocks of the simulator show. */
 import { allOf, type Mutation, someOf } from './mutation.ts';
 
-const nexusIsTaken = someOf('a Nexus is taken over');
 const someoneIsExpunged = someOf('expunge a sled', 'a sled is taken over', 'a Nexus is taken over');
 
 export const CALLER_MUTATIONS: readonly Mutation[] = [
@@ -86,12 +85,10 @@ export const CALLER_MUTATIONS: readonly Mutation[] = [
   },
   {
     name: 'revocation-of-next-year-counts',
-    breaks: ['G1'],
     in: 'createRevocations',
     find: 'timeMs: Math.min(each.timeMs, latestMs)',
     replace: 'timeMs: each.timeMs',
-    needs: nexusIsTaken,
-    withinSeeds: 1000,
+    tests: 'revocations.test.ts',
     why: 'RVK4: a Nexus that lies revokes the certificates of next year',
   },
   {
