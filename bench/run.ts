@@ -11,6 +11,7 @@ import { join } from 'node:path';
 
 const BENCHMARKS: Readonly<Record<string, string>> = {
   archive: 'the archive reader beside yauzl',
+  bundles: 'verification of the metadata of releases by a sled, and its start with 30 of them',
   copy: 'a copy of a sled beside curl, tee and openssl, plain or over TLS (needs nginx, curl, openssl)',
   depot: 'a download from a Repo Depot beside nginx (needs nginx, curl)',
   memory: 'peak memory of each process during an upload of 2 GiB (needs 22 GiB of disk)',
