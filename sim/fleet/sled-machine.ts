@@ -48,6 +48,7 @@ export const sledConfig = ({
   baseboard: { serial, part: 'simulated', revision: 0 },
   listen: { host: serial, port: AGENT_PORT },
   depotListen: { host: serial, port: DEPOT_PORT },
+  plainDepotListen: undefined,
   advertiseHost: undefined,
   leftovers: [],
   identity: undefined,

@@ -1,6 +1,7 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, expect, test, vi } from 'vitest';
+import { replaceableCredentials, testFleetIdentity } from '../identity/identity.fixture.ts';
 import { DepotError } from '../lib/errors.ts';
 import { neverAborts, oneOperator, serveTestApi, testApi } from './api.fixture.ts';
 import { createApiClient } from './client.ts';
@@ -120,6 +121,16 @@ test.each([
   await expect(greet(await peer(answer))).rejects.toMatchObject({
     code: 'PEER_BAD_ANSWER',
     message: expect.stringMatching(message),
+  });
+});
+
+test('a server with TLS that is asked over http:// is named, with the address to try', async () => {
+  const identity = testFleetIdentity();
+  const credentials = replaceableCredentials(identity.issue('nexus'));
+  await using server = await serveTestApi({}, { credentials });
+  await expect(greet(`http://${server.address}`)).rejects.toMatchObject({
+    code: 'PEER_UNREACHABLE',
+    message: expect.stringContaining('as a server with TLS does: try it with https'),
   });
 });
 

@@ -139,6 +139,7 @@ const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<
       onSent: answerTimer.start,
     });
   if (upload === undefined) answerTimer.start();
+  let isUnanswered = call.baseUrl.startsWith('http:');
   try {
     const response = await undiciRequest(routeUrl(call.baseUrl, route, input), {
       method: route.method,
@@ -148,12 +149,13 @@ const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<
       // undici takes any async iterable; its types name only Readable.
       body: (upload?.chunks as Readable | undefined) ?? jsonText(input.body) ?? null,
     });
+    isUnanswered = false;
     const text = await boundedText(response.body, peer);
     return readAnswer(route, peer, response, text);
   } catch (error) {
     signal.throwIfAborted();
     if (deadline.signal.aborted) throw deadline.signal.reason;
-    throw upload?.sourceFailure() ?? peerFault(error, peer);
+    throw upload?.sourceFailure() ?? peerFault(error, peer, isUnanswered);
   }
 };
 

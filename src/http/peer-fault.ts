@@ -9,15 +9,26 @@ const UNVERIFIED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|INVALID_CA|ERR_T
 /** Alerts and records of TLS; a peer without TLS answers with bytes that are no record. */
 const TLS_FAILED = /^(ERR_SSL_|EPROTO)/;
 
-/** A {@link DepotError} is passed on as it is. */
-export const peerFault = (error: unknown, peer: string): unknown => {
+/** A connection that the other side closed. */
+const CLOSED = /^(ECONNRESET|EPIPE|UND_ERR_SOCKET)/;
+
+/**
+ * A {@link DepotError} is passed on as it is.
+ *
+ * @param isUnanswered over plain HTTP, before the first byte of an answer: a server with TLS closes such a connection
+ */
+export const peerFault = (error: unknown, peer: string, isUnanswered = false): unknown => {
   if (error instanceof DepotError) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (UNREACHABLE.test(code))
-    return new DepotError('PEER_UNREACHABLE', `${peer} cannot be reached`, {
-      cause: error,
-      detail: { peer },
-    });
+    return new DepotError(
+      'PEER_UNREACHABLE',
+      `${peer} cannot be reached${isUnanswered && CLOSED.test(code) ? `: it closed the connection without an answer, as a server with TLS does: try it with https` : ''}`,
+      {
+        cause: error,
+        detail: { peer },
+      },
+    );
   if (UNVERIFIED.test(code))
     return new DepotError('PEER_IDENTITY', `the certificate of ${peer} is not accepted (${code})`, {
       cause: error,

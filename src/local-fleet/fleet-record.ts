@@ -1,8 +1,11 @@
 /**
  * The record of a running local fleet in its data directory, for other commands: its addresses and its token file. It
  * exists while the fleet runs; after a kill its process id shows that the fleet has ended.
+ *
+ * FRC1. A record is believed only if its reader owns it and nobody else may write it: it decides which server, which authority and
+ *       which token a command uses, and the directory of a command may be one that others write to.
  */
-import { readFile } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { unlinkDurably, writeFileDurably } from '../lib/durable-file.ts';
@@ -46,18 +49,22 @@ export const writeFleetRecord = (dataDirectory: string, record: FleetRecord): Pr
       undefined,
       2,
     )}\n`,
+    { mode: 0o600 },
   );
 
 export const removeFleetRecord = (dataDirectory: string): Promise<void> =>
   unlinkDurably(join(dataDirectory, RECORD_FILE));
 
-/** The local fleet of a data directory; undefined when none runs. Throws `IO` when its record cannot be read. */
+/** The local fleet of a data directory; undefined when none runs. Throws `IO` when its record cannot be read, or is not believed. */
 export const readRunningFleet = async (dataDirectory: string): Promise<FleetRecord | undefined> => {
   const path = join(dataDirectory, RECORD_FILE);
   let text: string;
   try {
-    text = await readFile(path, 'utf8');
+    await using file = await open(path);
+    await requireOwn(file, path);
+    text = await file.readFile('utf8');
   } catch (error) {
+    if (error instanceof DepotError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
     throw new DepotError('IO', `cannot read ${path}`, { cause: error });
@@ -74,6 +81,21 @@ export const readRunningFleet = async (dataDirectory: string): Promise<FleetReco
     minSledReplication: min_sled_replication,
   };
 };
+
+/** FRC1 */
+const requireOwn = async (file: FileHandle, path: string): Promise<void> => {
+  const { uid, mode } = await file.stat();
+  const self = process.getuid?.();
+  if (self !== undefined && uid !== self)
+    throw notBelieved(path, `belongs to the user with the id ${uid}, and this command runs as ${self}`);
+  if ((mode & 0o022) !== 0) throw notBelieved(path, 'can be written by other users');
+};
+
+const notBelieved = (path: string, why: string): DepotError =>
+  new DepotError(
+    'IO',
+    `${path} ${why}, so it is not believed: it says where a fleet is, and whom to trust. Go to another directory, or name the fleet with --url, --data or --fleet`,
+  );
 
 const parseJson = (text: string): unknown => {
   try {

@@ -2,8 +2,9 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { testFleetIdentity, writeCredentials } from '../identity/identity.fixture.ts';
 import { runSledAgent, type SledAgentReady } from './main.ts';
-import { neverAborts, startTestNexus, startTestSled, type TestNexus } from './sled.fixture.ts';
+import { hashOf, neverAborts, startTestNexus, startTestSled, type TestNexus } from './sled.fixture.ts';
 
 const signal = neverAborts();
 let folder: string;
@@ -52,6 +53,32 @@ test('a sled agent reports its addresses, registers, and stops cleanly (S15)', a
   await ended;
   await expect(fetch(`http://${ready.agent_address}/artifacts`)).rejects.toThrow();
   await expect(readReady()).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('a depot without TLS serves artifacts alone, to programs without a certificate, and only where the file says so', async () => {
+  const identity = testFleetIdentity();
+  const { certificateFile, keyFile, authoritiesFile } = await writeCredentials(
+    folder,
+    identity.issue('sled'),
+  );
+  const files = { certificate_file: certificateFile, key_file: keyFile, ca_file: authoritiesFile };
+  const secure = { transport: 'tls', identity: files, trust: { require_signed: false } } as const;
+  await using sled = await startTestSled({ ...secure, depot_plain_listen: '127.0.0.1:0' }, { floor: false });
+  const base = `http://${sled.agent.plainDepotAddress}`;
+  const answers = async (path: string, method = 'GET') => (await fetch(`${base}${path}`, { method })).status;
+  const artifact = `/artifact/sha256/${hashOf('abc')}`;
+  expect(await answers(artifact), 'it is asked, and holds nothing').toBe(404);
+  expect(await answers(artifact, 'HEAD')).toBe(404);
+  expect(await answers(artifact, 'PUT')).toBe(405);
+  for (const path of ['/artifacts', '/artifacts-config', '/trust-roots'])
+    expect(await answers(path)).toBe(404);
+  await expect(fetch(`http://${sled.agent.depotAddress}${artifact}`), 'the depot has TLS').rejects.toThrow();
+  await using other = await startTestSled({ depot_plain_listen: '127.0.0.1:0' });
+  await other.put('abc', await other.want('abc'));
+  const read = await fetch(`http://${other.agent.plainDepotAddress}${artifact}`);
+  expect([read.status, await read.text()]).toEqual([200, 'abc']);
+  await using without = await startTestSled();
+  expect(without.agent.plainDepotAddress).toBeUndefined();
 });
 
 test('a sled with a dataset missing starts, reports it, and stores artifacts on the other (G8)', async () => {

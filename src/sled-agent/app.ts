@@ -19,7 +19,7 @@ import { watchKnownHosts } from '../http/known-hosts.ts';
 import { type Peers, plainPeers, securePeers } from '../http/peers.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { rawGet } from '../http/raw-get.ts';
-import { serveApi } from '../http/server.ts';
+import { type ApiServer, type ServerOptions, serveApi } from '../http/server.ts';
 import { type CredentialSource, watchCredentials } from '../identity/credentials.ts';
 import { startRenewal } from '../identity/renewal.ts';
 import { renewAnywhere } from '../join/renew-anywhere.ts';
@@ -41,6 +41,8 @@ export type SledAgent = AsyncDisposable & {
   /** `host:port` as bound. */
   readonly agentAddress: string;
   readonly depotAddress: string;
+  /** Without TLS, if the configuration says so. */
+  readonly plainDepotAddress: string | undefined;
   readonly store: ArtifactStore;
 };
 
@@ -96,14 +98,13 @@ export const startSledAgent = async (
       streamBodyBytes: config.store.maxArtifactBytes,
     },
   };
-  const depot = started.use(
-    await serveApi({
-      ...serve,
-      apis: [bindApi(depotApi, services.depot)],
-      listen: config.depotListen,
-      log: log.child({ component: 'depot' }),
-    }),
-  );
+  const depots = {
+    ...serve,
+    apis: [bindApi(depotApi, services.depot)],
+    log: log.child({ component: 'depot' }),
+  };
+  const depot = started.use(await serveApi({ ...depots, listen: config.depotListen }));
+  const plainDepot = started.use(await servePlainDepot(config, depots));
   const agent = started.use(
     await serveApi({
       ...serve,
@@ -119,10 +120,18 @@ export const startSledAgent = async (
   return {
     agentAddress: agent.address,
     depotAddress: depot.address,
+    plainDepotAddress: plainDepot?.address,
     store: services.store,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
+
+/** For readers that compare the hash of what they read: nothing else of a sled is worth protecting from them. */
+const servePlainDepot = async (
+  { plainDepotListen }: SledAgentConfig,
+  depot: Omit<ServerOptions, 'listen' | 'credentials'>,
+): Promise<ApiServer | undefined> =>
+  plainDepotListen && (await serveApi({ ...depot, credentials: undefined, listen: plainDepotListen }));
 
 /** Undefined without an identity. */
 const ownTrust = async (

@@ -95,6 +95,11 @@ test.each([
   ['a port too high', MINIMAL.replace('12221', '99999'), /nexus\.0: .*99999/],
   ['an IPv6 address without brackets', `${MINIMAL}listen = "::1:80"`, /listen: "::1:80" is not an address/],
   [
+    'artifacts without TLS on every address',
+    `${MINIMAL}depot_plain_listen = "0.0.0.0:1"`,
+    /sled\.toml: depot_plain_listen: 0\.0\.0\.0 is every address of this machine/,
+  ],
+  [
     'listening everywhere under no name',
     `${MINIMAL}listen = "0.0.0.0:1"\ndepot_listen = "0.0.0.0:2"`,
     /advertise_host: /,

@@ -52,6 +52,8 @@ export const SledAgentFile = z.strictObject({
   listen: z.string().default(`127.0.0.1:${SLED_AGENT_PORT}`),
   /** The Repo Depot, for other sleds. */
   depot_listen: z.string().default(`127.0.0.1:${REPO_DEPOT_PORT}`),
+  /** The Repo Depot without TLS, for readers that verify what they read by its hash; by default nowhere. */
+  depot_plain_listen: z.string().optional(),
   /** The address at which others reach both servers; needed if they listen on every address. */
   advertise_host: ReachableIp.optional(),
   /**
@@ -130,6 +132,7 @@ export type SledAgentConfig = {
   readonly baseboard: { readonly serial: string; readonly part: string; readonly revision: number };
   readonly listen: SocketAddress;
   readonly depotListen: SocketAddress;
+  readonly plainDepotListen: SocketAddress | undefined;
   /** Absent: the one listened on. */
   readonly advertiseHost: string | undefined;
   /** Undefined: it speaks plain HTTP. */
@@ -201,6 +204,7 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     baseboard: { serial, part, revision },
     listen,
     depotListen,
+    plainDepotListen: plainDepotListen(file, path),
     advertiseHost: file.advertise_host,
     leftovers: file.insecure_listen === undefined ? [] : ['insecure_listen'],
     identity: identityFiles(file.identity, absolute, path),
@@ -252,6 +256,22 @@ const trustOf = (
   };
 };
 
+/** By name: a later network interface of the machine does not serve it too. */
+const plainDepotListen = (
+  { depot_plain_listen: text }: z.output<typeof SledAgentFile>,
+  path: string,
+): SocketAddress | undefined => {
+  if (text === undefined) return undefined;
+  const address = parseAddress(text, `${path}: depot_plain_listen`);
+  if (!isEveryAddress(address)) return address;
+  throw new DepotError(
+    'CONFIG_INVALID',
+    `${path}: depot_plain_listen: ${address.host} is every address of this machine; name the one of the readers`,
+  );
+};
+
+const isEveryAddress = ({ host }: SocketAddress): boolean => host === '0.0.0.0' || host === '::';
+
 /** A sled with an identity never speaks plain HTTP, and one without only where its configuration says so. */
 const requireTransport = ({ transport, identity }: z.output<typeof SledAgentFile>, path: string): void => {
   if (transport === 'tls' && identity === undefined) throw identityRequired(path, 'sled');
@@ -270,8 +290,7 @@ const requireReachable = (
   depotListen: SocketAddress,
 ): void => {
   if (advertised !== undefined) return;
-  const isEvery = ({ host }: SocketAddress): boolean => host === '0.0.0.0' || host === '::';
-  if (listen.host === depotListen.host && !isEvery(listen)) return;
+  if (listen.host === depotListen.host && !isEveryAddress(listen)) return;
   throw new DepotError(
     'CONFIG_INVALID',
     `${path}: advertise_host: needed, since listen (${listen.host}) and depot_listen (${depotListen.host}) do not name one host that others can reach`,

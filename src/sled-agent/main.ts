@@ -14,6 +14,7 @@ export type SledAgentReady = {
   readonly sled_id: string;
   readonly agent_address: string;
   readonly depot_address: string;
+  readonly depot_plain_address?: string;
 };
 
 /** Resolves when the signal has aborted and everything has ended. @throws `CONFIG_INVALID`, and as `startSledAgent` */
@@ -38,9 +39,10 @@ export const runSledAgent = async ({
       sled_id: config.sledId,
       agent_address: agent.agentAddress,
       depot_address: agent.depotAddress,
+      ...(agent.plainDepotAddress !== undefined && { depot_plain_address: agent.plainDepotAddress }),
     };
-    const { agent_address, depot_address } = ready;
-    log.info({ agent_address, depot_address }, 'sled agent listens');
+    const { pid: _, sled_id: __, ...addresses } = ready;
+    log.info(addresses, 'sled agent listens');
     if (readyFile !== undefined) await writeFileDurably(readyFile, `${JSON.stringify(ready)}\n`);
     if (!signal.aborted) await once(signal, 'abort');
     log.info('sled agent stops');

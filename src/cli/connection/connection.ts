@@ -136,7 +136,12 @@ const findKnown = async (
     if (url === undefined || url === login.url || login.ca_pem !== undefined) return byLogin(login);
     throw usageError(`the login to ${login.name} has no TLS, so its token is for ${login.url} alone`);
   }
-  const fleet = await readRunningFleet(resolve(directory, options.data ?? DEFAULT_DATA_DIRECTORY));
+  const data = resolve(directory, options.data ?? DEFAULT_DATA_DIRECTORY);
+  const fleet = await readRunningFleet(data).catch((error: unknown) => {
+    // Of another user, for example: where the server is named, nothing in this directory is needed.
+    if (url !== undefined && options.data === undefined) return undefined;
+    throw error;
+  });
   if (url === undefined && fleet === undefined && options.data !== undefined)
     throw new DepotError('NOT_FOUND', `no fleet runs in ${options.data}`, {
       detail: { remedy: `start it: tuf-depot start --data ${options.data}` },

@@ -117,8 +117,7 @@ export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Pr
     }),
   );
   const internal = stack.use(await serveSleds({ config, deps, services, credentials, refusals }));
-  const plain = await servePlainSleds({ config, deps, services, refusals });
-  if (plain !== undefined) stack.use(plain);
+  const plain = stack.use(await servePlainSleds({ config, deps, services, refusals }));
 
   const stop = new AbortController();
   const started = startServices(
