@@ -44,9 +44,8 @@ export const beHostile = (scene: Scene, step: Step, kind: Hostility): void => {
 
 const takeNexus = (scene: Scene, step: Step): void => {
   const { world, witness, hostility } = scene;
-  if (hostility.nexuses.size > 0) return;
+  if (hostility.nexuses.size > 0 || inServiceNexuses(scene).length < 2) return;
   const known = world.database.snapshot().nexuses;
-  if (inServiceNexuses(scene).length < 2) world.addNexus();
   // One that the database does not know cannot be expunged.
   const nexus = chosen(
     inServiceNexuses(scene).filter(({ machine }) => known.has(idOf(machine))),

@@ -21,10 +21,17 @@ const isRevoked = ({ world }: Scene, { identity, notBeforeMs }: Passport): boole
     ...[...world.sleds, ...world.nexuses].flatMap(({ machine }) => machine.box.revoked),
   ].some(({ kind, id, timeMs }) => kind === identity.kind && id === identity.id && notBeforeMs <= timeMs);
 
-/** A Nexus renews no expired certificate of a sled that a restored database does not know. */
-const isForgotten = ({ world }: Scene, { identity, notAfterMs }: Passport): boolean =>
-  notAfterMs < EPOCH_MS + world.scheduler.nowMs() &&
-  !world.database.snapshot().sleds.has(identity.id as SledId);
+/**
+ * A Nexus renews no expired certificate of a sled that a restored database does not know, and none that begins in the future: a
+ * machine has that one if it joined at a Nexus whose clock was ahead.
+ */
+const isForgotten = ({ world }: Scene, { identity, notBeforeMs, notAfterMs }: Passport): boolean => {
+  const nowMs = EPOCH_MS + world.scheduler.nowMs();
+  if (notBeforeMs > nowMs + FAR_MS) return true;
+  return notAfterMs < nowMs && !world.database.snapshot().sleds.has(identity.id as SledId);
+};
+/** Beyond what follows a revocation. */
+const FAR_MS = 24 * 3_600_000;
 
 /**
  * A restored database has an expunged machine in service again, and its certificate stays revoked; or it does not know a sled whose

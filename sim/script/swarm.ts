@@ -129,11 +129,13 @@ const REQUIRES_SIGNED = true;
 /** What keeps a fleet from a hostile Nexus: deletions that wait, and sleds that compare points. */
 const drawHostile = (
   rng: Rng,
-  { deletion }: Pick<Swarm, 'deletion'>,
-): Pick<Swarm, 'deletion' | 'olderAgentProbability' | 'olderNexusUntilMs'> => {
+  { deletion, nexuses }: Pick<Swarm, 'deletion' | 'nexuses'>,
+): Pick<Swarm, 'deletion' | 'nexuses' | 'olderAgentProbability' | 'olderNexusUntilMs'> => {
   const waitMs = Math.max(deletion.waitMs, spread(rng, 20_000, 3 * MINUTE_MS));
   const limitWaitMs = Math.max(deletion.limitWaitMs, waitMs + spread(rng, MINUTE_MS, 8 * MINUTE_MS));
   return {
+    // The sleds know both from the beginning.
+    nexuses: Math.max(2, nexuses),
     deletion: { waitMs, limitPercent: 50, limitWaitMs },
     olderAgentProbability: 0,
     olderNexusUntilMs: 0,
