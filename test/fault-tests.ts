@@ -31,5 +31,6 @@ export const FAULT_TESTS: readonly string[] = [
   'test/recoveries/**/*.test.ts',
   'test/scrub.test.ts',
   'test/sim/mutations.test.ts',
+  'test/withheld.test.ts',
   'test/upgrade/**/*.test.ts',
 ];

@@ -30,7 +30,7 @@ const rules: Record<string, readonly string[]> = {
   bundle: ['core', 'tuf', 'lib', 'node:', 'zod'],
   verify: ['core', 'tuf', 'archive', 'composite', 'bundle', 'lib', 'node:', 'zod'],
   'tuf-client': ['tuf', 'source', 'lib', 'node:'],
-  source: ['core', 'tuf', 'archive', 'verify', 'http', 'lib', 'node:', 'zod'],
+  source: ['core', 'tuf', 'archive', 'bundle', 'verify', 'http', 'lib', 'node:', 'zod'],
   signing: ['core', 'tuf', 'archive', 'lib', 'node:', 'zod'],
   api: [
     'core/ids',

@@ -10,6 +10,7 @@
  */
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { bundleOfRelease } from '../bundle/release-bundle.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
 import { createLimiter } from '../lib/limiter.ts';
@@ -38,7 +39,7 @@ export type FetchRequest<Id extends string = string> = {
 /** The facts of the metadata, before any target was fetched. */
 export type FoundRelease<Id extends string = string> = Pick<
   VerifiedRelease<Id>,
-  'targetsSha256' | 'trustRootId' | 'roots' | 'versions' | 'roles' | 'description' | 'checks'
+  'targetsSha256' | 'trustRootId' | 'roots' | 'versions' | 'roles' | 'description' | 'checks' | 'bundle'
 > & { readonly totalBytes: number; readonly targetCount: number };
 
 /** Everything that an archive of the release is made of. */
@@ -77,7 +78,13 @@ export const fetchRepository = async <Id extends string>(
     const wanted = targetsOf(repository);
     const totalBytes = wanted.reduce((sum, { target }) => sum + target.lengthBytes, 0);
     if (totalBytes > maxBytes) throw tooLarge(description, totalBytes, maxBytes);
-    const found = { ...repositoryFacts(repository), description, totalBytes, targetCount: wanted.length };
+    const found = {
+      ...repositoryFacts(repository),
+      description,
+      totalBytes,
+      targetCount: wanted.length,
+      bundle: bundleOfRelease(description, metadata, repository.allTargets),
+    };
     if (!(await decide({ ...found, checks: recorder.checks() }))) return undefined;
     const targets = await recorder.step(
       () => fetchTargets(source, directory, wanted, { signal, onProgress }),

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SourceView } from '../../../api/operator-source-api.ts';
+import { parseBundle } from '../../../bundle/bundle.ts';
 import { makeTestRepository, type TestReleaseOptions } from '../../../signing/release.fixture.ts';
 import { keysForAllRoles } from '../../../signing/sign-metadata.ts';
 import { generateSigningKey } from '../../../signing/signing-keys.ts';
@@ -68,6 +69,33 @@ test('each new version upstream becomes a release, once, without an upload (S18)
   server.publish((await repository({ systemVersion: '2.0.0', versions: versions(2) })).files);
   expect(await look(nexus)).toMatchObject({ state: 'current', system_version: '2.0.0' });
   expect((await nexus.operator.repositoryList({ query: {} }, wait)).items).toHaveLength(2);
+});
+
+test('a release that was recorded without its metadata gets its bundle from upstream, and a newer one when it is signed anew (SY2)', async () => {
+  const bundle = async () => {
+    const [row] = await world.database.query<{ kind: string; content: Buffer }>(
+      'SELECT kind, content FROM tuf_repo_bundle',
+    );
+    return row === undefined ? undefined : { kind: row.kind, ...parseBundle(row.content) };
+  };
+  const first = await repository({ systemVersion: '1.0.0' });
+  server.publish(first.files);
+  const nexus = await startNexus();
+  await nexus.trust(first);
+  await look(nexus);
+  const recorded = await bundle();
+  expect(recorded).toMatchObject({ kind: 'signed', unsigned: new Map() });
+
+  // As a Nexus of an earlier version, which kept no archive, leaves it.
+  await world.database.query(`UPDATE tuf_repo_bundle SET kind = 'unsigned', sha256 = repeat('0', 64)`);
+  await look(nexus);
+  expect(await bundle()).toEqual(recorded);
+
+  server.publish((await repository({ systemVersion: '1.0.0', versions: versions(2) })).files);
+  await look(nexus);
+  const renewed = await bundle();
+  expect(renewed?.kind).toBe('signed');
+  expect(renewed?.metadata.get('timestamp.json')).toMatch(/"version": ?2,/);
 });
 
 test('signed anew it is the same release, and a deleted one does not come back (SY2)', async () => {

@@ -6,7 +6,7 @@
  * SY1. A fetched release is written as an archive and uploaded like any other (S3), so that the same code verifies, records
  *      and replicates it.
  * SY2. A release that was recorded once is not fetched again, even if it was deleted, since the deletion was intended. If it
- *      was signed anew, the versions of the trust root are updated.
+ *      was signed anew, the versions of the trust root are updated, and so is the bundle that vouches for the release before sleds.
  * SY3. A fetch that is killed at any moment resumes: whole targets stay, partial ones are continued.
  * SY4. Nothing is overridden: expired, rolled back or mixed metadata is refused.
  */
@@ -33,7 +33,7 @@ import { folderOf, type SourceConfig } from './source-config.ts';
 
 export type SyncDeps = {
   readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootChain' | 'trustRootAdvance'> &
-    Pick<ReleasePort, 'repoGetByHash' | 'repoGetByVersion' | 'repoArtifacts'>;
+    Pick<ReleasePort, 'repoGetByHash' | 'repoGetByVersion' | 'repoArtifacts' | 'bundleInsert'>;
   readonly directory: Pick<StagingDirectory, 'path'>;
   readonly space: StagingSpace;
   readonly capacity: FleetCapacity;
@@ -97,6 +97,7 @@ export const syncSource = async (
   }
   if (found === undefined || known === undefined) throw new Error('a fetch ended without a release');
   await rememberSigned(deps, found, known, roots, signal);
+  await rememberBundle(deps, found, known, signal);
   await rm(directory, { recursive: true, force: true });
   return { kind: known.timePrunedMs === null ? 'known' : 'deleted_here', systemVersion: known.systemVersion };
 };
@@ -159,6 +160,20 @@ const uploadFetched = async (
     { signal, isPatient: true },
   );
   return 'repo' in outcome ? outcome.repo.systemVersion : systemVersion;
+};
+
+/** Not for a release whose recorded artifacts are not all signed here: the parts of composites are known to an upload alone. */
+const rememberBundle = async (
+  { datastore }: SyncDeps,
+  { bundle, description }: FoundRelease<TrustRootId>,
+  { id: repoId, timePrunedMs }: RepoRecord,
+  signal: AbortSignal,
+): Promise<void> => {
+  if (bundle === undefined || timePrunedMs !== null) return;
+  const recorded = await allRepoArtifacts(datastore, repoId, { signal });
+  const signed = new Set(description.artifacts.map(({ sha256 }) => sha256));
+  if (recorded.isSubsetOf(signed))
+    await datastore.bundleInsert(repoId, { ...bundle, isCurrent: true }, { signal });
 };
 
 const rememberSigned = async (
