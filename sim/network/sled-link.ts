@@ -8,7 +8,7 @@ import { sledConfigOf } from '../../src/sled-client/sled-config.ts';
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
 import { configBody, configOf } from '../../src/sled-wire/config.ts';
 import { putResultOf } from '../../src/sled-wire/put-result.ts';
-import { rootChainsBody } from '../../src/sled-wire/release-trust.ts';
+import { rootChainsBody, rootChainsOf } from '../../src/sled-wire/release-trust.ts';
 import { sledReportOf } from '../../src/sled-wire/report.ts';
 import { revocationsBody } from '../../src/sled-wire/revocations.ts';
 import { chunksOf, collect, receive } from './body.ts';
@@ -68,6 +68,17 @@ export const createSledLink = (
         }),
       );
     },
+    roots: async (target, wait) =>
+      rootChainsOf(
+        await ask(target, wait, incoming =>
+          incoming.endpoint.agent.trustRootsGet({
+            ...requestContext(incoming),
+            params: {},
+            query: {},
+            body: undefined,
+          }),
+        ),
+      ),
     async tellRoots(target, chains, wait) {
       const body = rootChainsBody(chains);
       await ask(target, wait, incoming =>

@@ -10,7 +10,7 @@ import { type Endpoint, endpointUrl } from '../lib/endpoint.ts';
 import { auditHeadsBody, keptHeadsOf } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { putResultOf } from '../sled-wire/put-result.ts';
-import { rootChainsBody } from '../sled-wire/release-trust.ts';
+import { rootChainsBody, rootChainsOf } from '../sled-wire/release-trust.ts';
 import { sledReportOf } from '../sled-wire/report.ts';
 import { revocationsBody } from '../sled-wire/revocations.ts';
 import { refusalsOf, statementsBody } from '../sled-wire/statements.ts';
@@ -70,9 +70,9 @@ export const createHttpConnection = (
     },
     tellRoots: async (sled, chains, wait) =>
       trust(sled).trustRootsPut({ body: rootChainsBody(chains) }, wait),
-    async revoke(sled, revocations, wait) {
-      await agent(sled).revokedIdentitiesPut({ body: revocationsBody(revocations) }, wait);
-    },
+    roots: async (sled, wait) => rootChainsOf(await trust(sled).trustRootsGet({}, wait)),
+    revoke: async (sled, revocations, wait) =>
+      agent(sled).revokedIdentitiesPut({ body: revocationsBody(revocations) }, wait),
     tellStatements: async (sled, statements, wait) =>
       refusalsOf(await agent(sled).statementsPut({ body: statementsBody(statements) }, wait)),
     auditHeads: async (sled, wait) => keptHeadsOf(await agent(sled).auditHeadsGet({}, wait)),

@@ -75,6 +75,8 @@ export type SledConnection = {
     chains: readonly (readonly Uint8Array[])[],
     wait: Wait,
   ) => Promise<void>;
+  /** Those that it has pinned, likewise. `NOT_FOUND` from a version that pins none. */
+  readonly roots: (sled: SledTarget, wait: Wait) => Promise<readonly (readonly Uint8Array[])[]>;
   /** Tells the sled whose certificates do not count. */
   readonly revoke: (sled: SledTarget, revocations: readonly Revocation[], wait: Wait) => Promise<void>;
   /** Statements of admin keys; resolves with those that do not count there. `NOT_FOUND` from a version that keeps none. */

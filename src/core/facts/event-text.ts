@@ -103,6 +103,8 @@ const renderers: Renderers = {
         ? undefined
         : `Its datasets: ${datasets.map(({ path, state }) => `${path} ${spaced(state)}`).join(', ')}.`,
     ),
+  trust_root_recovered: ({ trustRootId, sledId, version, previousVersion }, { sled }) =>
+    `Trust root ${trustRootId} moved from version ${previousVersion} to ${version}: the database had forgotten these roots, and sled ${sled(sledId)} had pinned them.`,
   sled_policy: ({ sledId, policy }, { sled }) =>
     policy === 'expunged'
       ? `An operator expunged sled ${sled(sledId)}.`

@@ -138,6 +138,13 @@ export const eventSchemas = {
       foreignGeneration: Generation,
     }),
   ]),
+  /** Roots that a restored database had forgotten, and a sled had pinned. */
+  trust_root_recovered: z.object({
+    trustRootId: Words,
+    sledId: SledId,
+    version: Count,
+    previousVersion: Count,
+  }),
   local_repo_held: z.object({
     systemVersion: SystemVersion,
     uploadId: UploadId,

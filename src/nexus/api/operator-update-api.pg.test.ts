@@ -132,6 +132,7 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
       tellAuditHeads: async () => undefined,
       putBundle: async () => undefined,
       tellRoots: async () => undefined,
+      roots: async () => [],
       async putConfig(_sled, given) {
         config = given;
       },

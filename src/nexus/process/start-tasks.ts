@@ -15,6 +15,7 @@ import { auditHeadsTask } from '../background/audit-heads-task.ts';
 import { type CommitDurabilityWatch, createCommitDurability } from '../background/commit-durability.ts';
 import { createDriver, type Driver } from '../background/driver.ts';
 import { fleetHistory, followHistory, HISTORY_TASK } from '../background/fleet-history.ts';
+import { forgottenRoots } from '../background/forgotten-roots.ts';
 import { heartbeatTask } from '../background/heartbeat.ts';
 import type { RefusalWriter } from '../background/refusals-task.ts';
 import { releaseBundles } from '../background/release-bundles.ts';
@@ -98,6 +99,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
   const sources = createSources(config.sources);
   const database = createCommitDurability({ datastore, databaseUrl: config.databaseUrl });
+  const newOrigin = () => originOfNexus({ ...deps, nexusId: nexus.id });
   const driver = stack.use(
     createDriver({
       tasks: [
@@ -110,11 +112,12 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         ...(deps.tellsAuditHeads ? [auditHeadsTask({ datastore, connection, clock })] : []),
         ...(deps.refusalWriter === undefined ? [] : [deps.refusalWriter.task]),
         trustRootTask({ datastore, connection, clock }),
+        forgottenRoots({ datastore, connection, note: history.note, newOrigin, clock }),
         releaseBundles({ ...deps, ...intake }),
         database.task,
         repoPruner({
           ...{ datastore, note: history.note, ...config.pruner },
-          newOrigin: () => originOfNexus({ ...deps, nexusId: nexus.id }),
+          newOrigin,
         }),
         fleetHistory({ history, datastore, clock, config: config.history }),
       ],

@@ -159,6 +159,7 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
       sled.bundles.add(sha256);
     },
     tellRoots: async () => undefined,
+    roots: async () => [],
     async auditHeads(target, { signal }) {
       const sled = of(target);
       await within(signal, sled.fault.auditHeads?.() ?? Promise.resolve());

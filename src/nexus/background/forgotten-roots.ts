@@ -1,0 +1,131 @@
+/**
+ * Roots that the database forgot when it was restored, taken from the sleds, which have pinned them.
+ *
+ *     newest root of each trust root ─▶ every sled: which chains? ─▶ a chain with that root and newer ones ─▶ verified ─▶ recorded
+ *
+ * FGR1. A chain proves itself: each root is signed by the one before it, from the newest one that the database has. So a sled that lies
+ *       can withhold roots, and can invent none.
+ * FGR2. No trust root is added, and none comes back that an operator deleted: only chains of the database grow.
+ */
+import type { AuditOrigin } from '../../core/facts/audit.ts';
+import type { SledId } from '../../core/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { createLimiter } from '../../lib/limiter.ts';
+import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
+import { dropsOnlineKeys } from '../../tuf/rollback.ts';
+import { createTrustedSet } from '../../tuf/trusted-set.ts';
+import type { SledPort } from '../datastore/ports/sled-port.ts';
+import type {
+  NewRoot,
+  TrustMove,
+  TrustRootPort,
+  TrustRootRecord,
+} from '../datastore/ports/trust-root-port.ts';
+import type { Note } from '../history/history.ts';
+import { allTrustRoots } from '../releases/upload/check-archive.ts';
+import { inServiceTargets } from '../sleds/in-service.ts';
+import type { BackgroundTask } from './task.ts';
+
+export const FORGOTTEN_ROOTS_TASK = 'forgotten_trust_roots';
+/** A restore is rare, and a person waits for none of this: without it a release under a newer root brings the roots itself. */
+const PERIOD_MS = 10 * 60_000;
+const ANSWER_TIMEOUT_MS = 5_000;
+const CONCURRENCY = 16;
+
+type Deps = {
+  readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootAdvance'> & Pick<SledPort, 'sledList'>;
+  readonly connection: Pick<SledConnection, 'scheme' | 'roots'>;
+  readonly note: Note;
+  readonly newOrigin: () => AuditOrigin;
+  readonly clock: Clock;
+};
+
+type Told = { readonly sledId: SledId; readonly chain: readonly Uint8Array[] };
+
+export const forgottenRoots = (deps: Deps): BackgroundTask => ({
+  name: FORGOTTEN_ROOTS_TASK,
+  description: 'take roots that the database forgot in a restore from the sleds',
+  periodMs: PERIOD_MS,
+  async activate({ log, signal }) {
+    const known = await allTrustRoots(deps.datastore, signal);
+    const sleds = known.length === 0 ? [] : await inServiceTargets(deps, signal);
+    const told = await askSleds(deps, sleds, signal);
+    let recovered = 0;
+    for (const record of known) {
+      const found = longest(record, told);
+      if (found === undefined) continue;
+      const { sledId, move } = found;
+      const newest = move.roots.at(-1)?.version ?? 0;
+      const before = newest - move.roots.length;
+      await deps.datastore.trustRootAdvance(record.id, move, { signal, audit: deps.newOrigin() });
+      deps.note({
+        kind: 'trust_root_recovered',
+        trustRootId: record.id,
+        ...{ sledId, version: newest, previousVersion: before },
+      });
+      log.warn(
+        { trust_root_id: record.id, root_version: newest, previous_version: before, sled_id: sledId },
+        'roots that the database had forgotten were taken from a sled',
+      );
+      recovered += 1;
+    }
+    return { summary: { trust_roots: known.length, chains_of_sleds: told.length, recovered } };
+  },
+});
+
+/** One that does not answer is asked in the next period. */
+const askSleds = async (
+  { connection, clock }: Deps,
+  sleds: readonly SledTarget[],
+  signal: AbortSignal,
+): Promise<readonly Told[]> => {
+  const limiter = createLimiter(CONCURRENCY);
+  const ask = async (sled: SledTarget): Promise<readonly Told[]> => {
+    try {
+      const chains = await connection.roots(sled, {
+        signal: AbortSignal.any([signal, clock.timeout(ANSWER_TIMEOUT_MS)]),
+      });
+      return chains.map(chain => ({ sledId: sled.id, chain }));
+    } catch {
+      signal.throwIfAborted();
+      return [];
+    }
+  };
+  return (await Promise.all(sleds.map(sled => limiter.run(() => ask(sled), { signal })))).flat();
+};
+
+type Found = { readonly sledId: SledId; readonly move: TrustMove };
+
+const longest = (record: TrustRootRecord, told: readonly Told[]): Found | undefined => {
+  let best: Found | undefined;
+  for (const { sledId, chain } of told) {
+    const at = chain.findIndex(bytes => Buffer.compare(bytes, record.rootBytes) === 0);
+    const newer = at < 0 ? [] : chain.slice(at + 1);
+    if (newer.length <= (best?.move.roots.length ?? 0)) continue;
+    const move = moveOf(record, newer);
+    if (move.roots.length > (best?.move.roots.length ?? 0)) best = { sledId, move };
+  }
+  return best;
+};
+
+/** As far as the signatures go (FGR1). */
+const moveOf = ({ rootBytes, trustedVersions }: TrustRootRecord, newer: readonly Uint8Array[]): TrustMove => {
+  // A root that was replaced may have expired.
+  const policy = { nowMs: 0, allowExpired: true, allowRollback: true, trustedVersions: undefined };
+  const set = createTrustedSet(rootBytes, policy);
+  const first = set.root();
+  const roots: NewRoot[] = [];
+  for (const bytes of newer) {
+    try {
+      set.updateRoot(bytes);
+    } catch (error) {
+      if (!(error instanceof DepotError)) throw error;
+      break;
+    }
+    roots.push({ version: set.root().version, rootBytes: bytes });
+  }
+  const forgets = trustedVersions !== null && dropsOnlineKeys(first, set.root());
+  const nothing = { root: set.root().version, timestamp: 0, snapshot: 0, targets: 0 };
+  return { roots, trustedVersions: forgets ? nothing : null, forgetsVersions: forgets };
+};
