@@ -154,4 +154,28 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     withinSeeds: 20,
     why: 'S5: the other sleds receive no copy requests',
   },
+  {
+    name: 'withheld-counts-as-held',
+    in: 'listingDraft',
+    find: 'report.withheld?.has(hash) !== true',
+    replace: 'copies > 0',
+    tests: 'collect.test.ts',
+    why: 'PL8, G4: an archive is dropped although sleds that count as its holders serve none of it',
+  },
+  {
+    name: 'withheld-is-requested',
+    in: 'planArtifact',
+    find: 'context.answering.filter(sled => !withholding.includes(sled))',
+    replace: 'context.answering',
+    tests: 'nothing is requested for a sled that withholds it',
+    why: 'PL8, G7: requests that a sled refuses take the places of others, in every round',
+  },
+  {
+    name: 'bundle-of-an-older-root-taken',
+    in: 'replacesBundle',
+    find: "return recorded.kind === 'unsigned' || offered.isCurrent;",
+    replace: 'return true;',
+    tests: 'memory-datastore.test.ts',
+    why: 'BR1: an old upload takes away the bundle that sleds have admitted',
+  },
 ];
