@@ -207,6 +207,7 @@ describe('with pinned roots', () => {
       { signal: neverAborted },
     );
     expect(store.config()?.generation).toBe(2);
+    expect(await statesOf(store)).toEqual(['admitted']);
     expect((await store.list()).artifacts.has(one.sha256)).toBe(true);
     expect(await refusalOf(put(store, planted))).toBe('ARTIFACT_WITHHELD');
   });
