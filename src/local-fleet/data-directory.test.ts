@@ -71,6 +71,7 @@ test('processes are configured by files that only their owner reads', async () =
   });
   await writeSledConfig(sled, {
     identity: identityPaths(sled.identity),
+    adminKeyFile: join(paths.identity, 'admin-key.pub.pem'),
     listen: ['127.0.0.1:3', '127.0.0.1:0'],
     nexusAddresses: ['127.0.0.1:2'],
   });

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
@@ -37,4 +37,20 @@ test('a Nexus of a directory from before identities keeps the id of its staging 
   await mkdir(staging, { recursive: true });
   await writeFile(join(staging, 'nexus-id'), `${STAGED_ID}\n`);
   expect((await start())[0]?.id).toBe(STAGED_ID);
+});
+
+test('a new fleet has an admin key, the same at each start; one from before has none (FI2)', async () => {
+  const { paths } = await dataDirectory();
+  const keyFile = async () => {
+    await using identity = await openFleetIdentity(paths, error => expect.unreachable(String(error)));
+    return identity.adminKeyFile;
+  };
+  const file = await keyFile();
+  expect(file).toBe(join(paths.identity, 'admin-key.pub.pem'));
+  const pem = await readFile(file ?? '', 'utf8');
+  expect(await keyFile()).toBe(file);
+  expect(await readFile(file ?? '', 'utf8')).toBe(pem);
+  await rm(join(paths.identity, 'admin-key.pem'));
+  await rm(file ?? '');
+  expect(await keyFile()).toBeUndefined();
 });

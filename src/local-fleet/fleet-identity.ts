@@ -4,9 +4,11 @@
  *
  * FI1. A process of an existing directory keeps its id: a Nexus the one in its staging directory, a sled the one that
  *      follows from its name.
+ * FI2. A new fleet has an admin key, which its sleds pin. One from before has none: its sleds would believe none of the trust roots
+ *      and releases that they have, until a person signed each.
  */
 import { randomUUID } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { adminKeyPaths, makeAdminKey } from '../identity/admin-key.ts';
 import {
@@ -28,8 +30,8 @@ const RENEWAL_PERIOD_MS = 86_400_000;
 
 export type FleetIdentity = AsyncDisposable & {
   readonly authoritiesFile: string;
-  /** The public part; the person who runs the fleet has the other one beside it. */
-  readonly adminKeyFile: string;
+  /** The public part; the person who runs the fleet has the other one beside it. Undefined in a directory from before (FI2). */
+  readonly adminKeyFile: string | undefined;
   readonly nexus: (paths: NexusPaths) => Promise<IdentityFiles>;
   readonly sled: (paths: SledPaths) => Promise<IdentityFiles>;
 };
@@ -39,10 +41,12 @@ export const openFleetIdentity = async (
   { identity: directory }: FleetPaths,
   onFault: (error: unknown) => void,
 ): Promise<FleetIdentity> => {
+  const known = await openAuthority(directory);
   const authority =
-    (await openAuthority(directory)) ??
-    (await createAuthority(directory, randomUUID(), validFrom(Date.now(), AUTHORITY_LIFE_MS)));
-  await makeAdminKey(directory);
+    known ?? (await createAuthority(directory, randomUUID(), validFrom(Date.now(), AUTHORITY_LIFE_MS)));
+  const adminKey = adminKeyPaths(directory);
+  const hasAdminKey = known === undefined || (await isThere(adminKey.keyFile));
+  if (hasAdminKey) await makeAdminKey(directory);
   const issued: { readonly identity: PeerIdentity; readonly directory: string }[] = [];
   const issue = async (kind: PeerKind, id: string, place: string): Promise<IdentityFiles> => {
     const identity = { fleet: authority.fleet, kind, id };
@@ -56,7 +60,7 @@ export const openFleetIdentity = async (
   timer.unref();
   return {
     authoritiesFile: authority.certificateFile,
-    adminKeyFile: adminKeyPaths(directory).publicKeyFile,
+    adminKeyFile: hasAdminKey ? adminKey.publicKeyFile : undefined,
     nexus: async ({ identity, staging }) =>
       issue('nexus', (await idOf(identity)) ?? (await idInStaging(staging)) ?? randomUUID(), identity),
     sled: async ({ identity, name }) =>
@@ -66,6 +70,12 @@ export const openFleetIdentity = async (
     },
   };
 };
+
+const isThere = (file: string): Promise<boolean> =>
+  access(file).then(
+    () => true,
+    () => false,
+  );
 
 const issueNow = (
   authority: FleetAuthority,

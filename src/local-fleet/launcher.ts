@@ -247,7 +247,12 @@ const startSled = async (
   for (const dataset of sled.datasets) await makeDirectories(dataset, { mode: 0o700 });
   const wanted = ports[sled.name];
   const listen: Addresses = [await freeAddress(wanted?.[0]), await freeAddress(wanted?.[1])];
-  await writeSledConfig(sled, { listen, identity: await identity.sled(sled), nexusAddresses });
+  await writeSledConfig(sled, {
+    adminKeyFile: identity.adminKeyFile,
+    listen,
+    identity: await identity.sled(sled),
+    nexusAddresses,
+  });
   const child = await startChild(
     {
       ...processSpec(options, ['sled-agent', '--config', sled.config]),

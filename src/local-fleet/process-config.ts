@@ -15,7 +15,7 @@ export const writeNexusConfig = (
   options: {
     readonly listen: Addresses;
     readonly identity: IdentityFiles;
-    readonly adminKeyFile: string;
+    readonly adminKeyFile: string | undefined;
     readonly databaseUrl: string;
     readonly minSledReplication: number;
   },
@@ -26,7 +26,10 @@ export const writeNexusConfig = (
     internal_listen: options.listen[1],
     token_file: fleet.tokenFile,
     ready_file: paths.readyFile,
-    identity: { ...identitySection(options.identity), admin_key_file: options.adminKeyFile },
+    identity: {
+      ...identitySection(options.identity),
+      ...(options.adminKeyFile !== undefined && { admin_key_file: options.adminKeyFile }),
+    },
     database: { url: options.databaseUrl },
     tuf_artifact_replication: { min_sled_replication: options.minSledReplication },
   });
@@ -36,6 +39,7 @@ export const writeSledConfig = (
   options: {
     readonly listen: Addresses;
     readonly identity: IdentityFiles;
+    readonly adminKeyFile: string | undefined;
     readonly nexusAddresses: readonly string[];
   },
 ): Promise<void> =>
@@ -47,6 +51,7 @@ export const writeSledConfig = (
     datasets: [...paths.datasets],
     ready_file: paths.readyFile,
     identity: identitySection(options.identity),
+    ...(options.adminKeyFile !== undefined && { trust: { admin_key_files: [options.adminKeyFile] } }),
     // A local fleet is for trials: what is deleted goes at once.
     limits: { deletion_percent: 100 },
     intervals: { deletion_wait_s: 0 },

@@ -8,20 +8,24 @@
  * DM2. However it ends, it leaves no process and no file behind.
  */
 import { readFile } from 'node:fs/promises';
-import { basename, resolve } from 'node:path';
+import { basename, dirname, resolve } from 'node:path';
 import { plural } from '../../core/facts/phrase.ts';
 import { type ArtifactHash, SystemVersion } from '../../core/ids.ts';
+import { adminKeyPaths, readAdminKey } from '../../identity/admin-key.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { makeDemoDirectory } from '../../local-fleet/demo-directory.ts';
 import { hashesOnDisk } from '../../local-fleet/disk-audit.ts';
 import { type Fleet, startFleet } from '../../local-fleet/launcher.ts';
 import { readFleetTrust } from '../connection/connection.ts';
 import { type Depot, openDepot } from '../connection/depot-client.ts';
+import { exemptRelease } from '../connection/exempt-release.ts';
+import { type Signer, sendStatement } from '../connection/statements.ts';
 import { formatBytes, formatDuration, formatPercent, formatRate } from '../output/quantities.ts';
 import { programCommand } from '../program-path.ts';
 import type { Session } from '../session/session.ts';
 import { describeRoot } from '../trust/root-description.ts';
 import { readRootFile } from '../trust/root-file.ts';
+import { trustRootContent } from '../trust/root-statement.ts';
 import { uploadArchive } from '../upload/upload.ts';
 import { openUploadFile } from '../upload/upload-source.ts';
 import { waitForRelease } from '../upload/wait-for-release.ts';
@@ -189,14 +193,30 @@ const expectedOf = (releases: readonly DemoRelease[]): Expected => {
   return { hashes: new Set(artifacts.keys()), bytes };
 };
 
-const trust = async ({ session, narrator }: Story, depot: Depot, release: DemoRelease): Promise<void> => {
+const trust = async (
+  { session, narrator, fleet }: Story,
+  depot: Depot,
+  release: DemoRelease,
+): Promise<void> => {
   const root = await readRootFile(release.path, 'newest', session);
   const body: unknown = JSON.parse(new TextDecoder().decode(root.bytes));
+  await sendStatement(depot, await signerOf(fleet, depot), trustRootContent(body), session.clock.nowMs());
   await depot.updates.trustRootCreate({ body });
   narrator.say(`trusts root version ${root.version}, keys ${describeRoot(body).keyText}`);
 };
 
-const upload = async ({ session, narrator }: Story, depot: Depot, release: DemoRelease): Promise<void> => {
+/** The person of the demo has the admin key of its fleet. */
+const signerOf = async ({ authoritiesFile }: Fleet, depot: Depot): Promise<Signer> => {
+  const known = await depot.statements.statementList();
+  const key = await readAdminKey(adminKeyPaths(dirname(authoritiesFile)).keyFile);
+  return { key, known, fleet: (await readFleetTrust(authoritiesFile)).fleet };
+};
+
+const upload = async (
+  { session, narrator, fleet }: Story,
+  depot: Depot,
+  release: DemoRelease,
+): Promise<void> => {
   await using source = await openUploadFile(release.path);
   const fileName = basename(release.path);
   const { sentBytes, sendMs, verifyMs } = await uploadArchive(session, depot, { fileName, source });
@@ -204,6 +224,16 @@ const upload = async ({ session, narrator }: Story, depot: Depot, release: DemoR
     `${formatBytes(sentBytes)} sent in ${formatDuration(sendMs)} (${formatRate((sentBytes * 1000) / Math.max(1, sendMs))})`,
   );
   narrator.say(`every signature and byte verified in ${formatDuration(verifyMs)} more`);
+  const params = { system_version: release.version };
+  const { bundle } = await depot.fleet.releaseReplication({ params });
+  if (bundle === undefined || bundle.kind === 'signed') return;
+  await exemptRelease(
+    depot,
+    await signerOf(fleet, depot),
+    SystemVersion.parse(release.version),
+    session.clock.nowMs(),
+  );
+  narrator.say('signatures do not cover all of it: an admin has exempted it, by a signed statement');
 };
 
 const replicate = async (

@@ -17,6 +17,7 @@ import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
 import { allTrustRoots } from '../releases/upload/check-archive.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
+import { STATEMENT_TASK } from './statement-task.ts';
 import type { BackgroundTask } from './task.ts';
 import { createToldSleds, tellSleds } from './tell-sleds.ts';
 
@@ -39,6 +40,7 @@ export const trustRootTask = (deps: Deps): BackgroundTask => {
     name: TRUST_ROOT_TASK,
     description: 'tell the sleds the chains of the trust roots',
     periodMs: PERIOD_MS,
+    dependsOn: [STATEMENT_TASK],
     async activate({ log, signal }) {
       const chains = await readChains(deps, signal);
       if (chains.length > MAX_ROOT_CHAINS)
