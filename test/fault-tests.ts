@@ -32,5 +32,6 @@ export const FAULT_TESTS: readonly string[] = [
   'test/scrub.test.ts',
   'test/sim/mutations.test.ts',
   'test/withheld.test.ts',
+  'test/statements.test.ts',
   'test/upgrade/**/*.test.ts',
 ];
