@@ -62,6 +62,7 @@ export const reasonCodes = {
   CERTIFICATE_EXPIRES_SOON: 'degraded',
   CERTIFICATE_EXPIRED: 'degraded',
   OPERATOR_TOKENS_STALE: 'degraded',
+  AUDIT_LOG_CONTRADICTED: 'degraded',
   SLEDS_PLAIN: 'ok',
   PLAIN_LISTEN: 'ok',
 } as const satisfies Record<ReasonCode, Verdict>;

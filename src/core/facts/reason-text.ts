@@ -205,6 +205,11 @@ const renderers: Renderers = {
     message: `The tokens of operators were read ${seconds(readAgeMs)} ago, and revocations since then are not known: ${quoted(error)}`,
     remedy: `Restore the database. From an age of ${seconds(maxAgeMs)} on only break-glass tokens count.`,
   }),
+  AUDIT_LOG_CONTRADICTED: ({ sleds, exampleSled }) => ({
+    message: `The audit log lacks a head that ${plural(sleds, 'sled keeps', 'sleds keep')}, for example ${exampleSled}: entries were removed or written anew, or the database was restored from a backup.`,
+    remedy:
+      'Run tuf-depot audit verify, which names the entries. After a restore, the entry of recover generation --apply explains them.',
+  }),
   SLEDS_PLAIN: ({ sleds, exampleSerial }) => ({
     message: `Without an identity, ${plural(sleds, 'sled speaks', 'sleds speak')} plain HTTP, for example ${exampleSerial}. Any machine on their network can read and change what they and a Nexus send each other.`,
     remedy: 'Let them join: tuf-depot sled invite --sled ID, then tuf-depot sled-agent join on the machine.',

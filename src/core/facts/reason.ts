@@ -194,6 +194,7 @@ export const reasonSchemas = {
   CERTIFICATE_EXPIRED: expiringCertificate,
   /** `readAgeMs`: of the tokens that count now; `maxAgeMs`: the age from which on none of them counts. */
   OPERATOR_TOKENS_STALE: general({ error: Words, readAgeMs: Count, maxAgeMs: Count }),
+  AUDIT_LOG_CONTRADICTED: general({ sleds: Count, exampleSled: Words }),
   SLEDS_PLAIN: general({ sleds: Count, exampleSerial: Words }),
   PLAIN_LISTEN: general({ address: Words }),
 } as const satisfies Record<string, z.ZodType<object>>;

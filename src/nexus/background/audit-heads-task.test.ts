@@ -2,13 +2,15 @@ import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { type AuditRow, EMPTY_LOG, nextAuditRow } from '../../core/audit-chain.ts';
 import { type KeptHead, keepHeads } from '../../core/audit-heads.ts';
+import { type AuditAction, auditContent } from '../../core/facts/audit.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { originBy } from '../datastore/conformance/records.fixture.ts';
 import { PositionToken } from '../datastore/paging.ts';
 import type { SledRecord } from '../datastore/ports/sled-port.ts';
 import { type FakeSled, fakeConnection, fakeSled, unreachable } from '../sleds/fleet.fixture.ts';
-import { auditHeadsTask } from './audit-heads-task.ts';
+import { createAuditHeads } from './audit-heads-task.ts';
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');
 const grown = (rows: readonly AuditRow[], ...contents: readonly string[]): readonly AuditRow[] => {
@@ -29,7 +31,7 @@ const fleetOf = (...contents: readonly string[]) => {
   const connection = fakeConnection([...sleds]);
   const fleet = { log: grown([], ...contents), sleds };
   const start = () => {
-    const task = auditHeadsTask({
+    const { task, reasons } = createAuditHeads({
       datastore: {
         sledList: async () => ({ items: sleds.map(recordOf), nextPage: undefined }),
         auditHead: async () => fleet.log.at(-1) ?? EMPTY_LOG,
@@ -43,8 +45,9 @@ const fleetOf = (...contents: readonly string[]) => {
       connection,
       clock: systemClock,
     });
-    return () =>
+    const activate = () =>
       task.activate({ reason: 'timeout', log: silentLogger, signal: new AbortController().signal });
+    return Object.assign(activate, { reasons });
   };
   const tellings = () => connection.log.filter(line => line.startsWith('tell_audit_heads')).length;
   return Object.assign(fleet, { start, activate: start(), tellings });
@@ -111,6 +114,35 @@ test('after a cut a sled keeps the head that is gone, also when the log has grow
   fleet.log = grown(fleet.log, 'z');
   expect((await restarted()).summary).toMatchObject({ contradicting: [target.id, other.target.id] });
   expect(hashesOf(fleet.sleds[0].auditHeads)).toEqual([...evidence.slice(0, 2), entry(fleet.log, 5)]);
+});
+
+test('a head that the log has lost is a reason, until the entry of a recovery names it, also after more entries and a restart (HT4)', async () => {
+  const fleet = fleetOf('a', 'b', 'c');
+  const { activate } = fleet;
+  await activate();
+  expect(activate.reasons()).toEqual([]);
+  const { seq, hash } = fleet.log[2]!;
+  fleet.log = fleet.log.slice(0, 2);
+  await activate();
+  const [{ target }] = fleet.sleds;
+  const reason = { code: 'AUDIT_LOG_CONTRADICTED', sleds: 2, exampleSled: target.id };
+  expect(activate.reasons()).toEqual([reason]);
+  // More than one page.
+  fleet.log = grown(fleet.log, ...many(600));
+  await activate();
+  expect(activate.reasons(), 'another entry explains nothing').toEqual([reason]);
+  const recovery = {
+    ...{ kind: 'generation_recovered', generation: 9, previousGeneration: 3 },
+    ...{ accepted: [], excludedSleds: [], givenUp: [], givenUpTotal: 0, headsLost: [{ seq, hash }] },
+  } as unknown as AuditAction;
+  fleet.log = grown(fleet.log, auditContent(originBy(), recovery, 0));
+  await activate();
+  expect(activate.reasons()).toEqual([]);
+  const restarted = fleet.start();
+  fleet.log = grown(fleet.log, 'y', 'z');
+  await activate();
+  await restarted();
+  expect([...activate.reasons(), ...restarted.reasons()]).toEqual([]);
 });
 
 test('an older head is dropped only over a whole chain: a log that shows it, and has grown from another, keeps it (HT2)', async () => {

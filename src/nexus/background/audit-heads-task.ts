@@ -8,10 +8,12 @@
  * HT2. Two heads are told together only if the chain between them is whole: a sled drops the older one for it (AH1).
  * HT3. A sled that does not answer is told in a later period, and one whose version keeps no heads is tried again with the
  *      next entry. Nothing waits for either.
+ * HT4. A sled that keeps a head which the log does not have is a reason of the status, until the entry of a recovery explains it.
  */
 import { createHash } from 'node:crypto';
 import { type AuditHead, type AuditRow, followChain } from '../../core/audit-chain.ts';
 import { type KeptHead, numbersToConfirm } from '../../core/audit-heads.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
 import type { SledId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -20,6 +22,7 @@ import type { AuditPort } from '../datastore/ports/audit-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import { askAuditHeads } from '../sleds/audit-heads.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
+import { createExplainedHeads, type ExplainedHeads } from './explained-heads.ts';
 import type { BackgroundTask } from './task.ts';
 import { createToldSleds, tellSleds } from './tell-sleds.ts';
 
@@ -34,14 +37,23 @@ type Deps = {
   readonly connection: Pick<SledConnection, 'scheme' | 'auditHeads' | 'tellAuditHeads'>;
   readonly clock: Clock;
 };
+type Parts = Deps & { readonly explained: ExplainedHeads };
 type Wait = { readonly log: Logger; readonly signal: AbortSignal };
 
-/** What a sled was told last, and whether it keeps a head that the log did not have then. */
+/** What a sled was told last, and whether it keeps a head that the log did not have then and no recovery explains. */
 type Told = { readonly hash: string; readonly contradicts: boolean };
 
-export const auditHeadsTask = (deps: Deps): BackgroundTask => {
+export type AuditHeads = {
+  readonly task: BackgroundTask;
+  /** That sleds know of entries which the log has lost (HT4). */
+  readonly reasons: () => readonly HealthReason[];
+};
+
+export const createAuditHeads = (deps: Deps): AuditHeads => {
   const told = createToldSleds<Told>(deps.clock);
-  return {
+  const explained = createExplainedHeads(deps.datastore);
+  const contradicting = () => [...told.all()].flatMap(([id, { contradicts }]) => (contradicts ? [id] : []));
+  const task: BackgroundTask = {
     name: 'audit_heads',
     description: 'tell the sleds the newest head of the audit log',
     periodMs: PERIOD_MS,
@@ -52,7 +64,7 @@ export const auditHeadsTask = (deps: Deps): BackgroundTask => {
       const untold = head.seq === 0 ? [] : waited;
       const waiting = new Set(untold.map(({ id }) => id));
       if (untold.length > 0)
-        await tellAll(deps, untold, head, {
+        await tellAll({ ...deps, explained }, untold, head, {
           log,
           signal,
           onTold(id, outcome) {
@@ -60,14 +72,25 @@ export const auditHeadsTask = (deps: Deps): BackgroundTask => {
             waiting.delete(id);
           },
         });
-      const contradicting = [...told.all()].flatMap(([id, { contradicts }]) => (contradicts ? [id] : []));
-      return { summary: { newest_entry: head.seq, waiting: [...waiting], contradicting } };
+      return {
+        summary: { newest_entry: head.seq, waiting: [...waiting], contradicting: contradicting() },
+      };
+    },
+  };
+  return {
+    task,
+    reasons() {
+      const ids = contradicting();
+      const [first] = ids;
+      return first === undefined
+        ? []
+        : [{ code: 'AUDIT_LOG_CONTRADICTED', sleds: ids.length, exampleSled: first }];
     },
   };
 };
 
 const tellAll = async (
-  deps: Deps,
+  deps: Parts,
   sleds: readonly SledTarget[],
   head: AuditHead,
   { log, signal, onTold }: Wait & { readonly onTold: (id: SledId, outcome: Told) => void },
@@ -79,6 +102,10 @@ const tellAll = async (
   );
   const excerpt = await readExcerpt(deps.datastore, head, toConfirm, { log, signal });
   const { hash } = excerpt.newest;
+  const contradictsNow = asked.some(
+    ({ answer }) => answer.kind === 'heads' && contradictsLog(answer.heads, excerpt),
+  );
+  const explained = contradictsNow ? await deps.explained.read(excerpt.newest, { signal }) : new Set();
   for (const { target, answer } of asked)
     if (answer.kind === 'not_asked' && answer.isOlder) onTold(target.id, { hash, contradicts: false });
   await tellSleds(
@@ -89,7 +116,10 @@ const tellAll = async (
       sledOf: ({ target }) => target,
       async tell({ target, heads }, wait) {
         await deps.connection.tellAuditHeads(target, toldTo(heads, excerpt), wait);
-        return contradictsLog(heads, excerpt);
+        return contradictsLog(
+          heads.filter(each => !explained.has(each.hash)),
+          excerpt,
+        );
       },
       onTold(id, contradicts) {
         if (contradicts) log.error({ sled_id: id }, 'a sled keeps a head that the audit log does not have');

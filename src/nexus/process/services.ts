@@ -129,6 +129,7 @@ export const startServices = async (
     ...trigger.notices(),
     ...tasks.sources.reasons(),
     ...tasks.database.reasons(),
+    ...tasks.auditHeads.reasons(),
     ...certificateReasons(certificates(), clock.nowMs()),
     ...tokens.reasons(),
   ];

@@ -11,7 +11,7 @@ import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { FetchRelease } from '../../source/fetch-release.ts';
-import { auditHeadsTask } from '../background/audit-heads-task.ts';
+import { type AuditHeads, createAuditHeads } from '../background/audit-heads-task.ts';
 import { type CommitDurabilityWatch, createCommitDurability } from '../background/commit-durability.ts';
 import { createDriver, type Driver } from '../background/driver.ts';
 import { fleetHistory, followHistory, HISTORY_TASK } from '../background/fleet-history.ts';
@@ -45,6 +45,7 @@ export type Tasks = {
   readonly liveness: SledLiveness;
   readonly sources: Sources;
   readonly database: CommitDurabilityWatch;
+  readonly auditHeads: Pick<AuditHeads, 'reasons'>;
   readonly connection: SledConnection;
   /** After a sled or a Nexus was expunged. */
   readonly announceRevocations: () => void;
@@ -100,6 +101,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
   const sources = createSources(config.sources);
   const database = createCommitDurability({ datastore, databaseUrl: config.databaseUrl });
   const newOrigin = () => originOfNexus({ ...deps, nexusId: nexus.id });
+  const auditHeads = createAuditHeads({ datastore, connection, clock });
   const driver = stack.use(
     createDriver({
       tasks: [
@@ -109,7 +111,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         heartbeatTask({ datastore, nexus }),
         ...(revocations === undefined ? [] : [revocationTask({ datastore, connection, revocations, clock })]),
         ...(statements === undefined ? [] : [statementTask({ datastore, connection, statements, clock })]),
-        ...(deps.tellsAuditHeads ? [auditHeadsTask({ datastore, connection, clock })] : []),
+        ...(deps.tellsAuditHeads ? [auditHeads.task] : []),
         ...(deps.refusalWriter === undefined ? [] : [deps.refusalWriter.task]),
         trustRootTask({ datastore, connection, clock }),
         forgottenRoots({ datastore, connection, note: history.note, newOrigin, clock }),
@@ -134,7 +136,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
     if (statements !== undefined) driver.activate(STATEMENT_TASK);
   };
   const announce = { announceRevocations, announceStatements };
-  return { driver, replication, liveness, sources, database, connection, ...announce };
+  return { driver, replication, liveness, sources, database, auditHeads, connection, ...announce };
 };
 
 const replicationPolicy = ({ replication }: NexusConfig): ReplicationPolicy => ({
