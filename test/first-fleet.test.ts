@@ -3,8 +3,8 @@
  * order, on machines that are directories, with addresses of the loopback network.
  *
  * FY1. Of a block only the addresses and the URL of the database are changed. `ssh` and `scp` work on the directories.
- * FY2. A block without a place here fails the test. Those that change the machine itself (npm, PostgreSQL, systemd) are only read
- *      by the shell.
+ * FY2. A block without a place here fails the test. Those that change the machine itself (npm, PostgreSQL, systemd), and those of
+ *      other programs, are only read by the shell.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,7 +24,7 @@ const SLEDS = [1, 2, 3];
 /** It joins by an invitation. */
 const JOINING = 4;
 const addressOf = (host: number): string => `${NETWORK}${host}`;
-const [NEXUS, sledHost] = [1, (sled: number) => 10 + sled];
+const [NEXUS, FURTHER_NEXUS, sledHost] = [1, 2, (sled: number) => 10 + sled];
 
 await using stack = new AsyncDisposableStack();
 const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-first-fleet-'));
@@ -47,6 +47,7 @@ const makeMachines = async (): Promise<void> => {
     'admin',
     'bin',
     addressOf(NEXUS),
+    addressOf(FURTHER_NEXUS),
     ...[...SLEDS, JOINING].map(sled => addressOf(sledHost(sled))),
   ])
     await mkdir(join(directory, name));
@@ -105,7 +106,7 @@ const readBlocks = async (): Promise<string[]> => {
   return [...section.matchAll(/^( *)```bash\n([\s\S]*?)^\1```$/gm)].map(([, , block]) =>
     block!
       .replaceAll('10.0.0.', NETWORK)
-      .replace('postgresql://tuf_depot:change-me@127.0.0.1:5432/tuf_depot', database.connection),
+      .replace(/postgresql:\/\/tuf_depot:change-me@[\d.]+:5432\/tuf_depot/, database.connection),
   );
 };
 
@@ -168,6 +169,19 @@ test('one Nexus and three sleds are made by the blocks of the page, and get a ne
   await fourth.stop();
   await untilAllAnswer();
 
+  await admin(next('nexus invite'));
+  const further = serve(addressOf(FURTHER_NEXUS), next('tuf-depot nexus join'));
+  await until(async () => further.log().includes('nexus serves'), 'the Nexus that joined serves');
+  const [, furtherId] =
+    /This machine has joined prod\.example\.org as Nexus ([-0-9a-f]{36})/i.exec(further.log()) ?? [];
+  expect(furtherId).toBeDefined();
+  await further.stop();
+  // It is refused while the last heartbeat is recent.
+  await until(
+    async () => (await admin(`tuf-depot nexus expunge ${furtherId} 2>&1 || true`)).includes('is expunged'),
+    'the Nexus that joined is expunged',
+  );
+
   const all = [nexus, ...sleds];
   /** Runs a block, and waits until these have read new files. */
   const replace = async (block: string, servers: readonly Server[]): Promise<void> => {
@@ -180,6 +194,8 @@ test('one Nexus and three sleds are made by the blocks of the page, and get a ne
     await untilAllAnswer();
   };
   await replace(next('identity issue sled'), sleds.slice(0, 1));
+  for (const tool of ['step certificate create', 'step ca bootstrap', 'kubectl', 'ln -s', 'spire-server'])
+    await onlyRead(tool);
   await replace(next('cat fleet-ca/ca.pem new-ca/ca.pem'), all);
   await replace(next('identity issue nexus --ca new-ca'), all);
   await replace(next('cp new-ca/ca.pem ca.pem'), all);

@@ -202,7 +202,8 @@ export const makeSled = (
     depot_listen: '127.0.0.1:0',
     nexus: [...nexus],
     datasets: [...datasets],
-    ...(transport === 'plain' && { transport }),
+    // A test that writes the section of an identity itself has none of the fleet's.
+    ...(transport === 'plain' && own.config?.identity === undefined && { transport }),
     ...identity,
     ...own.config,
     // Deletions go at once, but for tests of their waits.
