@@ -68,6 +68,7 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
   const revocations = createRevocations({
     known: box.revoked,
     nowMs: () => Math.max(clock.nowMs(), box.passport.notBeforeMs),
+    latestMs: () => (clock.nowMs() < box.passport.notBeforeMs ? Number.POSITIVE_INFINITY : clock.nowMs()),
     async save(list) {
       await clock.sleep(WRITE_MS, { signal: NEVER_ABORTED });
       box.revoked = list;
@@ -84,14 +85,12 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
       if (!presented.isOfFleet)
         return { kind: 'refused', because: 'no authority of this fleet issued it (UNKNOWN)' };
       const nowMs = clock.nowMs();
-      if (presented.notBeforeMs > nowMs) return { kind: 'refused', because: 'it is not valid yet' };
       return judgedPeer(presented, { fleet: FLEET, revocations, nowMs });
     },
     faultOf(host, server, expected) {
       const nowMs = clock.nowMs();
       if (!server.isOfFleet) return untrusted(host, 'no authority of this fleet issued it');
       if (server.notAfterMs < nowMs) return untrusted(host, 'it has expired');
-      if (server.notBeforeMs > nowMs) return untrusted(host, 'it is not valid yet');
       return serverFault(host, server, { expected, revocations });
     },
   };

@@ -1,7 +1,7 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { identityOf, uriNames } from './certificate.ts';
+import { countsSinceMs, identityOf, uriNames } from './certificate.ts';
 import {
   contextConstructed,
   contextPrimitive,
@@ -80,7 +80,8 @@ test('the validity of a certificate is that which was asked for, before and afte
     const validity = { notBeforeMs: Date.UTC(2026, 0, 1), notAfterMs };
     const certificate = issueCertificate(authority, { identity, publicKey, validity });
     expect(certificate.validToDate.getTime()).toBe(notAfterMs);
-    expect(certificate.validFromDate.getTime()).toBe(validity.notBeforeMs);
+    expect(certificate.validFromDate.getTime(), 'for OpenSSL').toBe(0);
+    expect(countsSinceMs(certificate)).toBe(validity.notBeforeMs);
   }
 });
 
@@ -188,4 +189,9 @@ test('a certificate that is altered at a byte names the process that its URI nam
     }
   // Only a signature shows that a digit of the id was altered; it is checked before the name is read.
   expect(others.size).toBeGreaterThan(1);
+});
+
+test('a certificate without the extension, as from before or of another authority, counts since its notBefore (CB3)', () => {
+  const { raw } = testFleetIdentity().authority.certificate;
+  expect(countsSinceMs({ raw, validFromDate: new Date(5_000) })).toBe(5_000);
 });

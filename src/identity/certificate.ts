@@ -7,6 +7,8 @@
  *      imitate.
  * CB2. A certificate with no URI, with several, or with one that is not a name of a fleet, identifies nobody (SPIFFE
  *      X509-SVID, 2).
+ * CB3. A certificate of this program is valid since 1970, and says in an extension since when it counts: so a machine that boots
+ *      without the time accepts its peers. One without the extension, from before or of another authority, counts since its notBefore.
  */
 import assert from 'node:assert/strict';
 import type { X509Certificate } from 'node:crypto';
@@ -19,6 +21,23 @@ const SUBJECT_KEY_ID = Buffer.from('551d0e', 'hex');
 /** GeneralName: uniformResourceIdentifier [6] (RFC 5280, 4.2.1.6). */
 const URI = contextPrimitive(6);
 const EXTENSIONS = contextConstructed(3);
+
+/** Of no registry: a UUID (ITU-T X.667). An INTEGER, the seconds since 1970. */
+export const COUNTS_SINCE_OID = '2.25.147608138666025582998163904631529394884';
+const COUNTS_SINCE = Buffer.from('6981de8ca5c7c5d5baaa879b8e83cfa59fc7a544', 'hex');
+
+/** CB3: which revocations of its name cover it. */
+export const countsSinceMs = ({
+  raw,
+  validFromDate,
+}: Pick<X509Certificate, 'raw' | 'validFromDate'>): number => {
+  const [value] = readDerValues(extensionOf(raw, COUNTS_SINCE) ?? NOTHING) ?? [];
+  if (value?.tag !== DER.integer || value.content.length > MAX_SECONDS_BYTES) return validFromDate.getTime();
+  return Number(`0x${Buffer.from(value.content).toString('hex')}`) * 1_000;
+};
+
+/** Until the year 36812. */
+const MAX_SECONDS_BYTES = 5;
 
 /** Undefined for a certificate that identifies nobody (CB2). */
 export const identityOf = (certificate: Pick<X509Certificate, 'raw'>): PeerIdentity | undefined => {

@@ -8,6 +8,8 @@
  * CS2. The name stays the same while a process runs.
  * CS3. A process with an expired certificate starts and runs, and reports it. Its peers refuse it until the file is renewed; no
  *      restart is needed. A sled renews its own for a year, at a Nexus that issues certificates.
+ * CS4. The time of a process is the later one of its clock and the beginning of its certificate. A clock that is behind it, as after
+ *      a boot without the time, judges no beginning: the certificate is renewed, and the clock set, before it does again.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -15,7 +17,7 @@ import { type Clock, isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { type AdminKeys, NO_ADMIN_KEYS } from './admin-key.ts';
-import { identityOf } from './certificate.ts';
+import { countsSinceMs, identityOf } from './certificate.ts';
 import { type PeerIdentity, type PeerKind, spiffeId } from './peer-identity.ts';
 import { openRevocations, type Revocations } from './revocations.ts';
 import { openStatements, type Statements } from './statements.ts';
@@ -26,6 +28,7 @@ export type Credentials = {
   readonly certificatePem: string;
   readonly keyPem: string;
   readonly authoritiesPem: string;
+  /** Since when it counts (CB3). */
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
 };
@@ -103,6 +106,7 @@ export const watchCredentials = async (
   const revocations = await openRevocations(files.certificateFile, {
     restoredMs: identity => restoredMs(statements, identity),
     nowMs: () => Math.max(clock.nowMs(), current.notBeforeMs),
+    latestMs: () => (clock.nowMs() < current.notBeforeMs ? Number.POSITIVE_INFINITY : clock.nowMs()),
   });
   const watching = watch();
   return {
@@ -169,7 +173,7 @@ export const readCredentials = async (files: IdentityFiles, kind: PeerKind): Pro
     );
   return {
     ...{ identity, certificatePem, keyPem, authoritiesPem },
-    notBeforeMs: certificate.validFromDate.getTime(),
+    notBeforeMs: countsSinceMs(certificate),
     notAfterMs: certificate.validToDate.getTime(),
   };
 };

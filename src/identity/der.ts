@@ -42,13 +42,13 @@ const lengthOctets = (length: number): Buffer => {
 
 /** `1.2.840.10045.4.3.2` */
 export const derOid = (dotted: string): Buffer => {
-  const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number);
-  return derValue(DER.oid, Buffer.from([first * 40 + second, ...rest.flatMap(base128)]));
+  const [first = 0n, second = 0n, ...rest] = dotted.split('.').map(BigInt);
+  return derValue(DER.oid, Buffer.from([Number(first * 40n + second), ...rest.flatMap(base128)]));
 };
 
-const base128 = (arc: number): number[] => {
-  const septets = [arc & 0x7f];
-  for (let rest = arc >>> 7; rest > 0; rest >>>= 7) septets.unshift(0x80 | (rest & 0x7f));
+const base128 = (arc: bigint): number[] => {
+  const septets = [Number(arc & 0x7fn)];
+  for (let rest = arc >> 7n; rest > 0n; rest >>= 7n) septets.unshift(Number(0x80n | (rest & 0x7fn)));
   return septets;
 };
 

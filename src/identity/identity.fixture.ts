@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { createServer } from 'node:tls';
 import type { Revocation } from '../core/revocation.ts';
 import { type AdminKeys, NO_ADMIN_KEYS } from './admin-key.ts';
+import { countsSinceMs } from './certificate.ts';
 import type { CredentialSource, Credentials, IdentityFiles } from './credentials.ts';
 import { type Authority, generateKey, issueAuthority, issueCertificate, type Validity } from './issue.ts';
 import type { PeerIdentity, PeerKind } from './peer-identity.ts';
@@ -49,7 +50,7 @@ export const testFleetIdentity = (fleet = 'test.example', validity = validNow())
         certificatePem: certificate.toString(),
         keyPem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
         authoritiesPem: authority.certificate.toString(),
-        notBeforeMs: certificate.validFromDate.getTime(),
+        notBeforeMs: countsSinceMs(certificate),
         notAfterMs: certificate.validToDate.getTime(),
       };
     },

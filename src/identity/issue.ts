@@ -7,6 +7,7 @@
  *
  * IS1. A process is named only by its URI; the subject is empty, so that no common name can be compared by mistake.
  * IS2. P-256, since browsers and most hardware modules have no Ed25519.
+ * IS3. The profile is as CB3 reads it: valid since 1970, and an extension says since when it counts.
  * Source: RFC 5280, 4.1 and 4.2; SPIFFE X509-SVID, 2 to 4.
  */
 import {
@@ -17,7 +18,7 @@ import {
   sign,
   X509Certificate,
 } from 'node:crypto';
-import { encodedSubject, subjectKeyId } from './certificate.ts';
+import { COUNTS_SINCE_OID, encodedSubject, subjectKeyId } from './certificate.ts';
 import {
   contextConstructed,
   contextPrimitive,
@@ -31,8 +32,11 @@ import {
 } from './der.ts';
 import { type PeerIdentity, spiffeId } from './peer-identity.ts';
 
-/** Both ends are included (RFC 5280, 4.1.2.5). */
+/** `notBeforeMs`: since when it counts. */
 export type Validity = { readonly notBeforeMs: number; readonly notAfterMs: number };
+
+/** CB3: OpenSSL judges the beginning of each certificate of a chain by the clock of the machine. */
+const SINCE_EVER_MS = 0;
 
 export type Authority = { readonly certificate: X509Certificate; readonly privateKey: KeyObject };
 
@@ -57,7 +61,7 @@ export const issueAuthority = (fleet: string, validity: Validity): Authority => 
   const certificate = signed(privateKey, {
     issuer: name,
     subject: name,
-    validity,
+    validity: { ...validity, notBeforeMs: SINCE_EVER_MS },
     publicKey,
     extensions: [
       extension('2.5.29.19', derValue(DER.sequence, derTrue, derInteger(Buffer.of(0))), 'critical'),
@@ -76,7 +80,7 @@ export const issueCertificate = (
   signed(privateKey, {
     issuer: encodedSubject(issuer.raw),
     subject: EMPTY_NAME,
-    validity,
+    validity: { ...validity, notBeforeMs: SINCE_EVER_MS },
     publicKey,
     extensions: [
       extension('2.5.29.19', derValue(DER.sequence), 'critical'),
@@ -84,10 +88,17 @@ export const issueCertificate = (
       extension('2.5.29.37', derValue(DER.sequence, SERVER_AUTH, CLIENT_AUTH)),
       extension('2.5.29.14', derValue(DER.octetString, keyId(publicKey))),
       ...authorityKeyId(issuer),
+      extension(COUNTS_SINCE_OID, derInteger(secondsOctets(validity.notBeforeMs))),
       // Critical, since the subject is empty (RFC 5280, 4.2.1.6).
       extension('2.5.29.17', uriName(spiffeId(identity)), 'critical'),
     ],
   });
+
+/** Whole seconds, rounded down as the times of certificates are: a revocation a second later covers it (RVD2). */
+const secondsOctets = (timeMs: number): Buffer => {
+  const hex = Math.max(0, Math.floor(timeMs / 1_000)).toString(16);
+  return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
+};
 
 type ToBeSigned = {
   readonly issuer: Uint8Array;

@@ -18,6 +18,12 @@ test('one from the future gives its place to one that counts now and ends earlie
   expect(renewalFault(from(0, NOW + 10), present, NOW)).toMatch('does not last longer');
 });
 
+test('a clock that is behind the present certificate, as after a boot at 1970, judges no beginning: it is due, and any later one is taken (RNW1, RNW2)', () => {
+  const present = from(NOW, NOW + 600);
+  expect(isRenewalDue(present, { nowMs: 0, belowMs: 0 })).toBe(true);
+  expect(renewalFault(from(NOW + 500, NOW + 1_100), present, 0)).toBeUndefined();
+});
+
 test('a certificate is due when less of its life is left than asked for', () => {
   expect(isRenewalDue(from(0, NOW + 10), { nowMs: NOW, belowMs: 10 })).toBe(false);
   expect(isRenewalDue(from(0, NOW + 10), { nowMs: NOW, belowMs: 11 })).toBe(true);

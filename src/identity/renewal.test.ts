@@ -17,12 +17,12 @@ const fleet = testFleetIdentity();
 const id = randomUUID();
 
 /** A process whose certificate has so many days left. */
-const renewing = async (days: number, answers: ((present: Credentials) => string)[]) => {
+const renewing = async (days: number, answers: ((present: Credentials) => string)[], nowMs = Date.now()) => {
   const directory = await mkdtemp(join(tmpdir(), 'renewal-'));
   const certificateFile = join(directory, 'certificate.pem');
   const present = fleet.issue('sled', { id, validity: validNow(days) });
   await writeFile(certificateFile, present.certificatePem);
-  const clock = createTestClock(Date.now());
+  const clock = createTestClock(nowMs);
   let requests = 0;
   const warnings: object[] = [];
   const renewal = startRenewal({
@@ -70,6 +70,13 @@ test('a certificate is renewed once a day, and at once when it has less than a d
   await using old = await renewing(20, [renewed(30)]);
   expect(old.requests()).toBe(1);
   expect(await old.file()).not.toBe(old.present.certificatePem);
+});
+
+test('a sled that boots at 1970 renews, and takes a certificate that counts since a time that its clock has not reached (RNW1, T1d)', async () => {
+  await using booted = await renewing(20, [renewed(30)], 0);
+  expect(booted.requests()).toBe(1);
+  expect(await booted.file()).not.toBe(booted.present.certificatePem);
+  expect(booted.warnings).toEqual([]);
 });
 
 test('a certificate of a year, from another authority, is asked for in its last month only', async () => {

@@ -13,7 +13,7 @@ import { writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { CERTIFICATE_LIFE_MS } from './authority-files.ts';
-import { identityOf } from './certificate.ts';
+import { countsSinceMs, identityOf } from './certificate.ts';
 import { type CredentialSource, type Credentials, parseCertificates } from './credentials.ts';
 import { spiffeId } from './peer-identity.ts';
 import { isRenewalDue, renewalFault } from './renewal-rules.ts';
@@ -91,10 +91,6 @@ const requireRenewal = (pem: string, present: Credentials, nowMs: number): numbe
   if (!authorities.some(by => certificate.checkIssued(by) && certificate.verify(by.publicKey)))
     return refuse('was issued by none of the authorities of this process');
   const notAfterMs = certificate.validToDate.getTime();
-  const fault = renewalFault(
-    { notBeforeMs: certificate.validFromDate.getTime(), notAfterMs },
-    present,
-    nowMs,
-  );
+  const fault = renewalFault({ notBeforeMs: countsSinceMs(certificate), notAfterMs }, present, nowMs);
   return fault === undefined ? notAfterMs : refuse(fault);
 };

@@ -117,3 +117,16 @@ test('a statement of an admin undoes the revocations up to its time, and no late
   await revocations.add([revoked(NOW - 5)]);
   expect(revocations.fault(identity, NOW - 30)).toBeDefined();
 });
+
+test('after a revocation no certificate counts that begins in the future, unless the clock is known to be wrong (RVK7)', () => {
+  const year = 365 * 86_400_000;
+  const judged = (latestMs: number) =>
+    createRevocations({
+      known: [revoked(NOW - 1)],
+      save: async () => undefined,
+      ...{ nowMs: () => NOW, latestMs: () => latestMs },
+    }).fault(identity, NOW + year);
+  expect(judged(NOW)).toMatch(/in the future here.*compare the clocks/);
+  expect(judged(NOW + year)).toBeUndefined();
+  expect(judged(Number.POSITIVE_INFINITY)).toBeUndefined();
+});

@@ -13,6 +13,8 @@
  * RVK5. A list that is full forgets nothing: `add` fails for what finds no room.
  * RVK6. A statement of an admin key undoes the revocations of an identity up to its own time, and no later one. The list keeps
  *      them: a Nexus that sends them again changes nothing.
+ * RVK7. Of an identity that was ever revoked no certificate counts that begins in the future, beyond what clocks may differ by: the
+ *      clock of who issued it is ahead, and no revocation of now would cover it.
  */
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -50,11 +52,19 @@ type Options = {
   readonly save: (revocations: readonly Revocation[]) => Promise<void>;
   /** The later of the clock and the beginning of this process's own certificate: a machine may boot without the time. */
   readonly nowMs: () => number;
+  /** By which a beginning is in the future (RVK7); infinite while the clock is known to be wrong. By default `nowMs`. */
+  readonly latestMs?: () => number;
   /** Up to when the revocations of an identity are undone (RVK6). */
   readonly restoredMs?: (identity: Pick<PeerIdentity, 'kind' | 'id'>) => number | undefined;
 };
 
-export const createRevocations = ({ known, save, nowMs, restoredMs }: Options): Revocations => {
+export const createRevocations = ({
+  known,
+  save,
+  nowMs,
+  latestMs = nowMs,
+  restoredMs,
+}: Options): Revocations => {
   let current = mergeRevocations(known);
   let times = timesOf(current);
   let saved = JSON.stringify(current);
@@ -84,13 +94,16 @@ export const createRevocations = ({ known, save, nowMs, restoredMs }: Options): 
     timeOf,
     fault(identity, notBeforeMs) {
       const timeMs = timeOf(identity);
-      if (timeMs === undefined || notBeforeMs > timeMs) return undefined;
+      if (timeMs === undefined) return undefined;
+      if (notBeforeMs > Math.max(latestMs(), timeMs) + CLOCK_TOLERANCE_MS)
+        return `it begins at ${isoTime(notBeforeMs)}, in the future here, and ${revocationKey(identity)} was revoked before: compare the clocks of both machines`;
+      if (notBeforeMs > timeMs) return undefined;
       return `it is from before ${isoTime(timeMs)}, when ${revocationKey(identity)} was revoked`;
     },
     async add(revocations) {
-      const latestMs = nowMs() + CLOCK_TOLERANCE_MS;
-      const ahead = revocations.find(({ timeMs }) => timeMs > latestMs);
-      const cut = revocations.map(each => ({ ...each, timeMs: Math.min(each.timeMs, latestMs) }));
+      const latestAddedMs = nowMs() + CLOCK_TOLERANCE_MS;
+      const ahead = revocations.find(({ timeMs }) => timeMs > latestAddedMs);
+      const cut = revocations.map(each => ({ ...each, timeMs: Math.min(each.timeMs, latestAddedMs) }));
       const { list, refused } = addRevocations(current, cut);
       if (JSON.stringify(list) !== JSON.stringify(current)) {
         current = list;
@@ -106,7 +119,7 @@ export const createRevocations = ({ known, save, nowMs, restoredMs }: Options): 
       if (ahead !== undefined)
         throw new DepotError(
           'INVALID_REQUEST',
-          `${revocationKey(ahead)} is said to be revoked at ${isoTime(ahead.timeMs)}, which is in the future here; it counts for certificates from before ${isoTime(latestMs)}: compare the clocks of both machines`,
+          `${revocationKey(ahead)} is said to be revoked at ${isoTime(ahead.timeMs)}, which is in the future here; it counts for certificates from before ${isoTime(latestAddedMs)}: compare the clocks of both machines`,
         );
     },
     onChange(listener) {
@@ -129,7 +142,7 @@ const MAX_FILE_BYTES = 4 * 1024 * 1024;
 /** @throws DepotError `CONFIG_INVALID` for a file that cannot be read */
 export const openRevocations = async (
   certificateFile: string,
-  options: Pick<Options, 'nowMs' | 'restoredMs'>,
+  options: Pick<Options, 'nowMs' | 'latestMs' | 'restoredMs'>,
 ): Promise<Revocations> => {
   const file = join(dirname(certificateFile), 'revoked.json');
   return createRevocations({

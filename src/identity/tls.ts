@@ -11,7 +11,7 @@ import { constants, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { type ConnectionOptions, type PeerCertificate, TLSSocket, type TlsOptions } from 'node:tls';
 import type { DepotError } from '../lib/errors.ts';
-import { identityOf } from './certificate.ts';
+import { countsSinceMs, identityOf } from './certificate.ts';
 import { type CredentialSource, type Credentials, isIssuedByAuthority } from './credentials.ts';
 import { judgedPeer, type Peer, serverFault } from './judged-peer.ts';
 import type { ExpectedPeer } from './peer-identity.ts';
@@ -64,7 +64,7 @@ const unexpectedPeer = (
   revocations: Pick<Revocations, 'fault'> | undefined,
 ): DepotError | undefined => {
   const certificate = new X509Certificate(raw);
-  const notBeforeMs = certificate.validFromDate.getTime();
+  const notBeforeMs = countsSinceMs(certificate);
   return serverFault(host, { identity: identityOf(certificate), notBeforeMs }, { expected, revocations });
 };
 
@@ -89,7 +89,7 @@ export const peerOf = (
     {
       identity: identityOf(certificate),
       publicKey: certificate.publicKey,
-      notBeforeMs: certificate.validFromDate.getTime(),
+      notBeforeMs: countsSinceMs(certificate),
       notAfterMs,
     },
     { fleet: current().identity.fleet, revocations, nowMs },

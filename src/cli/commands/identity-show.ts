@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { fleetOf } from '../../identity/authority-files.ts';
-import { certificateSha256, identityOf } from '../../identity/certificate.ts';
+import { certificateSha256, countsSinceMs, identityOf } from '../../identity/certificate.ts';
 import { parseCertificates } from '../../identity/credentials.ts';
 import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import { spiffeId } from '../../identity/peer-identity.ts';
@@ -31,6 +31,7 @@ export const addIdentityShow = (parent: Command, session: Session): void => {
         is_authority: certificate.ca,
         issuer: certificate.issuer,
         not_before: certificate.validFromDate.toISOString(),
+        counts_since: new Date(countsSinceMs(certificate)).toISOString(),
         not_after: certificate.validToDate.toISOString(),
         is_valid_now:
           certificate.validFromDate.getTime() <= session.clock.nowMs() &&

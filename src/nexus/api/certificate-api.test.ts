@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { SledId } from '../../core/ids.ts';
-import { identityOf } from '../../identity/certificate.ts';
+import { countsSinceMs, identityOf } from '../../identity/certificate.ts';
 import { knownRevocations, testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
 import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
 import type { Peer } from '../../identity/judged-peer.ts';
@@ -108,7 +108,7 @@ test('a certificate begins after the revocation that was known, and one while th
   const revocations = knownRevocations({ kind, id, timeMs });
   const meanwhile = () => revocations.add([{ kind, id, timeMs: timeMs + REVOCATION_STEP_MS }]);
   const { certificate_pem } = await renew('in_service', { revocations, meanwhile });
-  const beginsMs = new X509Certificate(certificate_pem).validFromDate.getTime();
+  const beginsMs = countsSinceMs(new X509Certificate(certificate_pem));
   expect(beginsMs).toBeGreaterThan(timeMs);
   expect(revocations.fault(identity, beginsMs)).toMatch(/was revoked/);
 });
