@@ -1,5 +1,9 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InvitationId, SledId } from '../../core/ids.ts';
+import { adminKeyPaths, makeAdminKey } from '../../identity/admin-key.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { serveTestNexus, TEST_TOKEN, TIME } from '../nexus.fixture.ts';
 import { runTestCli } from '../run.fixture.ts';
@@ -7,7 +11,13 @@ import { runTestCli } from '../run.fixture.ts';
 const ID = InvitationId.parse('00000000-0000-4000-8000-0000000000cc');
 const UNTIL = '2026-01-02T04:04:05.000Z';
 
-const against = async (...args: string[]) => {
+const against = (...args: string[]) => invited(args, {}, {});
+
+const invited = async (
+  args: readonly string[],
+  pins: { readonly admin_key_sha256?: string; readonly root_sha256s?: string[] },
+  more: Readonly<Record<string, string>>,
+) => {
   const bodies: unknown[] = [];
   await using nexus = await serveTestNexus({
     invitations: {
@@ -20,12 +30,13 @@ const against = async (...args: string[]) => {
           time_created: TIME,
           time_expires: UNTIL,
           ...named,
+          ...pins,
           token: 'tufjoin_1234',
         };
       },
     },
   });
-  const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
+  const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN, ...more };
   const sleds = await runTestCli(['sled', 'list', '--json'], { environment });
   const [first] = JSON.parse(sleds.out) as { id: string; serial: string }[];
   const run = await runTestCli(
@@ -139,4 +150,25 @@ test.each([
   expect(run).toMatchObject({ exitCode: 2, out: '' });
   expect(run.err).toContain(message);
   expect(bodies).toEqual([]);
+});
+
+test('sled invite says what the machine pins, knows the own admin key, and shows no token for another one', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'admin-key-'));
+  try {
+    const { digest } = await makeAdminKey(directory);
+    const named = { TUF_DEPOT_ADMIN_KEY: adminKeyPaths(directory).keyFile };
+    const root = 'cd'.repeat(32);
+    const own = await invited(['sled', 'invite'], { admin_key_sha256: digest, root_sha256s: [root] }, named);
+    expect(own.run).toMatchObject({ exitCode: 0, out: 'tufjoin_1234\n' });
+    expect(own.run.err).toContain(`pins your own admin key, with the SHA-256 ${digest}`);
+    expect(own.run.err).toContain(root);
+    const other = await invited(['sled', 'invite'], { admin_key_sha256: 'ef'.repeat(32) }, named);
+    expect(other.run.exitCode).not.toBe(0);
+    expect(other.run.out).not.toContain('tufjoin_');
+    expect(other.run.err).toContain(`tuf-depot sled uninvite ${ID}`);
+    const none = await invited(['sled', 'invite'], {}, {});
+    expect(none.run.err).toContain('names no trust root and no admin key');
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });

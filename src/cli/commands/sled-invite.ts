@@ -7,6 +7,7 @@ import {
 } from '../../api/operator-invitation-api.ts';
 import { durationMs } from '../arguments/duration.ts';
 import { parseSha256 } from '../arguments/sha256.ts';
+import { findAdminKey } from '../connection/admin-key-file.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { findSled } from '../connection/find-sled.ts';
@@ -29,11 +30,12 @@ export const addSledInvite = (parent: Command, session: Session): void => {
     'tuf-depot sled invite --for 30m',
   ).action(async (options: InviteOptions) => {
     const created = await createInvitation(session, options, {});
+    const isOwnKey = await namesOwnKey(session, options, created);
     present(session, options, created, () => [created.token ?? '']);
     session.terminal.note(
       `One machine may join ${created.fleet} with it until ${created.time_expires}. It is not shown again. To end it before: tuf-depot sled uninvite ${created.id}`,
     );
-    session.terminal.note(pinsText(created));
+    session.terminal.note(pinsText(created, isOwnKey));
     session.terminal.note(
       'On that machine, with its sled-agent.toml written, paste the token as a line of its own and end it with Ctrl-D:\n  tuf-depot sled-agent join --config FILE -',
     );
@@ -57,9 +59,32 @@ export const addSledApprove = (parent: Command, session: Session): void => {
   });
 };
 
+/**
+ * Whether the key that the machine pins is the one that this person signs with.
+ *
+ * @throws `CONFIG_INVALID` if the person names another one: a Nexus that lies exchanged it
+ */
+const namesOwnKey = async (
+  session: Session,
+  options: InviteOptions,
+  { id, fleet, admin_key_sha256: key }: CreatedInvitation,
+): Promise<boolean> => {
+  if (key === undefined) return false;
+  try {
+    return (await findAdminKey(options, session, { fleet, known: [key] })) !== undefined;
+  } catch (error) {
+    session.terminal.note(`The token is not shown. End the invitation: tuf-depot sled uninvite ${id}`);
+    throw error;
+  }
+};
+
 /** What the machine will believe, for the person to compare. */
-const pinsText = ({ admin_key_sha256: key, root_sha256s: roots = [] }: CreatedInvitation): string => {
-  const keyText = key === undefined ? undefined : `the admin key with the SHA-256 ${key}`;
+const pinsText = (
+  { admin_key_sha256: key, root_sha256s: roots = [] }: CreatedInvitation,
+  isOwnKey: boolean,
+): string => {
+  const whose = isOwnKey ? 'your own admin key,' : 'the admin key';
+  const keyText = key === undefined ? undefined : `${whose} with the SHA-256 ${key}`;
   const rootText = roots.length === 0 ? undefined : `the trust roots with the SHA-256 ${roots.join(', ')}`;
   const pinned = [keyText, rootText].filter(each => each !== undefined);
   return pinned.length === 0
