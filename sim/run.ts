@@ -116,7 +116,7 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
     changesToCome: 0,
     olderStates: new WeakSet(),
     undo: new Set(),
-    hostility: { nexuses: new Set(), sleds: new Set(), hasRevoked: false, resetAtMs: new Map(), ends: [] },
+    hostility: { nexuses: new Map(), sleds: new Set(), hasRevoked: false, resetAtMs: new Map(), ends: [] },
   };
   trustReleases(world);
   for (let at = 0; at < swarm.nexuses; at += 1) world.addNexus();

@@ -205,10 +205,41 @@ const send = async (
       ...requestContext(incoming),
       params: { sha256 },
       query: { generation: asGeneration(generation), config_digest: undefined },
-      body: { contentLength: bytes.length, chunks: receive(network, chunksOf(bytes), incoming) },
+      body: {
+        contentLength: bytes.length,
+        chunks: slowly(incoming, receive(network, chunksOf(bytes), incoming)),
+      },
     }),
   );
 };
+
+/** A slow put on each sled: it is running when the intruder is expunged. */
+export const putEverywhere = (world: World, intruder: Intruder): void => {
+  for (const sled of world.sleds.filter(({ standing }) => standing === 'in_service')) {
+    const ask = askerOf(world, intruder, sled);
+    void ask('reads the config', incoming =>
+      incoming.endpoint.agent.artifactConfigGet({
+        ...requestContext(incoming),
+        params: {},
+        query: { point: undefined },
+        body: undefined,
+      }),
+    ).then(held => put(world, intruder, ask, held as ArtifactConfigBody | undefined));
+  }
+};
+
+/** Just fast enough for the deadline of a body. */
+const SLOW_MS = 4_000;
+
+async function* slowly(
+  { process, signal }: Incoming<unknown>,
+  chunks: AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const chunk of chunks) {
+    yield chunk;
+    await process.clock.sleep(SLOW_MS, { signal });
+  }
+}
 
 /** An order to copy from a sled that has it, or from one that does not exist. */
 const copy = async (

@@ -11,7 +11,7 @@ import type { NexusId } from '../../src/core/ids.ts';
 import { resetStore } from '../../src/sled-agent/reset.ts';
 import { keptOn, newestLedgerOn, pointOfLedger } from '../checkers/ledgers.ts';
 import { impersonate } from '../fleet/impostor.ts';
-import { type Intruder, intrude } from '../fleet/intruder.ts';
+import { type Intruder, intrude, putEverywhere } from '../fleet/intruder.ts';
 import { lyingNexus } from '../fleet/lying-nexus.ts';
 import { sledConfig } from '../fleet/sled-machine.ts';
 import type { SimNexus, SimSled } from '../fleet/world.ts';
@@ -57,7 +57,6 @@ const takeNexus = (scene: Scene, step: Step): void => {
   world.trace.say(machine.name, 'is taken over');
   world.trace.reached('a Nexus was taken over');
   nexus.standing = 'taken';
-  hostility.nexuses.add(nexus);
   witness.copies.onHarm();
   const revokes = step.choice[1] % 3 === 0;
   const intruder = {
@@ -69,6 +68,7 @@ const takeNexus = (scene: Scene, step: Step): void => {
     hostility.hasRevoked = true;
     hostility.ends.push(machine.retire);
   }
+  hostility.nexuses.set(nexus, intruder);
   intrude(world, intruder);
   world.scheduler.after(SILENT_MS + step.forMs, () => expungeNexus(scene, nexus));
 };
@@ -136,7 +136,9 @@ const expungeNexus = (scene: Scene, nexus: SimNexus): void => {
   const { world, operator } = scene;
   const by = inServiceNexuses(scene).find(({ machine }) => machine.isUp());
   const id = idOf(nexus.machine);
+  const intruder = scene.hostility.nexuses.get(nexus);
   if (by === undefined) return;
+  if (intruder !== undefined) putEverywhere(world, intruder);
   void operator
     .ask(by, (services, incoming) =>
       services.operatorFleet.nexusExpunge({
@@ -157,7 +159,7 @@ export const endHostility = (scene: Scene): void => {
   const { hostility, world } = scene;
   for (const end of hostility.ends.splice(0)) end();
   const { nexuses } = world.database.snapshot();
-  for (const nexus of hostility.nexuses) {
+  for (const nexus of hostility.nexuses.keys()) {
     const row = nexuses.get(idOf(nexus.machine));
     // Nobody can expunge a Nexus that the database has forgotten: people switch the machine off.
     if (row === undefined) nexus.machine.retire();

@@ -1,5 +1,6 @@
 /** The run, as the steps of a script see and change it. */
 import type { MemoryState } from '../datastore/state.ts';
+import type { Intruder } from '../fleet/intruder.ts';
 import type { Operator } from '../fleet/operator.ts';
 import type { SimRelease } from '../fleet/releases.ts';
 import type { SimNexus, SimSled, World } from '../fleet/world.ts';
@@ -27,7 +28,7 @@ export type Scene = {
 /** The hostile callers of a run, as far as operators know of them. */
 export type Hostility = {
   /** Nexuses and sleds whose keys others have: operators expunge them. */
-  readonly nexuses: Set<SimNexus>;
+  readonly nexuses: Map<SimNexus, Intruder>;
   readonly sleds: Set<SimSled>;
   /** Whether sleds were told revocations that nobody ordered. */
   hasRevoked: boolean;
