@@ -150,7 +150,7 @@ const renderers: Renderers = {
   }),
   DELETION_LIMITED: ({ serial, artifacts, sizeBytes, remainingMs }) => ({
     message: `Sled ${serial} keeps ${plural(artifacts, 'artifact')} that no release lists (${plural(sizeBytes, 'byte')}): to delete them would take more than the sled deletes of its bytes within a day. It deletes the first of them in ${duration(remainingMs)}.`,
-    remedy: `If they are still needed, upload their releases again: no byte is sent. If they are not, run tuf-depot sled-agent allow-deletion --config FILE --apply on sled ${serial}, or wait.`,
+    remedy: `If they are still needed, upload their releases again: no byte is sent. If they are not, run tuf-depot sled-agent allow-deletion --config FILE --apply on sled ${serial}, or with the admin key, for every sled, tuf-depot deletions allow; or wait.`,
   }),
   COPY_QUARANTINED: ({ serial, sha256, copies, why }) => ({
     message: `Sled ${serial} quarantined ${plural(copies, 'copy', 'copies')} for which it has no replacement yet. The last one is of artifact ${shortHash(sha256)}: ${quoted(why)}`,
