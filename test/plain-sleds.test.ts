@@ -7,7 +7,7 @@ import { stringify } from 'smol-toml';
 import { expect, test } from 'vitest';
 import { runTestCli } from '../src/cli/run.fixture.ts';
 import { testFleetIdentity, writeAuthority } from '../src/identity/identity.fixture.ts';
-import { makeTestRelease } from '../src/signing/release.fixture.ts';
+import { makeTestRelease, type TestRelease } from '../src/signing/release.fixture.ts';
 import { makeSled, type TestSled } from './fleet-members.fixture.ts';
 import { until, wait } from './fleet-process.fixture.ts';
 import { artifactsOnDisk, hashesOf, replicationDetails, waitComplete } from './fleet-state.fixture.ts';
@@ -92,7 +92,6 @@ test(
             environment: nexus.environment(),
           });
           expect(invited.exitCode, invited.err).toBe(0);
-          // In the middle of the upgrade a release reaches both kinds of sleds.
           const run = await machine.join(invited.out);
           expect(run, run.err).toMatchObject({ exitCode: 0 });
         },
@@ -103,6 +102,7 @@ test(
             'it has an identity',
           );
           expect(await transportOf(nexus, sleds[1])).toBe('plain');
+          // In the middle of the upgrade a release reaches both kinds of sleds.
           await nexus.upload(two);
           await waitComplete(nexus, two.systemVersion);
         },
@@ -115,6 +115,24 @@ test(
     const { reasons } = await nexus.fleet.fleetStatus({}, wait);
     expect(reasons.map(({ code }) => code)).toEqual(expect.arrayContaining(['SLEDS_PLAIN', 'PLAIN_LISTEN']));
 
+    // The only copies are on the plain sled, and no archive is left.
+    await joined.stop();
+    await emptyDatasets(joined);
+    await joined.start();
+    await untilOnDisk(joined, one, two);
+    // The other way round only an archive helps, and a reason says so.
+    await sleds[1].stop();
+    await emptyDatasets(sleds[1]);
+    await sleds[1].start();
+    const [{ sha256 }] = one.artifacts as [TestRelease['artifacts'][0]];
+    await until(async () => {
+      const { reasons: why } = await nexus.fleet.artifactView({ params: { sha256 } }, wait);
+      return why.some(({ code }) => code === 'NO_PLAIN_SOURCE');
+    }, 'the artifact has no source for the plain sled');
+    await nexus.upload(one);
+    await nexus.upload(two);
+    await untilOnDisk(sleds[1], one, two);
+
     // A process without the identity that takes over the address of the joined sled is not taken for it.
     await joined.stop();
     await sleds[0].start();
@@ -123,6 +141,18 @@ test(
   },
   TIMEOUT_MS,
 );
+
+const emptyDatasets = async ({ datasets }: TestSled): Promise<void> => {
+  for (const dataset of datasets) await rm(dataset, { recursive: true });
+};
+
+const untilOnDisk = async ({ serial, datasets }: TestSled, ...releases: TestRelease[]): Promise<void> => {
+  for (const dataset of datasets)
+    await until(
+      async () => JSON.stringify(await artifactsOnDisk(dataset)) === JSON.stringify(hashesOf(...releases)),
+      `${serial} has everything in ${dataset}`,
+    );
+};
 
 const transportOf = async (
   nexus: Parameters<typeof follow>[1]['nexus'],

@@ -40,6 +40,7 @@ const sledLines = ({ terminal, clock }: Session, sled: SledView): string[] => {
       ['sled', style.bold(printable(sled.serial))],
       ['id', sled.id],
       ['address', `${printable(sled.address)}, depot port ${sled.repo_depot_port}`],
+      ['transport', sled.transport === 'plain' ? 'plain HTTP, without an identity' : undefined],
       ['policy', stateStyle(style, sled.policy)(spaced(sled.policy))],
       ['liveness', stateStyle(style, sled.liveness)(sled.liveness)],
       ['registered', `${ago(sled.time_registered)}, last ${ago(sled.time_last_registered)}`],

@@ -5,13 +5,16 @@
  *
  * LG1. Nobody else of the machine can read the file, and it is whole: each change writes it anew, durably.
  * LG2. A fleet has one login: a later one takes its place.
+ * LG3. Changes at once take turns, so that none is lost.
  */
 import { chmod, readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 import { OperatorSelf } from '../../api/operator-access-api.ts';
 import { unlinkDurably, writeFileDurably } from '../../lib/durable-file.ts';
-import { DepotError, systemErrorCode } from '../../lib/errors.ts';
+import { DepotError, errorCodeOf, systemErrorCode } from '../../lib/errors.ts';
+import { acquireExclusiveLock, type ExclusiveLock } from '../../lib/exclusive-lock.ts';
 import { makeDirectories } from '../../lib/real-disk.ts';
 import type { Session } from '../session/session.ts';
 
@@ -62,12 +65,15 @@ const ABSENT: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR']);
 
 /** @returns the file. @throws `CONFIG_INVALID` without a home, `IO` for one that cannot be written */
 export const saveLogin = async (login: Login, environment: Environment): Promise<string> => {
+  await using _turn = await takeTurn(environment);
   const others = (await readLogins(environment)).filter(({ name }) => name !== login.name);
   return await writeLogins([...others, login], environment);
 };
 
 /** @returns the removed login. @throws `NOT_FOUND` */
 export const removeLogin = async (name: string | undefined, environment: Environment): Promise<Login> => {
+  requireLogin(await readLogins(environment), name);
+  await using _turn = await takeTurn(environment);
   const logins = await readLogins(environment);
   const login = requireLogin(logins, name);
   await writeLogins(
@@ -97,15 +103,41 @@ export const requireLoginsFile = (environment: Environment): string => {
   });
 };
 
-const writeLogins = async (logins: readonly Login[], environment: Environment): Promise<string> => {
+const LOCK_WAIT_MS = 5_000;
+const LOCK_RETRY_MS = 20;
+
+/** LG3. @throws `IN_USE_BY_PROCESS` if another command does not end its change */
+const takeTurn = async (environment: Environment): Promise<ExclusiveLock> => {
   const file = requireLoginsFile(environment);
   const directory = dirname(file);
-  try {
+  await orUnwritable(file, async () => {
     await makeDirectories(directory, { mode: 0o700 });
     await chmod(directory, 0o700);
-    const content = { version: 1, logins: [...logins] } satisfies z.input<typeof LoginsFile>;
-    if (logins.length === 0) await unlinkDurably(file);
-    else await writeFileDurably(file, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 });
+  });
+  for (let waitedMs = 0; ; waitedMs += LOCK_RETRY_MS) {
+    try {
+      return await orUnwritable(file, () => acquireExclusiveLock(directory));
+    } catch (error) {
+      if (errorCodeOf(error) !== 'IN_USE_BY_PROCESS' || waitedMs >= LOCK_WAIT_MS) throw error;
+      await delay(LOCK_RETRY_MS);
+    }
+  }
+};
+
+const writeLogins = async (logins: readonly Login[], environment: Environment): Promise<string> => {
+  const file = requireLoginsFile(environment);
+  const content = { version: 1, logins: [...logins] } satisfies z.input<typeof LoginsFile>;
+  await orUnwritable(file, () =>
+    logins.length === 0
+      ? unlinkDurably(file)
+      : writeFileDurably(file, `${JSON.stringify(content, undefined, 2)}\n`, { mode: 0o600 }),
+  );
+  return file;
+};
+
+const orUnwritable = async <T>(file: string, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
   } catch (cause) {
     if (cause instanceof DepotError) throw cause;
     throw new DepotError('IO', `cannot write the logins to ${file}`, {
@@ -113,7 +145,6 @@ const writeLogins = async (logins: readonly Login[], environment: Environment): 
       detail: { remedy: 'make its directory writable for you, or set XDG_CONFIG_HOME to one that is' },
     });
   }
-  return file;
 };
 
 const parseJson = (text: string): unknown => {
