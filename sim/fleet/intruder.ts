@@ -78,11 +78,11 @@ const act = async (
   const known = (held as ArtifactConfigBody | undefined) ?? seen.at(-1);
   switch (rng.below(intruder.revokes ? 7 : 6)) {
     case 0:
-      return offer(ask, draftOf(intruder, known, []));
+      return offerHostile(ask, hostileDraft(intruder, known, []));
     case 1:
-      return offer(
+      return offerHostile(
         ask,
-        draftOf(
+        hostileDraft(
           intruder,
           known,
           (known?.artifacts ?? []).filter(() => rng.below(2) === 0),
@@ -92,7 +92,7 @@ const act = async (
       return plant(world, intruder, ask, known);
     case 3: {
       const old = seen[rng.below(Math.max(1, seen.length))];
-      return old === undefined ? undefined : offer(ask, old);
+      return old === undefined ? undefined : offerHostile(ask, old);
     }
     case 4:
       return put(world, intruder, ask, known);
@@ -128,7 +128,7 @@ const askerOf = (world: World, { machine, process, passport }: Intruder, sled: S
 const HIGHER = [1, 1, 2, 500, 5_000, 2 ** 33, Number.MAX_SAFE_INTEGER];
 
 /** With a made-up predecessor: the sled's own point, mostly. */
-const draftOf = (
+const hostileDraft = (
   { rng }: Intruder,
   known: ArtifactConfigBody | undefined,
   artifacts: readonly ArtifactHash[],
@@ -145,7 +145,7 @@ const draftOf = (
   };
 };
 
-const offer = async (ask: Ask, body: ArtifactConfigBody): Promise<void> => {
+const offerHostile = async (ask: Ask, body: ArtifactConfigBody): Promise<void> => {
   await ask(`orders ${body.artifacts.length} artifacts at ${body.generation}`, incoming =>
     incoming.endpoint.agent.artifactConfigPut({ ...requestContext(incoming), params: {}, query: {}, body }),
   );
@@ -164,10 +164,10 @@ const plant = async (
   const bundle = await world.shelf.forge(bytes, rng.below(2) === 0);
   const named = { system_version: FORGED_VERSION, bundle: bundle.sha256, exempt: rng.below(2) === 0 };
   const body = {
-    ...draftOf(intruder, known, [...(known?.artifacts ?? []), sha256]),
+    ...hostileDraft(intruder, known, [...(known?.artifacts ?? []), sha256]),
     releases: [...(known?.releases ?? []), named],
   };
-  await offer(ask, body);
+  await offerHostile(ask, body);
   await sendBundle(world, ask, bundle);
   await send(world, ask, { sha256, bytes, generation: body.generation });
 };

@@ -66,9 +66,9 @@ export const joinWithOneToken = async (scene: Scene, step: Step): Promise<void> 
   );
   if (invited?.token === undefined) return;
   const { token } = invited;
-  const joined = (await Promise.all(['one', 'other'].map(who => join(scene, step, { token, who })))).filter(
-    each => each !== undefined,
-  );
+  const joined = (
+    await Promise.all(['one', 'other'].map(who => joinFleet(scene, step, { token, who })))
+  ).filter(each => each !== undefined);
   world.trace.reached('a token was used by two machines');
   if (joined.length > 1) witness.fail('T1', 'two machines joined with one token');
   for (const { id, box } of joined) {
@@ -83,7 +83,7 @@ const TRIES = 3;
 type Joined = { readonly id: SledId; readonly box: IdentityBox };
 
 /** Its answer may be lost: then it asks again, at any Nexus. */
-const join = async (
+const joinFleet = async (
   scene: Scene,
   step: Step,
   { token, who }: { readonly token: string; readonly who: string },

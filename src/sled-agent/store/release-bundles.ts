@@ -93,7 +93,7 @@ const createWithTrust = (deps: Deps, trust: ReleaseTrust): ReleaseBundles => {
     put: (bundle, bytes) => inTurn(() => put(keeping, bundle, bytes)),
     load: () => inTurn(() => load(keeping)),
     settle: () => settle(keeping),
-    repair: isCertain => inTurn(() => repair(keeping, isCertain)),
+    repair: isCertain => inTurn(() => repairBundles(keeping, isCertain)),
     report: config => reportOf(keeping, config, isWithheld),
     async [Symbol.asyncDispose]() {
       watch[Symbol.dispose]();
@@ -139,7 +139,7 @@ const put = async (keeping: Keeping, bundle: string, bytes: Uint8Array): Promise
       'BUNDLE_INVALID',
       `the ${bytes.length} bytes of the bundle ${bundle} have the hash ${actual}`,
     );
-  const verdict = verdicts.get(bundle) ?? (await judged(keeping, bundle, bytes));
+  const verdict = verdicts.get(bundle) ?? (await judgeStored(keeping, bundle, bytes));
   if (verdict.isInvalid) {
     verdicts.set(bundle, verdict);
     settle(keeping);
@@ -151,7 +151,7 @@ const put = async (keeping: Keeping, bundle: string, bytes: Uint8Array): Promise
 };
 
 /** What is no bundle is refused by its verdict, so that it is not asked for again. */
-const judged = async (
+const judgeStored = async (
   { trust, signal }: Keeping,
   bundle: string,
   bytes: Uint8Array,
@@ -192,7 +192,7 @@ const judgeEach = async (keeping: Keeping, bundles: readonly string[]): Promise<
     for (let bundle = waiting.shift(); bundle !== undefined && !signal.aborted; bundle = waiting.shift()) {
       try {
         const bytes = await copies.read(bundle);
-        if (bytes !== undefined) verdicts.set(bundle, await judged(keeping, bundle, bytes));
+        if (bytes !== undefined) verdicts.set(bundle, await judgeStored(keeping, bundle, bytes));
       } catch (err) {
         if (!signal.aborted) log.error({ err, bundle }, 'the metadata of a release cannot be judged');
       }
@@ -202,7 +202,7 @@ const judgeEach = async (keeping: Keeping, bundles: readonly string[]): Promise<
   settle(keeping);
 };
 
-const repair = async (keeping: Keeping, isCertain: boolean): Promise<void> => {
+const repairBundles = async (keeping: Keeping, isCertain: boolean): Promise<void> => {
   const { copies, verdicts, trust, datasets } = keeping;
   const releases = keeping.releases();
   await copies.repair();

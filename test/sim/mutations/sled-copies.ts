@@ -156,8 +156,8 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'put-of-what-is-not-wanted-any-more',
     in: 'createWriter',
-    find: 'if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);\n      await',
-    replace: 'await',
+    find: 'if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);\n      requireAdmitted',
+    replace: 'requireAdmitted',
     tests: 'interleavings.test.ts',
     why: 'P2: a transfer that ends after its release was deleted leaves a file',
   },
