@@ -383,7 +383,7 @@ const refusalOf = (
   const words: Record<RefusalReason, string> = {
     older: `it is older than this sled's generation ${held?.generation}`,
     differs: 'this sled has other artifacts at the same generation',
-    not_accepted: `the database did not know this sled's config ${held && shortPoint(held)}, and no statement of an admin key accepts it`,
+    not_accepted: `the database did not know this sled's config ${held && pointText(held)}, and no statement of an admin key accepts it`,
     not_successor: `it lists less than this sled's config ${held && shortPoint(held)}, and does not succeed it`,
     no_lineage: 'it does not name the config that it succeeds, which this sled requires',
     below_floor: `this sled's floor is ${floor?.generation}`,
