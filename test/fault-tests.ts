@@ -21,6 +21,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/history.test.ts',
   'test/identities.test.ts',
   'test/joins.test.ts',
+  'test/nexus-joins.test.ts',
   'test/lying-sleds.test.ts',
   'test/lying-sources.test.ts',
   'test/memory.test.ts',
