@@ -71,7 +71,6 @@ export const SOMETIMES = [
   'a hostile call was refused by its identity',
   'a hostile config was adopted',
   'a hostile config had a generation that nobody follows',
-  'a planted byte was stored',
   'a sled was reset',
 ] as const;
 export type Sometimes = (typeof SOMETIMES)[number];

@@ -1,8 +1,7 @@
 /**
  * T3, at each file that gets its name on a sled, and at each artifact that a Repo Depot serves: a signed release lists it.
  *
- * A sled agent of an older version does not verify metadata: a Nexus that lies can make it store what it likes, and only the landmark is
- * noted.
+ * A sled agent of an older version does not verify metadata: a Nexus that lies can make it store what it likes.
  */
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import type { SimSled, World } from '../fleet/world.ts';
@@ -16,13 +15,12 @@ export type PlantedChecker = {
 export type TrustRules = { readonly requiresSigned: boolean };
 
 export const createPlantedChecker = (
-  { shelf, trace }: Pick<World, 'shelf' | 'trace'>,
+  { shelf }: Pick<World, 'shelf'>,
   { requiresSigned }: TrustRules,
   fail: Fail,
 ): PlantedChecker => {
   const judge = (sled: SimSled, sha256: ArtifactHash, did: string): void => {
     if (shelf.isSigned(sha256)) return;
-    trace.reached('a planted byte was stored');
     if (requiresSigned && sled.agent === 'current')
       fail('T3', `${sled.plan.serial} ${did} ${sha256}, which no signed release lists`);
   };
