@@ -99,7 +99,7 @@ export const LINEAGE_MUTATIONS: readonly Mutation[] = [
     name: 'deletions-not-held',
     breaks: ['G2', 'G4'],
     in: 'offer',
-    find: 'await holdDeletions(keeping, refusal.message);',
+    find: "await holdDeletions(keeping, refusal.message, offered.succeeds === 'unknown');",
     replace: '',
     needs: databaseGoesBack,
     withinSeeds: 200,
