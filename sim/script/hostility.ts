@@ -58,6 +58,8 @@ const takeNexus = (scene: Scene, step: Step): void => {
   world.trace.reached('a Nexus was taken over');
   nexus.standing = 'taken';
   witness.copies.onHarm();
+  // Its false floors make a sled trust an older ledger, when no disk that it can read has the newer one.
+  witness.removals.onDatabaseRestored(Number.MAX_SAFE_INTEGER, 0);
   const revokes = step.choice[1] % 3 === 0;
   const intruder = {
     ...{ machine: machine.name, rng, revokes, planted: PLANTED },
