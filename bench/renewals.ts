@@ -52,6 +52,7 @@ const serve = async ({ directory, credentials }: Order): Promise<string> => {
     },
     issuer,
     revokedMs: source.revocations.timeOf,
+    isUndone: source.revocations.isUndone,
     sledsInService: () => undefined,
     nowMs: Date.now,
   });

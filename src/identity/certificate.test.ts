@@ -1,7 +1,10 @@
 import { randomUUID, X509Certificate } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { countsSinceMs, identityOf, uriNames } from './certificate.ts';
+import { COUNTS_SINCE_OID, countsSinceMs, identityOf, uriNames } from './certificate.ts';
 import {
   contextConstructed,
   contextPrimitive,
@@ -14,6 +17,7 @@ import {
 } from './der.ts';
 import { testFleetIdentity, validNow } from './identity.fixture.ts';
 import { generateKey, issueCertificate } from './issue.ts';
+import { opensslAuthority, opensslCertificate } from './openssl-authority.fixture.ts';
 import { isExpected, parseSpiffeId, spiffeId } from './peer-identity.ts';
 
 const ID = '0d5a9a6a-90a4-4d0f-8b1c-1d5ac1a2b3c4';
@@ -110,23 +114,21 @@ test('bytes that are no DER are read as nothing, whatever they are (DX1)', () =>
     expect(readDerValues(Buffer.from(hex, 'hex')), hex).toBeUndefined();
 });
 
-/** A certificate of which the value of the alternative names is this, and every length around it fits. */
-const withNames = (value: Uint8Array) => {
+/** A certificate with this extension alone, and every length around it fits. */
+const withExtension = (oid: string, value: Uint8Array) => {
   const [signed, ...signature] = valuesIn(valuesIn(aSled)[0]!.content);
   const parts = valuesIn(signed!.content).map(({ tag, content }) =>
     tag === EXTENSIONS
       ? derValue(
           tag,
-          derValue(
-            DER.sequence,
-            derValue(DER.sequence, derOid('2.5.29.17'), derValue(DER.octetString, value)),
-          ),
+          derValue(DER.sequence, derValue(DER.sequence, derOid(oid), derValue(DER.octetString, value))),
         )
       : derValue(tag, content),
   );
   const others = signature.map(({ tag, content }) => derValue(tag, content));
   return { raw: Buffer.from(derValue(DER.sequence, derValue(DER.sequence, ...parts), ...others)) };
 };
+const withNames = (value: Uint8Array) => withExtension('2.5.29.17', value);
 const EXTENSIONS = contextConstructed(3);
 const uri = (text: string): Buffer => derValue(contextPrimitive(6), Buffer.from(text, 'latin1'));
 const dnsName = (text: string): Buffer => derValue(contextPrimitive(2), Buffer.from(text, 'latin1'));
@@ -191,7 +193,35 @@ test('a certificate that is altered at a byte names the process that its URI nam
   expect(others.size).toBeGreaterThan(1);
 });
 
-test('a certificate without the extension, as from before or of another authority, counts since its notBefore (CB3)', () => {
+test('a certificate without the extension, or with one that is no time, counts since its notBefore (CB3)', () => {
   const { raw } = testFleetIdentity().authority.certificate;
-  expect(countsSinceMs({ raw, validFromDate: new Date(5_000) })).toBe(5_000);
+  for (const since of [0, 5_000]) expect(countsSinceMs({ raw, validFromDate: new Date(since) })).toBe(since);
+  const countsBy = (value: Uint8Array): number =>
+    countsSinceMs({ ...withExtension(COUNTS_SINCE_OID, value), validFromDate: new Date(0) });
+  expect(countsBy(derInteger(secondsOf(7_000)))).toBe(7_000);
+  for (const value of [
+    derValue(DER.integer),
+    derValue(DER.octetString, secondsOf(7_000)),
+    derInteger(Buffer.alloc(6, 1)),
+    Buffer.alloc(0),
+  ])
+    expect(countsBy(value), value.toString('hex')).toBe(0);
+});
+const secondsOf = (timeMs: number): Buffer =>
+  Buffer.from((timeMs / 1_000).toString(16).padStart(8, '0'), 'hex');
+
+test('an authority that copies what a request has in it gives no certificate another time than its notBefore (CB3)', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'copying-'));
+  try {
+    const root = await opensslAuthority(join(directory, 'root'), 'f');
+    const nextYear = secondsOf(Math.floor(Date.now() / 1_000) * 1_000 + 365 * 86_400_000);
+    const { certificatePem } = await opensslCertificate(join(directory, 'sled'), root, [spiffeId(SLED)], {
+      also: [`${COUNTS_SINCE_OID} = DER:${derInteger(nextYear).toString('hex')}`],
+    });
+    const certificate = new X509Certificate(certificatePem);
+    expect(certificate.raw.includes(derInteger(nextYear)), 'it has the extension').toBe(true);
+    expect(countsSinceMs(certificate)).toBe(certificate.validFromDate.getTime());
+  } finally {
+    await rm(directory, { recursive: true });
+  }
 });

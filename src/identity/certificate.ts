@@ -8,7 +8,8 @@
  * CB2. A certificate with no URI, with several, or with one that is not a name of a fleet, identifies nobody (SPIFFE
  *      X509-SVID, 2).
  * CB3. A certificate of this program is valid since 1970, and says in an extension since when it counts: so a machine that boots
- *      without the time accepts its peers. One without the extension, from before or of another authority, counts since its notBefore.
+ *      without the time accepts its peers. One with another notBefore, from before or of another authority, counts since that one,
+ *      whatever extensions it has: an authority that copies those of a request would let its holder choose the time.
  */
 import assert from 'node:assert/strict';
 import type { X509Certificate } from 'node:crypto';
@@ -26,13 +27,19 @@ const EXTENSIONS = contextConstructed(3);
 export const COUNTS_SINCE_OID = '2.25.147608138666025582998163904631529394884';
 const COUNTS_SINCE = Buffer.from('6981de8ca5c7c5d5baaa879b8e83cfa59fc7a544', 'hex');
 
+/** The notBefore of certificates of this program (CB3): OpenSSL judges it by the clock of the machine. */
+export const SINCE_EVER_MS = 0;
+
 /** CB3: which revocations of its name cover it. */
 export const countsSinceMs = ({
   raw,
   validFromDate,
 }: Pick<X509Certificate, 'raw' | 'validFromDate'>): number => {
+  const validFromMs = validFromDate.getTime();
+  if (validFromMs !== SINCE_EVER_MS) return validFromMs;
   const [value] = readDerValues(extensionOf(raw, COUNTS_SINCE) ?? NOTHING) ?? [];
-  if (value?.tag !== DER.integer || value.content.length > MAX_SECONDS_BYTES) return validFromDate.getTime();
+  const bytes = value?.content.length ?? 0;
+  if (value?.tag !== DER.integer || bytes === 0 || bytes > MAX_SECONDS_BYTES) return validFromMs;
   return Number(`0x${Buffer.from(value.content).toString('hex')}`) * 1_000;
 };
 

@@ -18,7 +18,7 @@ import {
   sign,
   X509Certificate,
 } from 'node:crypto';
-import { COUNTS_SINCE_OID, encodedSubject, subjectKeyId } from './certificate.ts';
+import { COUNTS_SINCE_OID, encodedSubject, SINCE_EVER_MS, subjectKeyId } from './certificate.ts';
 import {
   contextConstructed,
   contextPrimitive,
@@ -34,9 +34,6 @@ import { type PeerIdentity, spiffeId } from './peer-identity.ts';
 
 /** `notBeforeMs`: since when it counts. */
 export type Validity = { readonly notBeforeMs: number; readonly notAfterMs: number };
-
-/** CB3: OpenSSL judges the beginning of each certificate of a chain by the clock of the machine. */
-const SINCE_EVER_MS = 0;
 
 export type Authority = { readonly certificate: X509Certificate; readonly privateKey: KeyObject };
 

@@ -32,6 +32,8 @@ type Shape = {
   /** Beside the URI, as `DNS:host`. */
   readonly alsoNamed?: readonly string[];
   readonly days?: number;
+  /** Further extensions, in the words of openssl. */
+  readonly also?: readonly string[];
 };
 
 const BOTH = 'serverAuth, clientAuth';
@@ -92,7 +94,7 @@ export const opensslCertificate = async (
   uris: readonly string[],
   shape: Shape = {},
 ): Promise<Omit<Credentials, 'identity'>> => {
-  const { usages = BOTH, alsoNamed = [] } = shape;
+  const { usages = BOTH, alsoNamed = [], also = [] } = shape;
   const names = [...uris.map(uri => `URI:${uri}`), ...alsoNamed].join(', ');
   const leafPem = await sign(
     directory,
@@ -102,6 +104,7 @@ export const opensslCertificate = async (
       'keyUsage = critical, digitalSignature',
       ...('usages' in shape && shape.usages === undefined ? [] : [`extendedKeyUsage = ${usages}`]),
       ...(names === '' ? [] : [`subjectAltName = critical, ${names}`]),
+      ...also,
     ],
     shape,
   );

@@ -36,6 +36,8 @@ export type Revocations = {
   readonly list: () => readonly Revocation[];
   /** Undefined for an identity that was never revoked, or is restored (RVK6). */
   readonly timeOf: (identity: Pick<PeerIdentity, 'kind' | 'id'>) => number | undefined;
+  /** Whether a statement undoes a revocation of that time (RVK6), also one that is not in the list yet. */
+  readonly isUndone: (identity: Pick<PeerIdentity, 'kind' | 'id'>, timeMs: number) => boolean;
   /** Why a certificate that begins at `notBeforeMs` does not count; undefined if it does. */
   readonly fault: (identity: PeerIdentity, notBeforeMs: number) => string | undefined;
   /**
@@ -83,15 +85,17 @@ export const createRevocations = ({
       });
     return saving;
   };
+  const isUndone = (identity: Pick<PeerIdentity, 'kind' | 'id'>, timeMs: number): boolean =>
+    timeMs <= (restoredMs?.(identity) ?? Number.NEGATIVE_INFINITY);
   const timeOf = (identity: Pick<PeerIdentity, 'kind' | 'id'>): number | undefined => {
     const timeMs = times.get(revocationKey(identity));
-    const isUndone = timeMs !== undefined && timeMs <= (restoredMs?.(identity) ?? Number.NEGATIVE_INFINITY);
-    return isUndone ? undefined : timeMs;
+    return timeMs === undefined || isUndone(identity, timeMs) ? undefined : timeMs;
   };
 
   return {
     list: () => current,
     timeOf,
+    isUndone,
     fault(identity, notBeforeMs) {
       const timeMs = timeOf(identity);
       if (timeMs === undefined) return undefined;

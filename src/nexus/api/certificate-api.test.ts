@@ -8,7 +8,7 @@ import { countsSinceMs, identityOf } from '../../identity/certificate.ts';
 import { knownRevocations, testFleetIdentity, writeAuthority } from '../../identity/identity.fixture.ts';
 import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
 import type { Peer } from '../../identity/judged-peer.ts';
-import type { Revocations } from '../../identity/revocations.ts';
+import { createRevocations, type Revocations } from '../../identity/revocations.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { REVOCATION_STEP_MS } from '../datastore/decisions/revoke.ts';
@@ -37,8 +37,19 @@ const issuer = async (): Promise<CertificateIssuer> => {
   }
 };
 
+const request = (peer: Peer) => ({
+  ...{ params: {}, query: {}, body: undefined, headers: {}, requestId: '' },
+  caller: {
+    ...{ address: undefined, isLocal: true, claimant: undefined, peer },
+    operator: { kind: 'not_asked' } as const,
+  },
+  log: silentLogger,
+  signal: new AbortController().signal,
+  setHeader: () => undefined,
+});
+
 const unused = async (): Promise<never> => {
-  throw new Error('no sled asks for it');
+  throw new Error('this process does not ask for it');
 };
 
 type Database = 'away' | SledRecord['policy'] | 'unknown';
@@ -80,17 +91,12 @@ const renew = async (
       },
     },
     revokedMs: revocations.timeOf,
+    isUndone: revocations.isUndone,
     issuer: by === null ? undefined : (by ?? (await issuer())),
     nowMs: Date.now,
     sledsInService: () => ({ ids: new Set(known), timeMs: Date.now() - knownDaysAgo * DAY_MS }),
   });
-  return api.certificateRenew({
-    ...{ params: {}, query: {}, body: undefined, headers: {}, requestId: '' },
-    caller: { address: undefined, isLocal: true, claimant: undefined, peer, operator: { kind: 'not_asked' } },
-    log: silentLogger,
-    signal: new AbortController().signal,
-    setHeader: () => undefined,
-  });
+  return api.certificateRenew(request(peer));
 };
 
 test('a sled gets its certificate anew, for its own name and key (RX1)', async () => {
@@ -179,6 +185,73 @@ test('a certificate that has expired is renewed for a year, if the database know
     await expect(renew(database, { peer: expiredFor(days), known: [SLED] }), database).rejects.toMatchObject({
       code,
     });
+});
+
+/** By a Nexus whose certificate counts since {@link COUNTS_SINCE_MS}. */
+const renewNexus = async (
+  policy: 'in_service' | 'expunged' | undefined,
+  {
+    revokedMs = null,
+    restoredMs,
+    expiredDays,
+    away = false,
+  }: { revokedMs?: number | null; restoredMs?: number; expiredDays?: number; away?: boolean } = {},
+) => {
+  const named = { ...identity, kind: 'nexus', id: OTHER } as const;
+  const { isUndone } = createRevocations({
+    known: [],
+    save: async () => undefined,
+    nowMs: Date.now,
+    restoredMs: ({ id }) => (id === OTHER ? restoredMs : undefined),
+  });
+  const api = createCertificateApi({
+    datastore: {
+      sledKeyGet: unused,
+      async nexusStanding(id) {
+        expect(id).toBe(OTHER);
+        if (away) throw new DepotError('DATABASE_UNAVAILABLE', 'away');
+        return { policy, revokedMs };
+      },
+    },
+    revokedMs: () => undefined,
+    isUndone,
+    issuer: await issuer(),
+    nowMs: Date.now,
+    sledsInService: () => ({ ids: new Set<string>([OTHER]), timeMs: Date.now() }),
+  });
+  const presented = { identity: named, notBeforeMs: COUNTS_SINCE_MS, publicKey: createPublicKey(keyPem) };
+  return api.certificateRenew(
+    request(
+      expiredDays === undefined
+        ? { kind: 'identified', ...presented }
+        : { kind: 'expired', ...presented, notAfterMs: Date.now() - expiredDays * DAY_MS },
+    ),
+  );
+};
+const COUNTS_SINCE_MS = 5_000;
+
+test('a Nexus is renewed while the database has it in service, or does not know it, and does not revoke its certificate (RX5)', async () => {
+  for (const policy of ['in_service', undefined] as const) {
+    const { certificate_pem } = await renewNexus(policy, { revokedMs: COUNTS_SINCE_MS - 1 });
+    expect(identityOf(new X509Certificate(certificate_pem))).toMatchObject({ kind: 'nexus', id: OTHER });
+  }
+  for (const [policy, facts, code] of [
+    ['expunged', {}, 'NEXUS_EXPUNGED'],
+    ['in_service', { revokedMs: COUNTS_SINCE_MS }, 'FORBIDDEN'],
+    ['in_service', { away: true }, 'DATABASE_UNAVAILABLE'],
+    [undefined, { expiredDays: 1 }, 'UNAUTHORIZED'],
+    ['in_service', { expiredDays: 366 }, 'UNAUTHORIZED'],
+  ] as const)
+    await expect(renewNexus(policy, facts), JSON.stringify(facts)).rejects.toMatchObject({ code });
+  await expect(renewNexus('in_service', { expiredDays: 364 })).resolves.toBeDefined();
+});
+
+test('a Nexus whose revocation a statement undoes is renewed, and not beyond the time of the statement (RX5, RVK6)', async () => {
+  const revokedMs = COUNTS_SINCE_MS + 1_000;
+  await expect(renewNexus('in_service', { revokedMs, restoredMs: revokedMs })).resolves.toBeDefined();
+  await expect(renewNexus('in_service', { revokedMs, restoredMs: revokedMs - 1 })).rejects.toMatchObject({
+    code: 'FORBIDDEN',
+  });
 });
 
 test('without the authority, or without a certificate, there is nothing to issue', async () => {

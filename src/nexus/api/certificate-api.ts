@@ -10,7 +10,8 @@
  * RX4. A certificate that has expired is renewed by its key for a year, so that a sled that was switched off comes back by itself:
  *      only if the database knows its sled in service, since the row of an expunged one may be forgotten by then.
  * RX5. A Nexus gets none that is expunged, or whose certificate the database says is revoked: so the key that joined last as it
- *      counts alone (NJ1). It needs the database in any case, and is not renewed while that is away.
+ *      counts alone (NJ1). A revocation that a statement undoes does not count here either (RVK6). It needs the database in any
+ *      case, and is not renewed while that is away.
  */
 import type { certificateApi } from '../../api/certificate-api.ts';
 import { NexusId, SledId } from '../../core/ids.ts';
@@ -30,6 +31,8 @@ type Deps = {
   readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledKeyGet' | 'nexusStanding'>;
   /** As this process knows it. */
   readonly revokedMs: (identity: PeerIdentity) => number | undefined;
+  /** By a statement that this process knows (RVK6). */
+  readonly isUndone: (identity: PeerIdentity, revokedMs: number) => boolean;
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer: CertificateIssuer | undefined;
   /** Of the last round; undefined before the first. */
@@ -93,7 +96,7 @@ const requireInService = async (
 
 /** RX5. @throws `NEXUS_EXPUNGED`, `FORBIDDEN`, `UNAUTHORIZED` */
 const requireNexusInService = async (
-  { datastore }: Deps,
+  { datastore, isUndone }: Deps,
   { kind, identity, notBeforeMs }: Presented,
   options: { readonly signal: AbortSignal },
 ): Promise<undefined> => {
@@ -101,7 +104,7 @@ const requireNexusInService = async (
   const { policy, revokedMs } = await datastore.nexusStanding(id, options);
   if (policy === 'expunged')
     throw new DepotError('NEXUS_EXPUNGED', `Nexus ${id} is expunged: its certificate is not renewed`);
-  if (revokedMs !== null && notBeforeMs <= revokedMs)
+  if (revokedMs !== null && notBeforeMs <= revokedMs && !isUndone(identity, revokedMs))
     throw new DepotError(
       'FORBIDDEN',
       `certificates of Nexus ${id} from before ${isoTime(revokedMs)} are revoked: this one is not renewed`,

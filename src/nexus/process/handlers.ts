@@ -91,7 +91,7 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly activateReplication: () => void;
     readonly issuer?: CertificateIssuer | undefined;
     /** Undefined without an identity. */
-    readonly revocations?: Pick<Revocations, 'add' | 'timeOf'> | undefined;
+    readonly revocations?: Pick<Revocations, 'add' | 'timeOf' | 'isUndone'> | undefined;
     readonly adminKeys?: AdminKeys;
     /** Undefined without an identity. */
     readonly fleet?: string | undefined;
@@ -173,6 +173,7 @@ const certificateHandlers = ({
     datastore,
     issuer,
     revokedMs: identity => revocations?.timeOf(identity),
+    isUndone: (identity, timeMs) => revocations?.isUndone(identity, timeMs) ?? false,
     sledsInService: () => {
       const latest = observer.latest();
       return latest && { ids: new Set(latest.sleds.map(({ id }): string => id)), timeMs: latest.timeMs };

@@ -59,7 +59,7 @@ export type ServiceDeps = {
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
   /** Undefined for a Nexus without an identity. */
-  readonly revocations?: Pick<Revocations, 'list' | 'add' | 'timeOf'> | undefined;
+  readonly revocations?: Pick<Revocations, 'list' | 'add' | 'timeOf' | 'isUndone'> | undefined;
   readonly statements?: Statements | undefined;
   /** By which this Nexus verifies statements. */
   readonly adminKeys?: AdminKeys;
