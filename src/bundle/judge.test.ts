@@ -11,6 +11,7 @@ import {
   onlineKey,
   type RepositorySpec,
 } from '../tuf/repository.fixture.ts';
+import { rootDigestOf } from '../tuf/root-digest.ts';
 import { createWorkBudget } from '../tuf/work-budget.ts';
 import { type Bundle, encodeBundle } from './bundle.ts';
 import { judgeBundle } from './judge.ts';
@@ -56,7 +57,7 @@ describe('a bundle of a signed release', () => {
       by: {
         trustRootId: 'pinned',
         rootVersion: 1,
-        rootSha256: createHash('sha256').update(made.root).digest('hex'),
+        rootSha256: rootDigestOf(made.root),
       },
     });
   });

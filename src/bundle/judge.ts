@@ -16,11 +16,12 @@ import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { parseMetadata } from '../tuf/metadata.ts';
 import type { MetadataSource } from '../tuf/repository.ts';
+import { rootDigest } from '../tuf/root-digest.ts';
 import { isRefusal } from '../tuf/root-refusals.ts';
 import type { Target } from '../tuf/targets.ts';
 import { createWorkBudget, type WorkBudget } from '../tuf/work-budget.ts';
 import { type TrustRoot, verifyRepository } from '../tuf/workflow.ts';
-import { type Bundle, bundleDigest, parseBundle } from './bundle.ts';
+import { type Bundle, parseBundle } from './bundle.ts';
 
 /** Lengths in bytes by hash. */
 export type Sizes = ReadonlyMap<ArtifactHash, number>;
@@ -30,6 +31,7 @@ export type Voucher = {
   readonly trustRootId: string;
   /** Of the newest root, which the bundle may bring itself. */
   readonly rootVersion: number;
+  /** Of what it says (RDG1). */
   readonly rootSha256: string;
 };
 
@@ -89,8 +91,10 @@ const vouch = async (
     allowRollback: true,
     budget,
   });
-  const rootSha256 = bundleDigest(newestRoot.bytes);
-  const by = { trustRootId, rootVersion: newestRoot.signed.version, rootSha256 };
+  const by = {
+    ...{ trustRootId, rootVersion: newestRoot.signed.version },
+    rootSha256: rootDigest(newestRoot),
+  };
   return { signed: sizesOf(allTargets.values()), by };
 };
 

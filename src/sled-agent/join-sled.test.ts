@@ -41,9 +41,10 @@ import { learnRevocations } from '../nexus/background/revocation-task.ts';
 import { registration } from '../nexus/datastore/conformance/records.fixture.ts';
 import type { NewInvitation } from '../nexus/datastore/ports/invitation-port.ts';
 import { createOriginOfMachine } from '../nexus/operators/audit-origin.ts';
+import { rootDigestOf } from '../tuf/root-digest.ts';
 import { readSledAgentConfig } from './config.ts';
 import { joinSled } from './join-sled.ts';
-import { createSigner, sha256Of } from './trust/trust.fixture.ts';
+import { createSigner } from './trust/trust.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 const fleet = testFleetIdentity('prod.example.org');
@@ -556,7 +557,10 @@ test('a configuration that names no files, another id, or a key on a dataset, is
 test('a sled that joins pins what its token names before it has a certificate, and one with a token of version 1 pins nothing (JC5, JT4)', async () => {
   const datastore = openDatastore();
   const signer = createSigner();
-  const pins = { adminKeySha256: undefined, rootsSha256: [sha256Of(signer.roots(1)[0] ?? '')] };
+  const pins = {
+    adminKeySha256: undefined,
+    rootsSha256: [rootDigestOf(Buffer.from(signer.roots(1)[0] ?? ''))],
+  };
   const offering = { offered: async () => ({ adminKeys: [], rootChains: [signer.roots(2)] }) };
   await using honest = await startNexus(datastore, { pins: offering });
   await using lying = await startNexus(datastore);

@@ -57,7 +57,7 @@ export type TrustedMetadata = {
 export type TrustedSet = {
   readonly budget: WorkBudget;
   readonly root: () => Root;
-  readonly updateRoot: (bytes: Uint8Array) => void;
+  readonly updateRoot: (bytes: Uint8Array) => Metadata<'root'>;
   /**
    * Ends the chain of roots, and accepts the previously trusted files. They count for TT5 as far as the last
    * root's keys still vouch for them; whether they have expired does not matter.
@@ -120,6 +120,7 @@ const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget
       assert(floors === undefined, 'roots come before anything else');
       newestRoot = parseNextRoot(root(), bytes, budget.of('root'));
       roots.push(newestRoot);
+      return newestRoot;
     },
     closeRoots(files = {}) {
       overrides.push(...requireCurrentRoot(newestRoot, policy));

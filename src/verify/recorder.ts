@@ -140,8 +140,8 @@ const watched = (set: TrustedSet, update: Update): TrustedSet => {
   return {
     ...set,
     updateRoot(bytes) {
-      update(CLAUSES.root, topLevel('root', bytes), () => set.updateRoot(bytes));
-      newestRoot = parseMetadata('root', bytes);
+      newestRoot = update(CLAUSES.root, topLevel('root', bytes), () => set.updateRoot(bytes));
+      return newestRoot;
     },
     closeRoots(before) {
       const { version, expiresMs } = set.root();

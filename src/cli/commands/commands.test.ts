@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { DepotError } from '../../lib/errors.ts';
 import { makeTestRelease, type TestRelease } from '../../signing/release.fixture.ts';
+import { rootDigestOf } from '../../tuf/root-digest.ts';
 import {
   SLED,
   serveTestNexus,
@@ -214,7 +215,7 @@ test('trust-root add takes the root out of an archive and says which keys it tru
   expect(run.exitCode).toBe(0);
   const keyId = release.keys.root.keys[0]!.keyId;
   expect(run.out).toContain(`root: 1 of 1 must sign\n  ${keyId} ed25519`);
-  expect(run.out).toContain(createHash('sha256').update(release.trustRoot).digest('hex'));
+  expect(run.out).toContain(rootDigestOf(release.trustRoot));
   expect(nexus.received.calls).toEqual([JSON.parse(Buffer.from(release.trustRoot).toString())]);
 
   const rootFile = join(directory, 'root.json');
@@ -224,6 +225,24 @@ test('trust-root add takes the root out of an archive and says which keys it tru
     directory,
   });
   expect(JSON.parse(fromJson.out)).toMatchObject({ id: SLED, root_role: { signed: { version: 1 } } });
+});
+
+test('trust-root list and show give the digest by which sleds know the root (RDG1)', async () => {
+  const root_role = JSON.parse(Buffer.from(release.trustRoot).toString());
+  const root = { id: SLED as never, time_created: '2026-01-01T00:00:00.000Z', root_role };
+  const updates: TestHandlers['updates'] = {
+    trustRootList: async () => ({ items: [root], next_page: null }),
+    trustRootView: async () => root,
+  };
+  const digest = rootDigestOf(release.trustRoot);
+  const run = (...args: string[]) => against({ updates }, 'trust-root', ...args);
+  expect((await run('list')).out).toContain(digest);
+  expect((await run('show', SLED)).out).toContain(digest);
+  expect(JSON.parse((await run('show', SLED, '--json')).out)).toMatchObject({
+    root_role,
+    root_sha256: digest,
+  });
+  expect(JSON.parse((await run('list', '--json')).out)).toMatchObject([{ root_sha256: digest }]);
 });
 
 test('repo verify checks a local archive against a given root, or against its own and says so', async () => {

@@ -8,6 +8,7 @@ import { createHttpSource, repositoryUrls } from '../../source/http-source.ts';
 import type { RepositorySource } from '../../source/source.ts';
 import { type VerifiedSource, verifySource } from '../../source/verify-source.ts';
 import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
+import { rootDigestOf } from '../../tuf/root-digest.ts';
 import type { VerifiedRelease, VerifyProgress, VerifyRequest } from '../../verify/verified-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
 import { checkLines, expiryLines } from '../output/check-lines.ts';
@@ -44,7 +45,7 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
     });
     const isOwn = options.trustRoot === undefined;
     const style = session.terminal.outStyle;
-    present(session, options, releaseData(release, { own: isOwn, sha256: root.sha256 }), () => [
+    present(session, options, releaseData(release, root, isOwn), () => [
       ...checkLines(release.checks, style),
       '',
       ...expiryLines(release.checks, style),
@@ -72,7 +73,7 @@ const doesNotVerify = (session: Session, place: string, options: VerifyOptions, 
 };
 
 type Verified = VerifiedSource & Partial<Pick<VerifiedRelease, 'unsignedFiles' | 'report'>>;
-type Root = Pick<RootFile, 'bytes' | 'sha256' | 'version'>;
+type Root = Pick<RootFile, 'bytes' | 'sha256' | 'digest' | 'version'>;
 
 const verify = async (
   session: Session,
@@ -117,11 +118,16 @@ const firstRootOf = async (source: RepositorySource): Promise<Root> => {
       'METADATA_MISSING',
       `${source.name} has no 1.root.json; give a root with --trust-root`,
     );
-  return { bytes, version: 1, sha256: createHash('sha256').update(bytes).digest('hex') };
+  return {
+    bytes,
+    version: 1,
+    sha256: createHash('sha256').update(bytes).digest('hex'),
+    digest: rootDigestOf(bytes),
+  };
 };
 
 const requestFor = (session: Session, root: Root, { allowExpired }: VerifyOptions): VerifyRequest => ({
-  trustRoots: [{ id: `${root.version}.root.json (SHA-256 ${root.sha256})`, bytes: root.bytes }],
+  trustRoots: [{ id: `${root.version}.root.json (SHA-256 ${root.digest})`, bytes: root.bytes }],
   nowMs: session.clock.nowMs(),
   allowExpired: allowExpired === true,
 });
@@ -156,10 +162,10 @@ const withMeter = async <T>(
 };
 
 /** In the wire's names: stable for scripts. */
-const releaseData = (release: Verified, root: { own: boolean; sha256: string }) => ({
+const releaseData = (release: Verified, root: Root, isOwn: boolean) => ({
   verified: true,
   ...descriptionData(release.description),
-  trust_root: { own: root.own, sha256: root.sha256 },
+  trust_root: { own: isOwn, sha256: root.sha256, root_sha256: root.digest },
   role_versions: release.versions,
   targets_sha256: release.targetsSha256,
   overrides: release.overrides,

@@ -40,7 +40,10 @@ export const addStatementSign = (parent: Command, session: Session): void => {
         'sign a statement by hand: distrust-root SHA256, trust-root SHA256, restore-identity sled/ID, accept-points POINT…, allow-deletion POINT. Other commands sign what belongs to them',
       )
       .argument('<kind>', Object.keys(contents).join(', '))
-      .argument('<about...>', 'a SHA-256, GENERATION:DIGEST, nexus/ID or sled/ID')
+      .argument(
+        '<about...>',
+        'the SHA-256 of a root as trust-root list shows it, GENERATION:DIGEST, nexus/ID or sled/ID',
+      )
       .option(...ADMIN_KEY_OPTION),
     'tuf-depot statement sign restore-identity sled/6e1f6d9b-2f8e-4f0e-9d5f-3f1d9d7c0f10',
   ).action(async (kind: string, about: readonly string[], options: AdminKeyOptions) => {

@@ -8,6 +8,7 @@ import { asGeneration } from '../../core/ids.ts';
 import { parseStatement, type SignedStatement, type Statement, subjectOf } from '../../core/statement.ts';
 import { type AdminKey, adminKeyPaths, makeAdminKey, verifyStatement } from '../../identity/admin-key.ts';
 import { makeTestRelease } from '../../signing/release.fixture.ts';
+import { rootDigestOf } from '../../tuf/root-digest.ts';
 import {
   serveTestNexus,
   TEST_TOKEN,
@@ -185,13 +186,18 @@ test('recover generation --apply signs the points that it records, and changes n
   expect(withoutKeys).toMatchObject({ exitCode: 0, sent: [] });
 });
 
-test('trust-root add signs the root that it adds, and adds none without the key of the fleet', async () => {
+test('trust-root add signs the root that it adds by what it says, and adds none without the key of the fleet (RDG1)', async () => {
   const release = await makeTestRelease(directory, { systemVersion: '1.2.0' });
+  const rootSha256 = rootDigestOf(release.trustRoot);
   const signed = await against({}, 'trust-root', 'add', release.path, '--admin-key', keyFile);
   expect(signed.exitCode).toBe(0);
-  expect(signed.sent).toMatchObject([
-    { kind: 'trust_root', rootSha256: expect.stringMatching(/^[0-9a-f]{64}$/) },
-  ]);
+  expect(signed.sent).toMatchObject([{ kind: 'trust_root', rootSha256 }]);
+  expect(signed.out).toContain(`root SHA-256: ${rootSha256}\n`);
+  const text = JSON.stringify(JSON.parse(Buffer.from(release.trustRoot).toString()), null, 4);
+  await writeFile(join(directory, 'pretty.json'), text);
+  const pretty = await against({}, 'trust-root', 'add', 'pretty.json', '--admin-key', keyFile, '--json');
+  expect(pretty.sent).toMatchObject([{ kind: 'trust_root', rootSha256 }]);
+  expect(JSON.parse(pretty.out)).toMatchObject({ root_sha256: rootSha256 });
   expect(signed.out).toContain('Signed with the admin key');
   const none = await against({}, 'trust-root', 'add', release.path);
   expect(none).toMatchObject({ exitCode: 1, sent: [], out: '' });

@@ -27,20 +27,22 @@ export const addTrustRootAdd = (parent: Command, session: Session): void => {
       // Before the change: without the signature no sled would believe it.
       const signer = await signerIfNeeded(session, options, depot);
       const statement =
-        signer && (await sendStatement(depot, signer, trustRootContent(body), session.clock.nowMs()));
+        signer && (await sendStatement(depot, signer, trustRootContent(root), session.clock.nowMs()));
       return { added: await depot.updates.trustRootCreate({ body }), statement };
     });
     const style = session.terminal.outStyle;
     present(
       session,
       options,
-      { ...added, sha256: root.sha256, ...(statement && { statement_id: statement.id }) },
+      {
+        ...added,
+        sha256: root.sha256,
+        root_sha256: root.digest,
+        ...(statement && { statement_id: statement.id }),
+      },
       () => [
         `Trusted from now on: ${printable(root.source)}`,
-        ...rootLines(describeRoot(body), style, [
-          ['trust root', style.bold(added.id)],
-          ['root SHA-256', root.sha256],
-        ]),
+        ...rootLines(describeRoot(body), style, [['trust root', style.bold(added.id)]]),
         ...(statement === undefined
           ? []
           : [

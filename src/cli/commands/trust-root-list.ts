@@ -13,8 +13,9 @@ export const addTrustRootList = (parent: Command, session: Session): void => {
   ).action(async (options: RemoteOptions) => {
     const roots = await withDepot(session, options, depot => depot.allTrustRoots());
     const rows = roots.map(root => ({ ...root, ...describeRoot(root.root_role) }));
+    const data = rows.map(({ digest }, at) => ({ ...roots[at], root_sha256: digest }));
     const { outStyle: style, outColumns } = session.terminal;
-    present(session, options, roots, () =>
+    present(session, options, data, () =>
       rows.length === 0
         ? ['No trust roots. Add one: tuf-depot trust-root add FILE']
         : tableLines(
@@ -27,6 +28,7 @@ export const addTrustRootList = (parent: Command, session: Session): void => {
                 title: 'ADDED',
                 cell: root => formatAge(Date.parse(root.time_created), session.clock.nowMs()),
               },
+              { title: 'ROOT SHA-256', cell: root => root.digest },
               { title: 'ROOT KEYS', cell: root => root.keyText },
             ],
             { style, width: outColumns() },

@@ -22,7 +22,8 @@ export const addTrustRootShow = (parent: Command, session: Session): void => {
     const params = { trust_root_id: parseTrustRootId(id) };
     const root = await withDepot(session, options, depot => depot.updates.trustRootView({ params }));
     const style = session.terminal.outStyle;
-    present(session, options, root, () => [
+    const described = describeRoot(root.root_role);
+    present(session, options, { ...root, root_sha256: described.digest }, () => [
       ...factLines(
         [
           ['trust root', style.bold(root.id)],
@@ -30,7 +31,7 @@ export const addTrustRootShow = (parent: Command, session: Session): void => {
         ],
         style,
       ),
-      ...rootLines(describeRoot(root.root_role), style),
+      ...rootLines(described, style),
     ]);
   });
 };

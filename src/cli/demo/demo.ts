@@ -200,7 +200,7 @@ const trust = async (
 ): Promise<void> => {
   const root = await readRootFile(release.path, 'newest', session);
   const body: unknown = JSON.parse(new TextDecoder().decode(root.bytes));
-  await sendStatement(depot, await signerOf(fleet, depot), trustRootContent(body), session.clock.nowMs());
+  await sendStatement(depot, await signerOf(fleet, depot), trustRootContent(root), session.clock.nowMs());
   await depot.updates.trustRootCreate({ body });
   narrator.say(`trusts root version ${root.version}, keys ${describeRoot(body).keyText}`);
 };

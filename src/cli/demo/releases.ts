@@ -53,7 +53,7 @@ const followUserRelease = async (
   const path = resolve(session.directory, userFile);
   const root = await readRootFile(path, 'oldest', session);
   narrator.say(
-    `${narrator.style.warn('note:')} ${userFile} is verified against its own root (SHA-256 ${root.sha256}),`,
+    `${narrator.style.warn('note:')} ${userFile} is verified against its own root (SHA-256 ${root.digest}),`,
   );
   narrator.say('      which proves that it is whole, not who signed it');
   const verified = await verifyRelease(

@@ -1,5 +1,7 @@
-/** A TUF root for an operator to check: version, expiry, and the keys and thresholds of each role. */
+/** A TUF root for an operator to check: its digest, version, expiry, and the keys and thresholds of each role. */
 import { z } from 'zod';
+import { DepotError } from '../../lib/errors.ts';
+import { rootDigestOf } from '../../tuf/root-digest.ts';
 import { printable, type Style } from '../output/style.ts';
 import { factLines } from '../output/table.ts';
 
@@ -14,6 +16,8 @@ const RootShape = z.object({
 });
 
 export type RootDescription = {
+  /** By which the root is known, computed from what is shown. */
+  readonly digest: string;
   readonly version: string;
   readonly expires: string;
   /** The root role's key ids, shortened, and how many of them have to sign. */
@@ -25,7 +29,7 @@ export type RootDescription = {
   }[];
 };
 
-const UNREADABLE: RootDescription = { version: '?', expires: '?', keyText: '?', roles: [] };
+const UNREADABLE: RootDescription = { digest: '?', version: '?', expires: '?', keyText: '?', roles: [] };
 
 export const describeRoot = (rootRole: unknown): RootDescription => {
   const parsed = RootShape.safeParse(rootRole);
@@ -38,6 +42,7 @@ export const describeRoot = (rootRole: unknown): RootDescription => {
   }));
   const root = described.find(({ role }) => role === 'root');
   return {
+    digest: digestOf(rootRole),
     version: String(version),
     expires,
     keyText:
@@ -48,13 +53,25 @@ export const describeRoot = (rootRole: unknown): RootDescription => {
   };
 };
 
+const digestOf = (rootRole: unknown): string => {
+  try {
+    return rootDigestOf(Buffer.from(JSON.stringify(rootRole)));
+  } catch (error) {
+    if (error instanceof DepotError) return UNREADABLE.digest;
+    throw error;
+  }
+};
+
 /** Every key id in full, for comparison with those that the signer publishes. `facts` come first, in one column. */
 export const rootLines = (
   root: RootDescription,
   style: Style,
   facts: Parameters<typeof factLines>[0] = [],
 ): string[] => [
-  ...factLines([...facts, ['root version', root.version], ['expires', root.expires]], style),
+  ...factLines(
+    [...facts, ['root SHA-256', root.digest], ['root version', root.version], ['expires', root.expires]],
+    style,
+  ),
   ...root.roles.flatMap(({ role, threshold, keys }) => [
     `${style.bold(printable(role))}: ${threshold} of ${keys.length} must sign`,
     ...keys.map(({ keyId, scheme }) => `  ${printable(keyId)} ${style.dim(printable(scheme))}`),

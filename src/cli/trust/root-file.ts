@@ -1,7 +1,7 @@
 /**
  * The root that a file offers for trust: a root.json, or the newest root in an archive.
  *
- * This file only reads the root: the caller shows its key ids and its SHA-256, and the operator compares them with those
+ * This file only reads the root: the caller shows its key ids and its digest, and the operator compares them with those
  * that the signer publishes.
  */
 import { createHash } from 'node:crypto';
@@ -12,6 +12,7 @@ import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../../lib/ran
 import { requireEntry } from '../../lib/require-entry.ts';
 import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
 import { rootVersions } from '../../tuf/repository.ts';
+import { rootDigest } from '../../tuf/root-digest.ts';
 import { parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
 
 /** The first bytes of every ZIP archive with an entry. */
@@ -19,6 +20,9 @@ const ZIP_MAGIC = Buffer.from('PK\x03\x04', 'latin1');
 
 export type RootFile = {
   readonly bytes: Uint8Array;
+  /** By which the root is known. */
+  readonly digest: string;
+  /** Of the bytes of the file. */
   readonly sha256: string;
   readonly version: number;
   /** For people: where it was found. */
@@ -45,6 +49,7 @@ export const readRootFile = async (
     bytes,
     source,
     version: root.signed.version,
+    digest: rootDigest(root),
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
 };

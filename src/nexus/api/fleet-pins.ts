@@ -5,9 +5,9 @@
  *
  * FPN1. The token has the digests, so a Nexus that lies when the machine joins can withhold, and cannot exchange.
  */
-import { createHash } from 'node:crypto';
 import { type AdminKeys, publicKeyPem } from '../../identity/admin-key.ts';
 import { type InvitedPins, MAX_INVITED_ROOTS } from '../../identity/invitation-token.ts';
+import { rootDigestOf } from '../../tuf/root-digest.ts';
 import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
 import type { Wait } from '../datastore/ports/verb.ts';
 
@@ -35,7 +35,7 @@ export const createFleetPins = ({ datastore, adminKeys }: Deps): FleetPins => ({
     const { items } = await datastore.trustRootList({ limit: MAX_INVITED_ROOTS }, wait);
     return {
       adminKeySha256: adminKeys.list()[0]?.digest,
-      rootsSha256: items.map(({ rootBytes }) => createHash('sha256').update(rootBytes).digest('hex')),
+      rootsSha256: items.map(({ rootBytes }) => rootDigestOf(rootBytes)),
     };
   },
   async offered(wait) {

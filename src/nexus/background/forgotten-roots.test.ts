@@ -60,6 +60,12 @@ test('a database that was restored takes the roots that it forgot from the sled 
   expect(events).toMatchObject([{ kind: 'trust_root_recovered', version: 4, previousVersion: 1 }]);
 });
 
+test('a sled that pinned the first root from a file with white space gives the newer ones too (FGR1, RDG1)', async () => {
+  const [first = '', ...newer] = signer.roots(3);
+  const { versions } = await recover([[[JSON.stringify(JSON.parse(first), null, 2), ...newer]]]);
+  expect(versions).toEqual([[2, 3]]);
+});
+
 test('a sled that lies extends no chain: a fork, a gap, another signer and an older telling record nothing (FGR1, FGR2)', async () => {
   const [first = '', , third = ''] = signer.roots(3);
   const lies = [

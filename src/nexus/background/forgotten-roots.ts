@@ -13,7 +13,9 @@ import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
+import { type Metadata, parseMetadata } from '../../tuf/metadata.ts';
 import { dropsOnlineKeys } from '../../tuf/rollback.ts';
+import { rootDigest, rootDigestOf } from '../../tuf/root-digest.ts';
 import { createTrustedSet } from '../../tuf/trusted-set.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type {
@@ -99,14 +101,28 @@ type Found = { readonly sledId: SledId; readonly move: TrustMove };
 
 const longest = (record: TrustRootRecord, told: readonly Told[]): Found | undefined => {
   let best: Found | undefined;
+  const newest = parseMetadata('root', record.rootBytes);
   for (const { sledId, chain } of told) {
-    const at = chain.findIndex(bytes => Buffer.compare(bytes, record.rootBytes) === 0);
-    const newer = at < 0 ? [] : chain.slice(at + 1);
+    const newer = rootsAfter(newest, chain);
     if (newer.length <= (best?.move.roots.length ?? 0)) continue;
     const move = moveOf(record, newer);
     if (move.roots.length > (best?.move.roots.length ?? 0)) best = { sledId, move };
   }
   return best;
+};
+
+/** Nothing, if the chain has not this root. Roots of a chain follow each other without a gap, so its first one says where it is. */
+const rootsAfter = (root: Metadata<'root'>, chain: readonly Uint8Array[]): readonly Uint8Array[] => {
+  try {
+    const [first] = chain;
+    if (first === undefined) return [];
+    const at = root.signed.version - parseMetadata('root', first).signed.version;
+    const same = chain[at];
+    return same !== undefined && rootDigestOf(same) === rootDigest(root) ? chain.slice(at + 1) : [];
+  } catch (error) {
+    if (error instanceof DepotError) return [];
+    throw error;
+  }
 };
 
 /** As far as the signatures go (FGR1). */

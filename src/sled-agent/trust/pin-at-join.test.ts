@@ -6,14 +6,15 @@ import { generateAdminKey, publicKeyPem } from '../../identity/admin-key.ts';
 import type { InvitedPins } from '../../identity/invitation-token.ts';
 import type { OfferedPins } from '../../join/join-fleet.ts';
 import { errorCodeOf } from '../../lib/errors.ts';
+import { rootDigestOf } from '../../tuf/root-digest.ts';
 import { pinAtJoin } from './pin-at-join.ts';
-import { createSigner, sha256Of } from './trust.fixture.ts';
+import { createSigner } from './trust.fixture.ts';
 import { readPins } from './trust-file.ts';
 
 const signer = createSigner();
 const other = createSigner();
 const [key, otherKey] = [generateAdminKey(), generateAdminKey()];
-const rootSha256 = (version: number) => sha256Of(signer.roots(version).at(-1) ?? '');
+const rootSha256 = (version: number) => rootDigestOf(Buffer.from(signer.roots(version).at(-1) ?? ''));
 
 let directory = '';
 beforeEach(async () => {
@@ -46,6 +47,13 @@ test('a sled pins the chain from the root that its invitation names, with the ro
     adminKeySha256: key.digest,
     roots: [{ sha256: rootSha256(3), version: 3 }],
   });
+});
+
+test('the root that an invitation names is found in other white space, after a text that is no root (PAJ1, RDG1)', async () => {
+  const [first = '', second = ''] = signer.roots(2);
+  const pretty = JSON.stringify(JSON.parse(second), null, 2);
+  await pin({ rootsSha256: [rootSha256(2)] }, { rootChains: [['no root', first, pretty]] });
+  expect((await pinned()).chains.map(({ id }) => id)).toEqual([rootSha256(2)]);
 });
 
 test.each<[string, Partial<InvitedPins>, Partial<OfferedPins>]>([

@@ -6,13 +6,13 @@
  * PAJ1. A chain is pinned from the root that the token names on; roots before it prove nothing here.
  * PAJ2. What the token names and the answer lacks ends the join: the sled would verify less than the person meant who invited it.
  */
-import { createHash } from 'node:crypto';
 import { type PinnedKey, parseAdminPublicKey } from '../../identity/admin-key.ts';
 import type { IdentityFiles } from '../../identity/credentials.ts';
 import type { InvitedPins } from '../../identity/invitation-token.ts';
 import type { OfferedPins } from '../../join/join-fleet.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { rootDigestOf } from '../../tuf/root-digest.ts';
 import { newestRoot } from './pinned-chain.ts';
 import { createTrust, NO_STATEMENTS } from './trust.ts';
 import { readPins, trustFileBeside, writePins } from './trust-file.ts';
@@ -60,10 +60,20 @@ const keyNamed = (sha256: string, { adminKeys }: OfferedPins): PinnedKey => {
 /** PAJ1 */
 const chainFrom = (sha256: string, { rootChains }: OfferedPins): readonly string[] => {
   for (const chain of rootChains) {
-    const at = chain.findIndex(text => createHash('sha256').update(text, 'utf8').digest('hex') === sha256);
+    const at = chain.findIndex(text => isNamed(text, sha256));
     if (at >= 0) return chain.slice(at);
   }
   throw badAnswer(`has not the trust root that the invitation names, with the SHA-256 ${sha256}`);
+};
+
+/** False for a text that is no root: a chain that begins after it may be whole. */
+const isNamed = (text: string, sha256: string): boolean => {
+  try {
+    return rootDigestOf(Buffer.from(text, 'utf8')) === sha256;
+  } catch (error) {
+    if (error instanceof DepotError) return false;
+    throw error;
+  }
 };
 
 const badAnswer = (problem: string, cause?: unknown): DepotError =>

@@ -5,22 +5,28 @@
  *
  * PC1. A root follows only the root that is one version older, and only with its signatures (TUF 5.3). A gap is no chain: a root in
  *      it may have revoked the keys of the one before.
- * PC2. Roots that are pinned stay as they are: another root of the same version is a fork, and is refused.
+ * PC2. Roots that are pinned stay as they are: another root of the same version is a fork, and is refused. Roots are compared by
+ *      what they say (RDG1), so a telling in other white space or with more signatures is the same.
  */
-import { createHash } from 'node:crypto';
 import { DepotError, messageChain } from '../../lib/errors.ts';
-import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
+import { MAX_METADATA_BYTES, type Metadata } from '../../tuf/metadata.ts';
 import { MAX_ROOTS } from '../../tuf/repository.ts';
+import { rootDigest } from '../../tuf/root-digest.ts';
 import { createTrustedSet, parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
 
-export type PinnedRoot = { readonly version: number; readonly sha256: string; readonly text: string };
+export type PinnedRoot = {
+  readonly version: number;
+  /** Of what it says (RDG1). */
+  readonly sha256: string;
+  readonly text: string;
+};
 
 /** `word`: by the word of a Nexus alone. */
 export const PINNED_BY = ['join', 'file', 'statement', 'word'] as const;
 export type PinnedBy = (typeof PINNED_BY)[number];
 
 export type PinnedChain = {
-  /** SHA-256 of its first root, by which the chain is known. */
+  /** The digest of its first root, by which the chain is known. */
   readonly id: string;
   readonly by: PinnedBy;
   /** The oldest first. */
@@ -76,10 +82,7 @@ const continued = (
   }
 };
 
-const firstOf = (text: string): PinnedRoot => {
-  const bytes = bytesOf(text);
-  return rootOf(text, parseSelfSignedRoot(bytes).signed.version);
-};
+const firstOf = (text: string): PinnedRoot => rootOf(text, parseSelfSignedRoot(bytesOf(text)));
 
 const followers = (first: PinnedRoot, texts: readonly string[], before: number): readonly PinnedRoot[] => {
   if (before + texts.length > MAX_ROOTS)
@@ -94,7 +97,7 @@ const followers = (first: PinnedRoot, texts: readonly string[], before: number):
   return texts.map(text => {
     const before = set.root().version;
     try {
-      set.updateRoot(bytesOf(text));
+      return rootOf(text, set.updateRoot(bytesOf(text)));
     } catch (cause) {
       if (!(cause instanceof DepotError)) throw cause;
       throw broken(
@@ -102,7 +105,6 @@ const followers = (first: PinnedRoot, texts: readonly string[], before: number):
         cause,
       );
     }
-    return rootOf(text, set.root().version);
   });
 };
 
@@ -113,10 +115,10 @@ const bytesOf = (text: string): Uint8Array => {
   return bytes;
 };
 
-const rootOf = (text: string, version: number): PinnedRoot => ({
-  version,
+const rootOf = (text: string, root: Metadata<'root'>): PinnedRoot => ({
+  version: root.signed.version,
   text,
-  sha256: createHash('sha256').update(text, 'utf8').digest('hex'),
+  sha256: rootDigest(root),
 });
 
 const broken = (problem: string, cause?: unknown): DepotError =>

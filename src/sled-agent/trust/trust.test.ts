@@ -6,9 +6,10 @@ import { generateAdminKey, NO_ADMIN_KEYS, publicKeyPem } from '../../identity/ad
 import { createStatements } from '../../identity/statements.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { rootDigestOf } from '../../tuf/root-digest.ts';
 import { openPins, openTrust } from './open-trust.ts';
 import { newestRoot } from './pinned-chain.ts';
-import { createSigner, sha256Of, testStatements, testTrust } from './trust.fixture.ts';
+import { createSigner, testStatements, testTrust } from './trust.fixture.ts';
 import { encodePins, NO_PINS } from './trust-file.ts';
 
 const noStatements = createStatements({
@@ -19,7 +20,7 @@ const signer = createSigner();
 const other = createSigner();
 const versions = (trust: ReturnType<typeof testTrust>) =>
   trust.chains().map(chain => [chain.by, newestRoot(chain).version]);
-const firstOf = (texts: readonly string[]) => sha256Of(texts[0] ?? '');
+const firstOf = (texts: readonly string[]) => rootDigestOf(Buffer.from(texts[0] ?? ''));
 
 test('any Nexus extends a chain along its signatures, from whatever root both know (TRS1)', async () => {
   const trust = testTrust();
@@ -47,6 +48,22 @@ test('a gap in a chain, a fork of it and a root that the one before did not sign
     await expect(trust.addChains([told])).rejects.toThrow();
   expect(await trust.addChains([[first, signer.fork(2)]]).catch(errorCodeOf)).toBe('ROOT_CHAIN_BROKEN');
   expect(versions(trust)).toEqual([['file', 2]]);
+});
+
+test('a root is the same in other white space and with other signatures: a file of people, told by Nexus as it records it (PC2, RDG1)', async () => {
+  const [first = '', second = ''] = signer.roots(2);
+  const pretty = (text: string) => JSON.stringify(JSON.parse(text), null, 2);
+  const { signed, signatures } = JSON.parse(second);
+  const more = JSON.stringify({ signatures: [...signatures, { keyid: 'f'.repeat(64), sig: '00' }], signed });
+  const trust = testTrust();
+  await trust.addChains([[pretty(first)]], 'file');
+  await trust.addChains([[first, second]]);
+  await trust.addChains([[first, more], [pretty(more)]]);
+  expect(versions(trust)).toEqual([['file', 2]]);
+  expect(trust.chains()[0]?.id).toBe(rootDigestOf(Buffer.from(first)));
+  await expect(trust.addChains([[pretty(first), signer.fork(2)]])).rejects.toThrow(
+    'another root of version 2',
+  );
 });
 
 test('a chain that is refused does not cost another one that is told with it (TRS1)', async () => {
