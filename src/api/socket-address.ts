@@ -5,12 +5,13 @@ export const Port = z.number().int().min(1).max(65_535);
 
 /** Of every interface, or of none. */
 const UNSPECIFIED = /^(?:(?:[0:]*:(?:ffff:)?)?0\.0\.0\.0|[0:]+|[0:]*:ffff:0{1,4}:0{1,4})$/i;
+export const isUnspecified = (host: string): boolean => UNSPECIFIED.test(host);
 
 /** An address of which others can be told: never a name, whose meaning its owner may change at any time. */
 export const ReachableIp = z
   .string()
   .refine(
-    text => !UNSPECIFIED.test(text) && (z.ipv4().safeParse(text).success || z.ipv6().safeParse(text).success),
+    text => !isUnspecified(text) && (z.ipv4().safeParse(text).success || z.ipv6().safeParse(text).success),
     'must be an IP address that others can reach, such as 192.0.2.1 or 2001:db8::1',
   );
 

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,6 +39,13 @@ test('a record is believed only if its reader owns it, and nobody else may write
     `fleet.json belongs to the user with the id ${self}, and this command runs as ${self + 1}`,
   );
 });
+
+test('a pipe in the place of a record is refused, and no command waits for its writer (FRC1)', async () => {
+  execFileSync('mkfifo', ['-m', '600', join(directory, 'fleet.json')]);
+  await expect(readRunningFleet(directory)).rejects.toThrow(
+    'fleet.json is not a file, so it is not believed',
+  );
+}, 10_000);
 
 test('without a record no fleet runs', async () => {
   expect(await readRunningFleet(join(directory, 'none'))).toBeUndefined();

@@ -5,6 +5,7 @@
  * FRC1. A record is believed only if its reader owns it and nobody else may write it: it decides which server, which authority and
  *       which token a command uses, and the directory of a command may be one that others write to.
  */
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -60,7 +61,8 @@ export const readRunningFleet = async (dataDirectory: string): Promise<FleetReco
   const path = join(dataDirectory, RECORD_FILE);
   let text: string;
   try {
-    await using file = await open(path);
+    // A pipe in its place would keep the command waiting for a writer.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     await requireOwn(file, path);
     text = await file.readFile('utf8');
   } catch (error) {
@@ -84,7 +86,9 @@ export const readRunningFleet = async (dataDirectory: string): Promise<FleetReco
 
 /** FRC1 */
 const requireOwn = async (file: FileHandle, path: string): Promise<void> => {
-  const { uid, mode } = await file.stat();
+  const stats = await file.stat();
+  const { uid, mode } = stats;
+  if (!stats.isFile()) throw notBelieved(path, 'is not a file');
   const self = process.getuid?.();
   if (self !== undefined && uid !== self)
     throw notBelieved(path, `belongs to the user with the id ${uid}, and this command runs as ${self}`);

@@ -99,6 +99,11 @@ test.each([
     `${MINIMAL}depot_plain_listen = "0.0.0.0:1"`,
     /sled\.toml: depot_plain_listen: 0\.0\.0\.0 is every address of this machine/,
   ],
+  ...['[0:0::0]', '[::ffff:0.0.0.0]', '0', '0x0', '0.0'].map((host): [string, string, RegExp] => [
+    `artifacts without TLS on every address, written as ${host}`,
+    `${MINIMAL}depot_plain_listen = "${host}:1"`,
+    /sled\.toml: depot_plain_listen: .* is every address of this machine/,
+  ]),
   [
     'listening everywhere under no name',
     `${MINIMAL}listen = "0.0.0.0:1"\ndepot_listen = "0.0.0.0:2"`,

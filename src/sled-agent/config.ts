@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
 import { MAX_DATASET_PATH_CHARS, SerialNumber } from '../api/internal-api.ts';
-import { ReachableIp } from '../api/socket-address.ts';
+import { isUnspecified, ReachableIp } from '../api/socket-address.ts';
 import { SledId } from '../core/ids.ts';
 import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../core/release-trust.ts';
 import { parseAddress } from '../http/listen.ts';
@@ -270,7 +270,9 @@ const plainDepotListen = (
   );
 };
 
-const isEveryAddress = ({ host }: SocketAddress): boolean => host === '0.0.0.0' || host === '::';
+/** In any of its spellings, also those of the resolver: `0`, `0x0`, `0.0`. */
+const isEveryAddress = ({ host }: SocketAddress): boolean =>
+  isUnspecified(host) || /^(?:0x)?0+(?:\.(?:0x)?0+)*$/i.test(host);
 
 /** A sled with an identity never speaks plain HTTP, and one without only where its configuration says so. */
 const requireTransport = ({ transport, identity }: z.output<typeof SledAgentFile>, path: string): void => {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { renderBlocked } from '../facts/blocked.ts';
 import type { ArtifactHash } from '../ids.ts';
-import { answeringSleds } from '../inventory.ts';
+import { answeringSleds, type InventorySled } from '../inventory.ts';
 import { seededRng } from '../rng.ts';
 import {
   arbFleet,
@@ -11,6 +11,7 @@ import {
   listing,
   obey,
   planInput,
+  ROOMY,
   silentSled,
   sled,
   sledId,
@@ -28,7 +29,10 @@ const converge = (input: PlanInput, seed: number): { fleet: PlanInput; rounds: n
     ...input,
     sleds: input.sleds.map(s =>
       s.answer.kind === 'ok'
-        ? { id: s.id, serial: s.serial, answer: { ...s.answer, copiesInFlight: new Set<ArtifactHash>() } }
+        ? {
+            ...{ id: s.id, serial: s.serial, ...(s.isPlain === true && { isPlain: true }) },
+            answer: { ...s.answer, copiesInFlight: new Set<ArtifactHash>() },
+          }
         : s,
     ),
   };
@@ -43,9 +47,12 @@ const converge = (input: PlanInput, seed: number): { fleet: PlanInput; rounds: n
   throw new Error('the fleet does not converge');
 };
 
-const existsSomewhere = (input: PlanInput, sha256: ArtifactHash): boolean =>
+/** In an archive, or on a sled that serves this one. */
+const existsFor = ({ isPlain }: InventorySled, input: PlanInput, sha256: ArtifactHash): boolean =>
   input.local.some(archive => archive.artifacts.has(sha256)) ||
-  answeringSleds(input.sleds).some(s => (s.answer.held.get(sha256) ?? 0) > 0);
+  answeringSleds(input.sleds).some(
+    s => (s.answer.held.get(sha256) ?? 0) > 0 && (isPlain !== true || s.isPlain === true),
+  );
 
 describe('sleds without an identity', () => {
   const plain = (n: number, answer: Parameters<typeof sled>[1]) => ({ ...sled(n, answer), isPlain: true });
@@ -75,6 +82,50 @@ describe('sleds without an identity', () => {
     ]);
   });
 
+  test('keep an archive until one of them has all of it, however many others do (PL7, LV2)', () => {
+    const wanted = wantedOf([[1, 2]]);
+    const both: [ArtifactHash, number][] = [1, 2].map(n => [hash(n), 1]);
+    const others = [0, 1, 2].map(n => sled(n, listing(both, 1)));
+    const verdictWith = (...more: PlanInput['sleds']) =>
+      planReplication(
+        planInput({ wanted, sleds: [...others, ...more], local: [archiveOf(wanted, 0)] }),
+        seededRng(1),
+      ).localRepos[0]?.kind;
+    const [one, all] = [listing(both.slice(0, 1), 1), listing(both, 1)];
+    expect(verdictWith(plain(3, one))).toBe('awaited');
+    expect(verdictWith(plain(3, one), plain(4, listing(both.slice(1), 1)))).toBe('replicated');
+    expect(verdictWith(plain(3, one), plain(4, all))).toBe('replicated');
+    expect(verdictWith(sled(3, one)), 'it copies from the others').toBe('replicated');
+  });
+
+  test('receive all of a release whose archive goes as soon as it may (PL7, LV2)', () => {
+    const arbHeld = fc.array(fc.nat({ max: 5 }));
+    fc.assert(
+      fc.property(fc.array(arbHeld, { minLength: 3, maxLength: 3 }), fc.nat(), (helds, seed) => {
+        const wanted = wantedOf([[0, 1, 2, 3, 4, 5]]);
+        const others = helds.map((held, n) =>
+          sled(
+            n,
+            listing(
+              [...new Set(held)].map((h): [ArtifactHash, number] => [hash(h), 1]),
+              1,
+            ),
+          ),
+        );
+        const sleds = [...others, plain(3, listing([], 1)), plain(4, listing([], 1))];
+        const policy = { minSledReplication: 2, limits: { ...ROOMY, maxTransfersToSled: 1 } };
+        let fleet = planInput({ wanted, sleds, local: [archiveOf(wanted, 0)], policy });
+        const rng = seededRng(seed);
+        for (let plan = planReplication(fleet, rng); requests(plan).length > 0; ) {
+          fleet = obey(fleet, plan);
+          if (plan.localRepos.some(({ kind }) => kind === 'replicated')) fleet = { ...fleet, local: [] };
+          plan = planReplication(fleet, rng);
+        }
+        for (const { answer } of answeringSleds(fleet.sleds)) expect(answer.held.size).toBe(6);
+      }),
+    );
+  });
+
   test('serve everybody, and each other', () => {
     const wanted = wantedOf([[1]]);
     const sleds = [plain(0, listing([[hash(1), 1]], 1)), plain(1, listing([], 1)), sled(2, listing([], 1))];
@@ -93,7 +144,7 @@ describe('properties of the plan (S4)', () => {
         const { fleet } = converge(input, seed);
         for (const s of answeringSleds(fleet.sleds)) {
           for (const sha256 of input.wanted.artifacts.keys()) {
-            if (existsSomewhere(input, sha256)) expect(s.answer.held.get(sha256)).toBe(s.answer.datasets);
+            if (existsFor(s, input, sha256)) expect(s.answer.held.get(sha256)).toBe(s.answer.datasets);
           }
         }
       }),
@@ -173,13 +224,18 @@ describe('properties of the plan (S4)', () => {
       fc.property(arbFleet, fc.nat(), (input, seed) => {
         const { fleet } = converge(input, seed);
         for (const state of [input, fleet]) {
+          const plain = answeringSleds(state.sleds).filter(({ isPlain }) => isPlain === true);
           for (const verdict of planReplication(state, seededRng(seed)).localRepos) {
             const archive = state.local.find(local => local.uploadId === verdict.uploadId)!;
             const holders = answeringSleds(state.sleds).filter(s =>
               [...archive.artifacts.keys()].every(h => (s.answer.held.get(h) ?? 0) > 0),
             );
+            const isAwaited =
+              plain.length > 0 &&
+              [...archive.artifacts.keys()].some(h => plain.every(s => (s.answer.held.get(h) ?? 0) === 0));
+            const enough = isAwaited ? 'awaited' : 'replicated';
             expect(verdict.kind).toBe(
-              holders.length >= state.policy.minSledReplication ? 'replicated' : 'not_safe',
+              holders.length >= state.policy.minSledReplication ? enough : 'not_safe',
             );
           }
         }

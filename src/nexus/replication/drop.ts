@@ -57,6 +57,7 @@ const mayGo = async (
 ): Promise<boolean> => {
   switch (verdict.kind) {
     case 'not_safe':
+    case 'awaited':
       return false;
     case 'unlisted':
       // Not replicated, but perhaps pruned: the transaction of the drop finds out.

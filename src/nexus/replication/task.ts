@@ -23,6 +23,7 @@ import {
 import type { LocalRepo } from '../../core/inventory.ts';
 import { lookAgain } from '../../core/look-again.ts';
 import type { PlanInput, RequestLimits } from '../../core/plan/input.ts';
+import { isDroppable } from '../../core/plan/local-repos.ts';
 import { type Plan, planReplication } from '../../core/plan/plan.ts';
 import { copiesHeld } from '../../core/progress.ts';
 import type { Rng } from '../../core/rng.ts';
@@ -242,7 +243,7 @@ const whenAgain = (
         executor.putsInFlight().length > 0 ||
         anythingInFlight(sleds) ||
         // A drop that failed, because the wanted set has changed or a sled gave no proof, is retried.
-        plan.localRepos.some(({ kind, uploadId }) => kind !== 'not_safe' && !round.dropped.has(uploadId)) ||
+        plan.localRepos.some(verdict => isDroppable(verdict) && !round.dropped.has(verdict.uploadId)) ||
         // A new config makes sleds delete; their next listing reports the deletions (S11).
         held.generation !== round.wanted.generation,
       outdated: round.isMended || sleds.some(sled => sled.answer.kind === 'ahead'),
