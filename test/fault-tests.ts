@@ -16,6 +16,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/database-hosts.test.ts',
   'test/deletion-waits.test.ts',
   'test/disks.test.ts',
+  'test/exemptions.test.ts',
   'test/faults.test.ts',
   'test/first-fleet.test.ts',
   'test/history.test.ts',

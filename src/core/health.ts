@@ -26,7 +26,6 @@ export const reasonCodes = {
   RELEASE_BLOCKED: 'degraded',
   RELEASE_FAILED: 'failed',
   RELEASE_WITHHELD: 'degraded',
-  RELEASE_EXEMPT: 'ok',
   SLED_STORES_UNSIGNED: 'ok',
   TOO_FEW_SLEDS: 'degraded',
   SLED_UNREACHABLE: 'degraded',

@@ -72,14 +72,6 @@ const renderers: Renderers = {
     ),
     remedy: WITHHELD[reason.because].remedy?.replaceAll('VERSION', reason.systemVersion),
   }),
-  RELEASE_EXEMPT: ({ systemVersion, kind, sleds }) => ({
-    message: `Release ${systemVersion} is an exemption: ${
-      kind === 'unsigned' ? 'none of its artifacts is' : 'some of its artifacts are not'
-    } covered by signed metadata that sleds can verify. ${plural(sleds, 'sled stores', 'sleds store')} it on the word of Nexus.`,
-    remedy: `Confirm it once: tuf-depot repo exempt ${systemVersion}.${
-      kind === 'unsigned' ? ' Or upload its archive again, which brings its metadata.' : ''
-    }`,
-  }),
   SLED_STORES_UNSIGNED: ({ serial }) => ({
     message: `Sled ${serial} stores and serves whatever Nexus sends: require_signed = false is in its configuration.`,
     remedy: 'Remove that line from its sled-agent.toml, and restart its agent.',
@@ -299,8 +291,10 @@ const WITHHELD: Readonly<Record<HealthReason<'RELEASE_WITHHELD'>['because'], Ren
       'If its signer is to be trusted, add the root (tuf-depot trust-root add), or have the release signed anew and upload it. To accept this release alone: tuf-depot repo exempt VERSION.',
   },
   unexempted: {
-    message: 'No signature covers these artifacts, and these sleds know no exemption.',
-    remedy: 'To accept the release all the same: tuf-depot repo exempt VERSION.',
+    message:
+      'No signature covers these artifacts: they are parts of composite artifacts, or the release was recorded without its metadata. Nobody has exempted it.',
+    remedy:
+      'If you know the release, confirm it once: tuf-depot repo exempt VERSION. If it was recorded by an earlier version of Nexus, uploading its archive again brings its metadata. If you do not know it, find out who recorded it, and delete it.',
   },
   unlisted: {
     message: 'Its verified metadata does not list them: the database was changed, or restored in part.',

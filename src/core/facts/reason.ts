@@ -21,7 +21,6 @@ import {
   TrustRootId,
   UploadId,
 } from '../ids.ts';
-import { BUNDLE_KINDS } from '../release-trust.ts';
 
 export const Count = z.number().int().min(0);
 /** Since 1970, in UTC. */
@@ -123,8 +122,6 @@ export const reasonSchemas = {
     sleds: Count,
     error: Words.optional(),
   }),
-  /** `kind`: of the bundle. Sleds without an admin key take this Nexus's word. */
-  RELEASE_EXEMPT: ofRelease({ kind: z.enum(BUNDLE_KINDS), sleds: Count }),
   SLED_STORES_UNSIGNED: ofSled({}),
   TOO_FEW_SLEDS: general({ sledsInService: Count, minSledReplication: Count }),
   SLED_UNREACHABLE: silence,

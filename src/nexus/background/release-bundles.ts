@@ -2,9 +2,9 @@
  * Releases that were recorded without their metadata, before sleds verified it, get a bundle:
  *
  *     releases without metadata ─┬─ whose archive this Nexus holds ─▶ verified again ─▶ the real bundle
- *                                └─ any other ─▶ one of their recorded artifacts, which is an exemption
+ *                                └─ any other ─▶ one of their recorded artifacts, for an admin to exempt
  *
- * RBT1. An archive that does not verify is left as it is, and is not read again by this process: its release stays an exemption.
+ * RBT1. An archive that does not verify is left as it is, and is not read again by this process: its release needs an exemption.
  * RBT2. A bundle without metadata is made only where there is none. What is better is never replaced by it.
  */
 import { bundleOfArtifacts } from '../../bundle/release-bundle.ts';

@@ -9,7 +9,7 @@ import type { PresentRelease, WantedSet } from '../datastore/ports/wanted-set-po
 import type { LostPoint } from '../sleds/lost-points.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { listReasons } from './list-reasons.ts';
-import { exemptionReasons, withheldReasons } from './withheld.ts';
+import { openSledReasons, withheldReasons } from './withheld.ts';
 
 export type ObservedRelease = {
   readonly progress: ReleaseProgress;
@@ -76,7 +76,7 @@ export const foldObservation = (seen: SeenInRound): Observation => {
       ...fleetReasons(wanted, sleds, minSledReplication),
       ...sledReasons(sleds, plan.blocked, seen.monotonicMs),
       ...seen.distrusted,
-      ...exemptionReasons(wanted.releases, sleds),
+      ...openSledReasons(sleds),
       ...sleds.flatMap(sled => listReasons(sled, wanted.artifacts)),
     ],
     localRepos: { held: kept.length, notSafe: kept.filter(verdict => verdict.kind === 'not_safe').length },

@@ -7,7 +7,7 @@ import type { SledReport } from '../../core/sled-report.ts';
 import type { PresentRelease } from '../datastore/ports/wanted-set-port.ts';
 import { fakeSled } from '../sleds/fleet.fixture.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
-import { exemptionReasons, withheldReasons } from './withheld.ts';
+import { openSledReasons, withheldReasons } from './withheld.ts';
 
 const hash = (n: number) => ArtifactHash.parse(n.toString(16).padStart(64, '0'));
 const bundle = 'b'.repeat(64);
@@ -93,29 +93,19 @@ test.each([
   expect(without).toMatchObject({ because: 'no_bundle' });
 });
 
-test('an exemption is named while sleds take the word of Nexus for it, until an admin confirms it', () => {
-  const of = (kind: 'signed' | 'partly' | 'unsigned', isExempted: boolean) => ({
-    ...release,
-    bundle: { sha256: bundle, kind, isExempted },
-  });
-  const taking = [sled(1, []), sled(2, [])];
-  expect(exemptionReasons([of('unsigned', false)], taking)).toEqual([
-    { code: 'RELEASE_EXEMPT', systemVersion: '1.0.0', kind: 'unsigned', sleds: 2 },
-  ]);
-  expect(exemptionReasons([of('partly', true)], taking)).toEqual([]);
-  expect(exemptionReasons([of('signed', false)], taking)).toEqual([]);
-  const withKey = sled(1, [], { trust: { chains: [], adminKeys: [hash(8)] } });
-  expect(exemptionReasons([of('unsigned', false)], [withKey])).toEqual([]);
-  expect(
-    exemptionReasons([of('unsigned', false)], [sled(1, [], { requiresSigned: false })]),
-  ).not.toContainEqual(expect.objectContaining({ code: 'RELEASE_EXEMPT' }));
+test('a release that nobody has exempted names the command, and says what to do about one that nobody knows', () => {
+  const unsigned = { ...release, bundle: { sha256: bundle, kind: 'unsigned' as const, isExempted: false } };
+  const [reason] = withheldReasons(unsigned, [sled(1, [hash(1)], { bundle: { state: 'unexempted' } })]);
+  const { remedy } = renderReason(reason!);
+  expect(remedy).toContain('confirm it once: tuf-depot repo exempt 1.0.0');
+  expect(remedy).toContain('delete it');
 });
 
 test('a sled that has pinned roots and needs no signature is named; one that has pinned nothing is not', () => {
   const open = sled(1, [], { requiresSigned: false });
-  expect(exemptionReasons([], [open])).toEqual([
+  expect(openSledReasons([open])).toEqual([
     { code: 'SLED_STORES_UNSIGNED', sledId: open.id, serial: 'sled-1' },
   ]);
   const before = sled(1, [], { requiresSigned: false, trust: { chains: [], adminKeys: [] } });
-  expect(exemptionReasons([], [before, sled(2, [])])).toEqual([]);
+  expect(openSledReasons([before, sled(2, [])])).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** Releases that sleds withhold, and releases that they store without a signature: reasons of the status. */
+/** Releases that sleds withhold, and sleds that withhold nothing: reasons of the status. */
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { PresentRelease } from '../datastore/ports/wanted-set-port.ts';
@@ -50,26 +50,13 @@ const causeOf = (bundle: PresentRelease['bundle'], state: string | undefined): B
   return state === 'admitted' ? 'unlisted' : 'missing';
 };
 
-/** Releases whose exemption is the word of Nexus alone, until an admin confirms it; and sleds that need no signature. */
-export const exemptionReasons = (
-  releases: readonly PresentRelease[],
-  sleds: readonly CollectedSled[],
-): HealthReason[] => {
-  const trusting = sleds.filter(
-    ({ report }) => report?.requiresSigned === true && report.trust?.adminKeys.length === 0,
-  );
-  const exempt = releases.flatMap(({ systemVersion, bundle }): HealthReason[] =>
-    bundle === undefined || bundle.kind === 'signed' || bundle.isExempted || trusting.length === 0
-      ? []
-      : [{ code: 'RELEASE_EXEMPT', systemVersion, kind: bundle.kind, sleds: trusting.length }],
-  );
-  const open = sleds.flatMap(({ id: sledId, serial, report }): HealthReason[] =>
+/** Sleds that have pinned something, and store what nobody signed all the same. */
+export const openSledReasons = (sleds: readonly CollectedSled[]): HealthReason[] =>
+  sleds.flatMap(({ id: sledId, serial, report }): HealthReason[] =>
     report?.requiresSigned === false && hasPinned(report)
       ? [{ code: 'SLED_STORES_UNSIGNED', sledId, serial }]
       : [],
   );
-  return [...exempt, ...open];
-};
 
 const hasPinned = ({ trust }: NonNullable<CollectedSled['report']>): boolean =>
   trust !== undefined && trust.chains.length + trust.adminKeys.length > 0;

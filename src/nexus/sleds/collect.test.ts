@@ -300,7 +300,7 @@ describe('bundles', () => {
     const [answer] = await answers();
     expect(asked).toEqual(['put_config sled-1', 'list sled-1', 'put_bundle bbbb sled-1', 'list sled-1']);
     expect(answer).toMatchObject({ kind: 'ok', held: new Map([[hashOf(1), 2]]), withheld: new Set() });
-    expect(sled.config?.releases).toEqual([{ systemVersion: '1.0.0', bundle, isExempt: true }]);
+    expect(sled.config?.releases).toEqual([{ systemVersion: '1.0.0', bundle, isExempt: false }]);
   });
 
   test('what a sled withholds does not count as held, whatever it lists (G4)', async () => {

@@ -5,8 +5,10 @@ import type { PresentRelease } from '../datastore/ports/wanted-set-port.ts';
 type Offerable = Pick<PresentRelease, 'systemVersion' | 'bundle'>;
 
 /**
- * The exemption is this Nexus's word, which counts at a sled without a pinned admin key: for artifacts that no signature covers, since they
- * were recorded before bundles were, or are parts of a signed composite artifact that a Nexus has split; and where an admin decided so.
+ * An exemption is this Nexus's word, which counts at a sled without a pinned admin key.
+ *
+ * OFR1. Nexus gives its word only for a release that an admin has exempted by name. The kind of a bundle decides nothing: whoever can write
+ *       to the database can record a release without metadata.
  */
 export const offeredReleases = (releases: readonly Offerable[]): readonly OfferedRelease[] =>
   releases.flatMap(({ systemVersion, bundle }) =>
@@ -15,6 +17,6 @@ export const offeredReleases = (releases: readonly Offerable[]): readonly Offere
       : {
           systemVersion,
           bundle: bundle.sha256,
-          isExempt: bundle.isExempted || bundle.kind !== 'signed',
+          isExempt: bundle.isExempted, // OFR1
         },
   );
