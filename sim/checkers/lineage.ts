@@ -36,6 +36,8 @@ export type Unlinked = {
 
 export type LineageChecker = {
   readonly onLedger: (sled: SimSled, volume: Volume, change: Change) => void;
+  /** A Nexus that was taken over offers it a config of this point. */
+  readonly onHostileOffer: (sled: SimSled, point: PointName) => void;
   /** It refused a config, and has answered. */
   readonly onRefused: (sled: SimSled, held: Refused) => void;
   readonly onUnlink: (sled: SimSled, volume: Volume, unlinked: Unlinked) => void;
@@ -62,11 +64,19 @@ type Watch = {
   readonly holding: WeakSet<SimSled>;
   /** The points that each of them has moved on from, as far as its process knew. */
   readonly past: WeakMap<SimSled, Set<PointName>>;
+  /** A made-up predecessor is believed; what is lost by it waits for its deletion (T4). The point may be one of a history. */
+  readonly offered: WeakMap<SimSled, Set<PointName>>;
 };
 
 export const createLineageChecker = (deps: Pick<Watch, 'world' | 'histories' | 'fail'>): LineageChecker => {
   const givenUp = new Set<ArtifactHash>();
-  const watch: Watch = { ...deps, givenUp, holding: new WeakSet(), past: new WeakMap() };
+  const watch: Watch = {
+    ...deps,
+    givenUp,
+    holding: new WeakSet(),
+    past: new WeakMap(),
+    offered: new WeakMap(),
+  };
   return {
     givenUp,
     onLedger(sled, volume, change) {
@@ -75,6 +85,9 @@ export const createLineageChecker = (deps: Pick<Watch, 'world' | 'histories' | '
       if (last !== undefined && !isSame(last, next)) requireNothingLost(watch, sled, last, change);
       // A write into the mount point of an absent disk does not change the disk.
       if (volume.state !== 'unmounted') requireHeadKept(watch, sled, volume, next);
+    },
+    onHostileOffer(sled, point) {
+      watch.offered.set(sled, (watch.offered.get(sled) ?? new Set()).add(point));
     },
     onRefused: (sled, held) => requireHold(watch, sled, held),
     onUnlink: (sled, volume, unlinked) => requireFree(watch, sled, volume, unlinked),
@@ -122,6 +135,7 @@ const requireNothingLost = (watch: Watch, sled: SimSled, last: SeenLedger, { nex
   const isTold = next.previous === pointOfLedger(last) || read.some(volume => isSame(ledgerOn(volume), last));
   if (isTold) pastOf(watch, sled).add(pointOfLedger(last));
   if (!isTold || last.incarnation !== next.incarnation || isJudgedByNumbers(watch, sled, last, next)) return;
+  if (watch.offered.get(sled)?.has(pointOfLedger(next)) === true) return;
   const sha256 = lost(watch, last, next);
   if (sha256 === undefined || read.some(volume => isKeptFor(volume, last))) return;
   // Another head replaces one that the database knows, and holds every deletion (KN4). An agent that compares no points takes

@@ -25,6 +25,10 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
         const session = sessionsOf(sled);
         const before = running.store.config();
         sled.isInDoubt = running.store.state().kind !== 'ready';
+        if (isHostile(world, request.caller)) {
+          const { generation, artifacts } = request.body;
+          watch.lineage.onHostileOffer(sled, pointOfLedger({ generation, artifacts: new Set(artifacts) }));
+        }
         try {
           const answer = await running.agent.artifactConfigPut(request);
           // A ledger on a read-only disk may not be durable, and cannot be made so.
@@ -133,10 +137,15 @@ const isOfHostile = ({ nexuses, database }: World, { store }: RunningSled): bool
   return !isKnown && nexuses.some(({ standing }) => standing === 'taken');
 };
 
-const noteHostile = ({ nexuses, database, trace }: World, { peer }: Caller, generation: number): void => {
+/** By a Nexus that was taken over. */
+const isHostile = ({ nexuses }: World, { peer }: Caller): boolean => {
   const id = peer.kind === 'identified' ? peer.identity.id : undefined;
-  const by = nexuses.find(({ machine }) => machine.box.passport.identity.id === id);
-  if (by?.standing !== 'taken') return;
+  return nexuses.find(({ machine }) => machine.box.passport.identity.id === id)?.standing === 'taken';
+};
+
+const noteHostile = (world: World, caller: Caller, generation: number): void => {
+  if (!isHostile(world, caller)) return;
+  const { database, trace } = world;
   trace.reached('a hostile config was adopted');
   if (generation > database.snapshot().stored.generation + MOST_ABOVE)
     trace.reached('a hostile config had a generation that nobody follows');
