@@ -146,7 +146,7 @@ const expungeNexus = (scene: Scene, nexus: SimNexus): void => {
       services.operatorFleet.nexusExpunge({
         ...requestContext(incoming),
         params: { nexus_id: id },
-        query: {},
+        query: { compromised: 'true' },
         body: undefined,
       }),
     )
@@ -161,12 +161,8 @@ export const endHostility = (scene: Scene): void => {
   const { hostility, world } = scene;
   for (const end of hostility.ends.splice(0)) end();
   const { nexuses } = world.database.snapshot();
-  for (const nexus of hostility.nexuses.keys()) {
-    const row = nexuses.get(idOf(nexus.machine));
-    // Nobody can expunge a Nexus that the database has forgotten: people switch the machine off.
-    if (row === undefined) nexus.machine.retire();
-    else if (row.policy !== 'expunged') expungeNexus(scene, nexus);
-  }
+  for (const nexus of hostility.nexuses.keys())
+    if (nexuses.get(idOf(nexus.machine))?.policy !== 'expunged') expungeNexus(scene, nexus);
   const [by] = inServiceNexuses(scene);
   for (const sled of hostility.sleds)
     if (by !== undefined && sled.standing === 'in_service') expungeSled(scene, by, sled);

@@ -28,7 +28,7 @@ import {
   WirePoint,
 } from './sled-agent-api.ts';
 import { ReachableIp } from './socket-address.ts';
-import { ByteCount, Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
+import { ByteCount, Details, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
 
 /**
  * Why something does not progress, or is not as it should be: a stable code, its facts, and the English for people.
@@ -417,6 +417,10 @@ export const operatorFleetApi = {
       summary: 'Expunge a Nexus: its local repos no longer count as copies. It must not be running',
       tags: TAGS,
       params: z.object({ nexus_id: NexusId }),
+      query: z.object({
+        /** Somebody else has its key: it is expunged although it runs, and although the database does not know it. */
+        compromised: QueryFlag,
+      }),
       status: 204,
       response: { kind: 'empty' },
       errors: ['NOT_FOUND', 'NEXUS_ALIVE'],

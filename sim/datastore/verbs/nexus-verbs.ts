@@ -1,6 +1,10 @@
 import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { NexusId, RoundNonce } from '../../../src/core/ids.ts';
-import { decideExpunge, heartbeatAgeMs } from '../../../src/nexus/datastore/decisions/nexus-life.ts';
+import {
+  decideExpunge,
+  type ExpungeRule,
+  heartbeatAgeMs,
+} from '../../../src/nexus/datastore/decisions/nexus-life.ts';
 import type { NexusPort, NexusRecord } from '../../../src/nexus/datastore/ports/nexus-port.ts';
 import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
@@ -49,7 +53,7 @@ export const nexusList: Query<readonly NexusRecord[]> = ({ nexuses, localRepos }
 };
 
 export const nexusExpunge =
-  (id: NexusId, aliveMs: number, audit: AuditOrigin | undefined): Step<void> =>
+  (id: NexusId, rule: ExpungeRule, audit: AuditOrigin | undefined): Step<void> =>
   (state, moment) => {
     const nexus = state.nexuses.get(id);
     const seen = nexus && {
@@ -57,7 +61,7 @@ export const nexusExpunge =
       heartbeatAgeMs: heartbeatAgeMs(moment.nowMs, nexus.timeHeartbeatMs),
     };
     const isJoined = nexus === undefined && hasJoined(state, id);
-    if (decideExpunge(id, seen, { aliveMs, hasJoined: isJoined }) === 'expunged')
+    if (decideExpunge(id, seen, { rule, hasJoined: isJoined }) === 'expunged')
       return { state, answer: undefined };
     const { nowMs } = moment;
     const times = { timeStartedMs: nowMs, timeHeartbeatMs: nowMs };

@@ -12,13 +12,19 @@ export const addNexusExpunge = (parent: Command, session: Session): void => {
       .description(
         'expunge a Nexus that is gone for good: its archives no longer count as copies, and nothing puts it in service again',
       )
-      .argument('<id>'),
+      .argument('<id>')
+      .option(
+        '--compromised',
+        'somebody else has its key: revoke it at once, although it runs or the database does not know it',
+      ),
     'tuf-depot nexus expunge 5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7',
-  ).action(async (text: string, options: RemoteOptions) => {
+  ).action(async (text: string, options: RemoteOptions & { readonly compromised?: boolean }) => {
     const id = NexusId.safeParse(text);
     if (!id.success)
       throw usageError(`${text} is not the id of a Nexus`, 'tuf-depot nexus list shows the ids');
-    await withDepot(session, options, depot => depot.fleet.nexusExpunge({ params: { nexus_id: id.data } }));
+    const params = { nexus_id: id.data };
+    const query = options.compromised === true ? { compromised: 'true' as const } : {};
+    await withDepot(session, options, depot => depot.fleet.nexusExpunge({ params, query }));
     present(session, options, { expunged: id.data }, () => [`Nexus ${id.data} is expunged.`]);
   });
 };

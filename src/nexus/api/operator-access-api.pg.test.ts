@@ -199,7 +199,7 @@ const changes = async (nexus: TestNexus, person: ReturnType<typeof clientsOf>) =
       await world.expireSled(sled_id);
       await person.fleet.sledForget({ params: { sled_id } }, wait);
     },
-    nexus_expunge: () => person.fleet.nexusExpunge({ params: { nexus_id: gone } }, wait),
+    nexus_expunge: () => person.fleet.nexusExpunge({ params: { nexus_id: gone }, query: {} }, wait),
     source_sync: () => person.sources.sourceSync({ body: { source: 'http://127.0.0.1:9/repo' } }, wait),
     bgtask_activate: () => person.debug.bgtaskActivate({ body: { bgtask_names: ['nexus_heartbeat'] } }, wait),
     operator_token_create: async () => {

@@ -43,10 +43,11 @@ test('an expunged Nexus that still runs says so in its own status, and another o
   const expunged = await world.startNexus({ name: 'expunged' });
   const other = await world.startNexus({ name: 'other' });
   const { nexus_id } = await expunged.fleet.fleetStatus({}, wait);
-  await world.database.query(`UPDATE nexus SET time_heartbeat = now() - interval '1 minute' WHERE id = $1`, [
-    nexus_id,
-  ]);
-  await other.fleet.nexusExpunge({ params: { nexus_id } }, wait);
+  await expect(
+    other.fleet.nexusExpunge({ params: { nexus_id }, query: {} }, wait),
+    'while it runs',
+  ).rejects.toMatchObject({ code: 'NEXUS_ALIVE' });
+  await other.fleet.nexusExpunge({ params: { nexus_id }, query: { compromised: 'true' } }, wait);
   const codesOf = async ({ fleet }: typeof other) =>
     (await fleet.fleetStatus({}, wait)).reasons.map(({ code }) => code);
   expect(await codesOf(expunged)).toContain('NEXUS_EXPUNGED');

@@ -1,5 +1,6 @@
 /** Handlers of the operator's API for the fleet: everything here is derived from records and the last observation. */
 import type { FleetStatus, NexusView, operatorFleetApi } from '../../api/operator-fleet-api.ts';
+import { isSet } from '../../api/wire.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { type NexusId, type RepoId, SystemVersion } from '../../core/ids.ts';
 import type { Handlers } from '../../http/handlers.ts';
@@ -179,9 +180,10 @@ const nexusHandlers = ({ nexusId, datastore, driver, announceRevocations, histor
       return { items: nexuses.map(nexus => nexusView(nexus, nexusId)), next_page: null };
     },
 
-    async nexusExpunge({ params, signal, log, ...request }) {
+    async nexusExpunge({ params, query, signal, log, ...request }) {
       const audit = originOf(request);
-      await datastore.nexusExpunge(params.nexus_id, NEXUS_SILENT_AFTER_MS, { signal, audit });
+      const rule = isSet(query.compromised) ? 'compromised' : NEXUS_SILENT_AFTER_MS;
+      await datastore.nexusExpunge(params.nexus_id, rule, { signal, audit });
       log.info({ nexus_id: params.nexus_id }, 'Nexus expunged by an operator');
       history.note({ kind: 'nexus_expunged', expungedNexusId: params.nexus_id });
       driver.activate(REPLICATION_TASK);

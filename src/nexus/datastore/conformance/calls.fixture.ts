@@ -20,6 +20,7 @@ import {
 import type { ReleaseArtifact } from '../../../core/release.ts';
 import type { Datastore } from '../datastore.ts';
 import { MAX_MEND, wantedSetDigest } from '../decisions/generation.ts';
+import type { ExpungeRule } from '../decisions/nexus-life.ts';
 import type { NewRelease } from '../ports/release-port.ts';
 import type { SledTransport } from '../ports/sled-port.ts';
 import type { TrustMove } from '../ports/trust-root-port.ts';
@@ -166,7 +167,7 @@ const arbRest = [
   fc.record({
     verb: fc.constant('nexusExpunge'),
     nexus: fc.constantFrom(0, 0, 1, 2),
-    aliveMs: fc.constantFrom(0, 0, 3_600_000),
+    rule: fc.constantFrom<ExpungeRule>(0, 0, 3_600_000, 'compromised'),
   }),
   fc.record({
     verb: fc.constant('targetReleaseSet'),
@@ -327,7 +328,7 @@ const performOnFleet = async (
     case 'nexusBeginRound':
       return await datastore.nexusBeginRound(nexusId(call.nexus), nonce(call.round), wait);
     case 'nexusExpunge':
-      return await datastore.nexusExpunge(nexusId(call.nexus), call.aliveMs, wait);
+      return await datastore.nexusExpunge(nexusId(call.nexus), call.rule, wait);
     case 'trustRootInsert': {
       const id = trustRootId(call.root);
       return await datastore.trustRootInsert({ id, rootBytes: Buffer.from(`root ${id}`) }, wait);

@@ -51,6 +51,21 @@ export const nexusRules = (open: OpenDatastore): void => {
       expect(await datastore.revocationList(wait)).toEqual([{ kind: 'nexus', id: nexus.id, timeMs: first }]);
     });
 
+    test('is expunged at once if it is compromised, alive or not, and also if a restored database does not know it (S23, T1c)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const alive = { id: newId(NexusId), operatorAddress: 'a', timeStartedMs: 0 };
+      const forgotten = newId(NexusId);
+      await datastore.nexusHeartbeat(alive, wait);
+      for (const id of [alive.id, forgotten]) {
+        await datastore.nexusExpunge(id, 'compromised', wait);
+        const { policy } = await datastore.nexusHeartbeat({ ...alive, id }, wait);
+        expect(policy, 'when it comes back').toBe('expunged');
+      }
+      const revoked = (await datastore.revocationList(wait)).map(({ kind, id }) => `${kind}/${id}`);
+      expect(revoked.sort()).toEqual([`nexus/${alive.id}`, `nexus/${forgotten}`].sort());
+    });
+
     test('begins a round only with its own row, which a heartbeat creates, and in which heartbeats keep the nonce (P13)', async () => {
       await using opened = await open();
       const { datastore } = opened;

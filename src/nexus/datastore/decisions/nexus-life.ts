@@ -8,6 +8,12 @@ export const heartbeatAgeMs = (nowMs: number, heartbeatMs: number): number =>
   Math.max(0, nowMs - heartbeatMs);
 
 /**
+ * How long a Nexus has to have been silent, in milliseconds; or that it is in the hands of somebody else: then it is expunged although
+ * it is alive, and although a database that was restored does not know it.
+ */
+export type ExpungeRule = number | 'compromised';
+
+/**
  * @param hasJoined by an invitation, for one that has not reached the database (NJ3)
  * @returns `expunged` when it is already
  * @throws `NOT_FOUND`, `NEXUS_ALIVE`
@@ -15,15 +21,15 @@ export const heartbeatAgeMs = (nowMs: number, heartbeatMs: number): number =>
 export const decideExpunge = (
   id: NexusId,
   nexus: Pick<NexusRecord, 'policy' | 'heartbeatAgeMs'> | undefined,
-  { aliveMs, hasJoined }: { readonly aliveMs: number; readonly hasJoined: boolean },
+  { rule, hasJoined }: { readonly rule: ExpungeRule; readonly hasJoined: boolean },
 ): 'expunge' | 'expunged' => {
-  if (nexus === undefined && hasJoined) return 'expunge';
+  if (nexus?.policy === 'expunged') return 'expunged';
+  if (rule === 'compromised' || (nexus === undefined && hasJoined)) return 'expunge';
   if (nexus === undefined) throw new DepotError('NOT_FOUND', `there is no Nexus ${id}`);
-  if (nexus.policy === 'expunged') return 'expunged';
-  if (nexus.heartbeatAgeMs >= aliveMs) return 'expunge';
+  if (nexus.heartbeatAgeMs >= rule) return 'expunge';
   throw new DepotError(
     'NEXUS_ALIVE',
-    `Nexus ${id} was alive ${nexus.heartbeatAgeMs} ms ago: stop it first, and wait ${aliveMs} ms`,
-    { detail: { heartbeat_age_ms: nexus.heartbeatAgeMs, alive_ms: aliveMs } },
+    `Nexus ${id} was alive ${nexus.heartbeatAgeMs} ms ago: stop it first, and wait ${rule} ms`,
+    { detail: { heartbeat_age_ms: nexus.heartbeatAgeMs, alive_ms: rule } },
   );
 };

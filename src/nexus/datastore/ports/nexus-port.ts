@@ -1,6 +1,7 @@
 /** Nexus instances: their heartbeats, the nonces of their rounds, and whether they are in service (P8). */
 import type { Policy } from '../../../core/facts/event.ts';
 import type { NexusId, RoundNonce } from '../../../core/ids.ts';
+import type { ExpungeRule } from '../decisions/nexus-life.ts';
 import type { Audited } from './audit-port.ts';
 import type { Wait } from './verb.ts';
 
@@ -25,6 +26,6 @@ export type NexusPort = {
   /** Writes a nonce to the row of this Nexus, before it counts. False when the database has no such row. */
   readonly nexusBeginRound: (id: NexusId, nonce: RoundNonce, wait: Wait) => Promise<boolean>;
   readonly nexusList: (wait: Wait) => Promise<readonly NexusRecord[]>;
-  /** `NEXUS_ALIVE` while its heartbeat is younger than `aliveMs`; `NOT_FOUND` when absent. */
-  readonly nexusExpunge: (id: NexusId, aliveMs: number, wait: Audited) => Promise<void>;
+  /** `NEXUS_ALIVE` while its heartbeat is younger than the rule says; `NOT_FOUND` when absent. */
+  readonly nexusExpunge: (id: NexusId, rule: ExpungeRule, wait: Audited) => Promise<void>;
 };

@@ -10,7 +10,7 @@ import { revoke } from '../revocations/revocation-rows.ts';
 
 export const nexusExpunge =
   (transactions: Transactions): NexusPort['nexusExpunge'] =>
-  (id, aliveMs, { audit, signal }) =>
+  (id, rule, { audit, signal }) =>
     transactions.write(
       'nexus_expunge',
       async (db, attempt) => {
@@ -25,7 +25,7 @@ export const nexusExpunge =
         };
         const isKnown = row !== undefined;
         const decision = decideExpunge(id, nexus, {
-          aliveMs,
+          rule,
           hasJoined: !isKnown && (await hasJoined(db, id)),
         });
         if (decision === 'expunged') return;
@@ -60,7 +60,7 @@ const hasJoined = async (db: Database, id: NexusId): Promise<boolean> => {
   return used !== undefined;
 };
 
-/** NJ3: a row is made for one that has not reached the database, so that it is expunged when it does. */
+/** NJ3: a row is made for one that the database does not know, so that it is expunged when it comes. */
 const insertExpunged = async (db: Database, id: NexusId): Promise<void> => {
   await db
     .insertInto('nexus')
