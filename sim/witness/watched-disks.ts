@@ -93,10 +93,10 @@ const onLedger = (
   if (next !== undefined) waits.onLedger(sled, next);
 };
 
-/** A sled in doubt writes its hold into the ledger of a disk, which adopts no config. */
+/** A sled in doubt writes its hold, and more that it knows of it, into the ledger of a disk: it adopts no config. */
 const isHoldAlone = (had: SeenLedger | undefined, next: SeenLedger | undefined): boolean =>
   next?.isHeld === true &&
-  had?.isHeld === false &&
+  had !== undefined &&
   had.incarnation === next.incarnation &&
   pointOfLedger(had) === pointOfLedger(next);
 
