@@ -62,6 +62,8 @@ export type BundleStanding = {
   readonly reason: string | undefined;
   /** What admits it; undefined if nothing does. */
   readonly by: 'signature' | 'statement' | 'word' | undefined;
+  /** A root vouches for it, whatever else admits it: the record has that, for the time after a rotation (ADM3). */
+  readonly isSigned: boolean;
 };
 
 export type Admission = {
@@ -92,15 +94,16 @@ type Asked = Pick<OfferedRelease, 'bundle' | 'isExempt'> & { readonly systemVers
 
 const judge = (asked: Asked, verdict: BundleVerdict | undefined, facts: AdmissionFacts): BundleStanding => {
   const { bundle, systemVersion } = asked;
+  const problem = verdict && signatureProblem(bundle, verdict, facts);
+  const isSigned = verdict !== undefined && problem === undefined;
   const as = (state: BundleState, by: BundleStanding['by'], reason?: string): BundleStanding => ({
-    ...{ bundle, systemVersion, state, by, reason },
+    ...{ bundle, systemVersion, state, by, reason, isSigned },
   });
   if (verdict === undefined)
     return as('missing', undefined, 'this sled does not have its metadata yet; a Nexus sends it in a round');
+  if (isSigned && verdict.unsigned.size === 0) return as('admitted', 'signature');
   const exemptedBy = exemption(asked, facts);
   if (exemptedBy !== undefined) return as('admitted', exemptedBy);
-  const problem = signatureProblem(bundle, verdict, facts);
-  if (problem === undefined && verdict.unsigned.size === 0) return as('admitted', 'signature');
   const isBare = verdict.root === undefined && verdict.problem === undefined;
   if (problem !== undefined && !isBare) return as('refused', undefined, problem);
   const by = problem === undefined ? 'signature' : undefined;

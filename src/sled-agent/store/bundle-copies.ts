@@ -22,6 +22,8 @@ export type BundleCopies = {
   readonly look: () => Promise<void>;
   /** From the first dataset with a whole file; undefined if none has one. */
   readonly read: (bundle: string) => Promise<Uint8Array | undefined>;
+  /** Whether all bundles together keep the limit with it (BP2). */
+  readonly hasRoom: (bundle: string, sizeBytes: number) => boolean;
   /** @throws `NO_SPACE`, `NO_USABLE_DATASET` when no dataset took it */
   readonly write: (bundle: string, bytes: Uint8Array) => Promise<void>;
   readonly remove: (bundle: string) => Promise<void>;
@@ -29,17 +31,27 @@ export type BundleCopies = {
   readonly repair: () => Promise<void>;
 };
 
-type Deps = { readonly disk: Disk; readonly datasets: readonly Dataset[]; readonly log: Logger };
+type Deps = {
+  readonly disk: Disk;
+  readonly datasets: readonly Dataset[];
+  readonly log: Logger;
+  readonly maxBundlesBytes?: number | undefined;
+};
 
-/** Length in bytes of each bundle that has a whole file. */
-type Copies = Deps & { readonly sizes: Map<string, number> };
+type Copies = Deps & {
+  /** Length in bytes of each bundle that has a whole file. */
+  readonly sizes: Map<string, number>;
+  readonly maxBundlesBytes: number;
+};
 
 export const createBundleCopies = (deps: Deps): BundleCopies => {
-  const copies: Copies = { ...deps, sizes: new Map() };
+  const { maxBundlesBytes = MAX_BUNDLES_BYTES } = deps;
+  const copies: Copies = { ...deps, maxBundlesBytes, sizes: new Map() };
   return {
     list: () => [...copies.sizes.keys()],
     look: () => look(copies),
     read: bundle => read(copies, bundle),
+    hasRoom: (bundle, sizeBytes) => totalWith(copies, bundle, sizeBytes) <= maxBundlesBytes,
     write: (bundle, bytes) => write(copies, bundle, bytes),
     remove: bundle => remove(copies, bundle),
     async repair() {
@@ -98,12 +110,16 @@ const readFrom = async (
   return undefined;
 };
 
-const write = async ({ disk, datasets, sizes }: Copies, bundle: string, bytes: Uint8Array): Promise<void> => {
-  const others = [...sizes].reduce((sum, [each, size]) => sum + (each === bundle ? 0 : size), 0);
-  if (others + bytes.length > MAX_BUNDLES_BYTES)
+const totalWith = ({ sizes }: Copies, bundle: string, sizeBytes: number): number =>
+  [...sizes].reduce((sum, [each, size]) => sum + (each === bundle ? 0 : size), sizeBytes);
+
+const write = async (copies: Copies, bundle: string, bytes: Uint8Array): Promise<void> => {
+  const { disk, datasets, sizes, maxBundlesBytes } = copies;
+  const total = totalWith(copies, bundle, bytes.length);
+  if (total > maxBundlesBytes)
     throw new DepotError(
       'NO_SPACE',
-      `the metadata of all releases would have ${others + bytes.length} bytes; the limit of a sled is ${MAX_BUNDLES_BYTES}`,
+      `the metadata of all releases would have ${total} bytes; the limit of a sled is ${maxBundlesBytes}`,
     );
   await writeEverywhere(datasets, {
     what: 'the metadata of a release',

@@ -39,6 +39,7 @@ export type Machine = {
     deletion?: StoreSettings['deletion'];
     quotaBytes?: number;
     trust?: ReleaseTrust;
+    maxBundlesBytes?: number;
     decisions?: Decisions;
   }) => Promise<ArtifactStore>;
   /** Kills the process: none of its operations reaches the disk any more. */
@@ -61,6 +62,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
       clock = systemClock,
       scrub,
       trust,
+      maxBundlesBytes,
       decisions = NO_DECISIONS,
       ...others
     } = {}) {
@@ -78,6 +80,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
         {
           clock,
           trust,
+          maxBundlesBytes,
           rng: seededRng(1),
           log: silentLogger,
           decisions,

@@ -44,6 +44,8 @@ export type StoreDependencies = {
   readonly lockDirectory?: (path: string) => Promise<ExclusiveLock>;
   /** What this sled has pinned; undefined without an identity. */
   readonly trust?: ReleaseTrust | undefined;
+  /** Of the metadata of all releases together; by default `MAX_BUNDLES_BYTES`. */
+  readonly maxBundlesBytes?: number | undefined;
 };
 
 /**
@@ -84,7 +86,8 @@ export const openStore = async (
   });
   const { state, config, releases } = keeper;
   const shared = { disk, datasets, byHash, clock, log };
-  const bundles = opened.use(createReleaseBundles({ ...shared, trust: rest.trust, releases }));
+  const { trust, maxBundlesBytes } = rest;
+  const bundles = opened.use(createReleaseBundles({ ...shared, trust, maxBundlesBytes, releases }));
   const { withheld } = bundles;
   const isHeld = (sha256: ArtifactHash) => holdsArtifact({ ...shared, config: config(), withheld }, sha256);
   const leases = opened.use(createLeases({ ...shared, isHeld, onEnd: passSoon }));

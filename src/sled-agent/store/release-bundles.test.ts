@@ -138,6 +138,44 @@ describe('with pinned roots', () => {
     expect(await refusalOf(put(again, planted))).toBe('ARTIFACT_WITHHELD');
   });
 
+  test('a release that comes while a rotation is written is not admitted by the root before: a crash would lose its record (TRS6)', async () => {
+    let writing = Promise.withResolvers<void>();
+    writing.resolve();
+    const trust = await pinnedTrust(1, { save: () => writing.promise });
+    const { store, machine } = await start(trust);
+    await want(store, 1, [release]);
+    writing = Promise.withResolvers();
+    const rotation = trust.addChains([signer.roots(2)]);
+    await new Promise(setImmediate);
+    await store.putBundle(release.bundle, release.bytes);
+    expect(await statesOf(store)).toEqual(['refused']);
+    writing.reject(new Error('the disk is full'));
+    await expect(rotation).rejects.toThrow('full');
+    await expect.poll(() => statesOf(store)).toEqual(['admitted']); // the rotation did not count
+    writing = Promise.withResolvers();
+    const again = trust.addChains([signer.roots(2)]);
+    writing.resolve();
+    await again;
+    expect(await statesOf(store)).toEqual(['admitted']);
+    await store[Symbol.asyncDispose]();
+    const restarted = (await start(testTrust({ known: trust.saved() }), machine)).store;
+    expect(await statesOf(restarted)).toEqual(['admitted']);
+  });
+
+  test('a release that is signed and exempted stays through a rotation when nobody exempts it any more (ADM3)', async () => {
+    const trust = await pinnedTrust();
+    const { store } = await start(trust);
+    const mixed = signer.release(['one'], { unsigned: [planted] });
+    await want(store, 1, [release, mixed], { exempt: true });
+    await store.putBundle(release.bundle, release.bytes);
+    await store.putBundle(mixed.bundle, mixed.bytes);
+    expect([...trust.record().values()]).toEqual(['signature', 'signature']);
+    await trust.addChains([signer.roots(2)]);
+    await want(store, 1, [release, mixed]);
+    expect(await statesOf(store)).toEqual(['admitted', 'unexempted']);
+    await put(store, one);
+  });
+
   test('a release under keys that were rotated away does not come back after its deletion (TRS3)', async () => {
     const trust = await pinnedTrust();
     const { store, machine } = await start(trust);
@@ -276,6 +314,56 @@ describe('a bundle', () => {
     await reconcile(store);
     await reconcile(store);
     expect(filesOf(machine).some(path => path.includes('release-metadata'))).toBe(false);
+  });
+
+  test('that nothing admits goes when no config names it, though it lists a file that is here (RLB6)', async () => {
+    const { store, machine } = await start(await pinnedTrust());
+    const junk = unsignedRelease([one]);
+    await want(store, 1, [release, junk]);
+    await store.putBundle(junk.bundle, junk.bytes);
+    await store.putBundle(release.bundle, release.bytes);
+    await put(store, one);
+    await want(store, 2, [release]);
+    await reconcile(store);
+    const here = filesOf(machine).filter(path => path.includes('release-metadata'));
+    expect(here).toEqual(DIRECTORIES.map(directory => bundleFile(directory, release)));
+  });
+
+  test('that only a word admitted makes room for one that the config names, and one that a signature admitted does not (RLB6, BP2)', async () => {
+    const machine = createMachine();
+    const trust = await pinnedTrust();
+    const junk = unsignedRelease([one]);
+    const later = signer.release(['one', 'later'], { version: '1.0.1' });
+    const maxBundlesBytes = release.bytes.length + later.bytes.length + junk.bytes.length / 2;
+    const store = await machine.start({ trust: storeTrust(trust), maxBundlesBytes });
+    await tellFloor(store, 1);
+    await want(store, 1, [release, junk], { exempt: true });
+    await store.putBundle(junk.bundle, junk.bytes);
+    await store.putBundle(release.bundle, release.bytes);
+    await put(store, one);
+    await want(store, 2, [later]);
+    await store.putBundle(later.bundle, later.bytes);
+    expect(await statesOf(store)).toEqual(['admitted']);
+    const isHere = (each: SignedRelease) => filesOf(machine).includes(bundleFile(DIRECTORIES[0], each));
+    expect([junk, release, later].map(isHere)).toEqual([false, true, true]);
+    const more = signer.release(['one', 'more'], { version: '1.0.2' });
+    await want(store, 3, [later, more]);
+    expect(await refusalOf(store.putBundle(more.bundle, more.bytes))).toBe('NO_SPACE');
+    expect([release, later].map(isHere)).toEqual([true, true]);
+  });
+
+  test('whose files are gone from every disk is asked for again while it still counts (BP1)', async () => {
+    const { store, machine } = await start(await pinnedTrust());
+    await want(store, 1, [release]);
+    await store.putBundle(release.bundle, release.bytes);
+    await put(store, one);
+    for (const directory of DIRECTORIES) await machine.memory.disk.unlink(bundleFile(directory, release));
+    await reconcile(store);
+    expect(await statesOf(store)).toEqual(['missing']);
+    expect(await bytesOf(await store.open(one.sha256))).toEqual(one.bytes);
+    await store.putBundle(release.bundle, release.bytes);
+    expect(await statesOf(store)).toEqual(['admitted']);
+    expect(filesOf(machine)).toContain(bundleFile(DIRECTORIES[1], release));
   });
 
   test('is not acknowledged, and does not count, while no disk takes it (RLB1)', async () => {

@@ -8,7 +8,9 @@
  * RLB1. A bundle is durable before it is acknowledged and counts; one dataset is enough, as for the ledger.
  * RLB2. The verdict is never read from a disk: after a start each bundle is judged again, and serving waits for that, for no Nexus.
  * RLB3. What a bundle does not admit is withheld, not deleted: files, waits and the scrub are as before.
- * RLB4. A bundle stays while the config names it, or a file that it lists is here; the record of its admission goes with it.
+ * RLB4. A bundle stays while the config names it, or it is admitted and a file that it lists is here; the record of its admission goes with it.
+ * RLB6. What no config names and nothing admits does not stay, whatever it lists; and what only the word of a Nexus admits makes room for
+ *      what a config names. So a Nexus that lied leaves no disk and no memory full of metadata.
  * RLB5. Without an identity nothing is pinned, and nothing is withheld.
  */
 import { createHash } from 'node:crypto';
@@ -21,7 +23,7 @@ import {
   judgeAdmission,
   withheldReason,
 } from '../../core/release-admission.ts';
-import type { OfferedRelease } from '../../core/release-trust.ts';
+import type { BundleReport, OfferedRelease } from '../../core/release-trust.ts';
 import type { Disk } from '../../lib/disk.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -35,6 +37,7 @@ type Deps = {
   readonly datasets: readonly Dataset[];
   readonly log: Logger;
   readonly trust: ReleaseTrust | undefined;
+  readonly maxBundlesBytes?: number | undefined;
   /** Of the config in force; undefined if its Nexus names none. */
   readonly releases: () => readonly OfferedRelease[] | undefined;
 };
@@ -115,10 +118,10 @@ const settle = (keeping: Keeping): void => {
     verdictOf: bundle => verdicts.get(bundle),
   });
   const news = new Map<string, AdmittedBy>();
-  for (const { bundle, by, state, systemVersion, reason } of keeping.admission.bundles) {
-    if (by === 'signature' || by === 'word') {
-      if (facts.record.get(bundle) !== by && facts.record.get(bundle) !== 'signature') news.set(bundle, by);
-    }
+  for (const { bundle, by, isSigned, state, systemVersion, reason } of keeping.admission.bundles) {
+    const recorded = facts.record.get(bundle);
+    if (isSigned && recorded !== 'signature') news.set(bundle, 'signature');
+    if (!isSigned && by === 'word' && recorded === undefined) news.set(bundle, 'word');
     if (before.get(bundle) !== state)
       keeping.log.info(
         { bundle, system_version: systemVersion, state, by, reason },
@@ -145,9 +148,19 @@ const put = async (keeping: Keeping, bundle: string, bytes: Uint8Array): Promise
     settle(keeping);
     throw new DepotError('BUNDLE_INVALID', verdict.problem ?? 'it is no bundle');
   }
+  if (!copies.hasRoom(bundle, bytes.length)) await makeRoom(keeping);
   await copies.write(bundle, bytes); // RLB1
   verdicts.set(bundle, verdict);
   settle(keeping);
+};
+
+/** RLB6 */
+const makeRoom = async ({ admission, copies, verdicts }: Keeping): Promise<void> => {
+  for (const { bundle, systemVersion, by, isSigned } of admission.bundles) {
+    if (systemVersion !== undefined || isSigned || by === 'statement') continue;
+    await copies.remove(bundle);
+    verdicts.delete(bundle);
+  }
 };
 
 /** What is no bundle is refused by its verdict, so that it is not asked for again. */
@@ -211,15 +224,15 @@ const repairBundles = async (keeping: Keeping, isCertain: boolean): Promise<void
   const named = new Set(releases.map(({ bundle }) => bundle));
   const others = copies.list().filter(bundle => !named.has(bundle));
   const files = others.length === 0 ? [] : await filesOn(datasets);
+  const standings = keeping.admission.bundles.filter(({ by }) => by !== undefined);
+  const admitted = new Set(standings.map(({ bundle }) => bundle));
   const unneeded = others.filter(bundle => {
     const listed = verdicts.get(bundle)?.listed;
-    return listed === undefined || !files.some(sha256 => listed.has(sha256));
+    return listed === undefined || !admitted.has(bundle) || !files.some(sha256 => listed.has(sha256));
   });
-  for (const bundle of unneeded) {
-    await copies.remove(bundle);
-    verdicts.delete(bundle);
-  }
+  for (const bundle of unneeded) await copies.remove(bundle);
   const stays = new Set([...named, ...copies.list()]);
+  for (const bundle of [...verdicts.keys()]) if (!stays.has(bundle)) verdicts.delete(bundle); // of no file too
   const gone = [...trust.facts().record.keys()].filter(bundle => !stays.has(bundle));
   if (gone.length > 0) trust.forget(gone);
   if (unneeded.length > 0) settle(keeping);
@@ -239,14 +252,24 @@ const filesOn = async (datasets: readonly Dataset[]): Promise<readonly ArtifactH
 };
 
 const reportOf = (
-  { trust, admission }: Keeping,
+  { trust, admission, copies }: Keeping,
   config: ArtifactConfig | undefined,
   isWithheld: ReleaseBundles['isWithheld'],
-): ReleaseReport => ({
-  requiresSigned: trust.requiresSigned(),
-  bundles: admission.bundles.flatMap(({ bundle, systemVersion, state, reason }) =>
-    systemVersion === undefined ? [] : [{ sha256: bundle, state, ...(reason !== undefined && { reason }) }],
-  ),
-  withheld: new Set([...(config?.artifacts.keys() ?? [])].filter(isWithheld)),
-  trust: trust.report(),
-});
+): ReleaseReport => {
+  const here = new Set(copies.list());
+  // It counts until a restart, which would not find it: so a Nexus is asked for it before.
+  const isLost = (bundle: string) => !here.has(bundle);
+  const bundles = admission.bundles.flatMap(({ bundle, systemVersion, state, reason }): BundleReport[] => {
+    if (systemVersion === undefined) return [];
+    if (state === 'admitted' && isLost(bundle)) return [{ sha256: bundle, state: 'missing', reason: LOST }];
+    return [{ sha256: bundle, state, ...(reason !== undefined && { reason }) }];
+  });
+  return {
+    requiresSigned: trust.requiresSigned(),
+    bundles,
+    withheld: new Set([...(config?.artifacts.keys() ?? [])].filter(isWithheld)),
+    trust: trust.report(),
+  };
+};
+
+const LOST = 'no disk of this sled has its metadata any more; a Nexus sends it again in a round';

@@ -14,7 +14,7 @@ import { rootsToTry, type SledTrust, type TriedRoot } from './trust.ts';
 export const releaseTrust = (trust: SledTrust, judge: JudgeBundle): ReleaseTrust => ({
   requiresSigned: trust.requiresSigned,
   facts: () => ({
-    newest: new Map(trust.counting().map(chain => [chain.id, newestRoot(chain).version])),
+    newest: trust.newest(),
     record: trust.record(),
     hasAdminKey: trust.adminKeys().length > 0,
     isExemptedByStatement: trust.exempts,

@@ -13,7 +13,7 @@ import { realDisk } from '../../lib/real-disk.ts';
 import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
 import { newestRoot } from './pinned-chain.ts';
 import { createTrust, type SledTrust, type StatedTrust, withKeys } from './trust.ts';
-import { type Pins, readPins, trustFileBeside, writePins } from './trust-file.ts';
+import { type Pins, readOtherPins, readPins, trustFileBeside, writePins } from './trust-file.ts';
 
 /** The section `[trust]`; paths are absolute. */
 export type TrustConfig = {
@@ -43,8 +43,17 @@ export const openTrust = async (
   { rootFiles, requireSigned }: Omit<TrustConfig, 'adminKeyFiles'>,
   { statements, log }: { readonly statements: Statements; readonly log: Logger },
 ): Promise<SledTrust> => {
-  const save = (pins: Pins) => writePins(trustFileBeside(certificateFile), pins);
-  const trust = createTrust({ known, save, statements: statedTrust(statements), requireSigned, log });
+  const file = trustFileBeside(certificateFile);
+  const save = (pins: Pins) => writePins(file, pins);
+  const loadOther = (text: string) => readOtherPins(file, text);
+  const trust = createTrust({
+    known,
+    save,
+    loadOther,
+    statements: statedTrust(statements),
+    requireSigned,
+    log,
+  });
   for (const path of rootFiles) await pinRoot(trust, path);
   logPins(trust, requireSigned, log);
   return trust;

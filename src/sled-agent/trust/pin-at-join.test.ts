@@ -8,6 +8,7 @@ import type { OfferedPins } from '../../join/join-fleet.ts';
 import { errorCodeOf } from '../../lib/errors.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
 import { pinAtJoin } from './pin-at-join.ts';
+import { newestRoot } from './pinned-chain.ts';
 import { createSigner } from './trust.fixture.ts';
 import { readPins } from './trust-file.ts';
 
@@ -30,7 +31,7 @@ const pin = (named: Partial<InvitedPins>, offered: Partial<OfferedPins>) =>
   );
 const pinned = () => readPins(join(directory, 'trust.json'));
 
-test('a sled pins the chain from the root that its invitation names, with the roots that came since, and the key (PAJ1)', async () => {
+test('a sled pins the whole chain of the root that its invitation names, and the key (PAJ1)', async () => {
   const answered = await pin(
     { adminKeySha256: key.digest, rootsSha256: [rootSha256(2)] },
     {
@@ -40,7 +41,7 @@ test('a sled pins the chain from the root that its invitation names, with the ro
   );
   const { chains, adminKeys } = await pinned();
   expect(chains.map(({ by, roots }) => [by, roots.map(({ version }) => version)])).toEqual([
-    ['join', [2, 3]],
+    ['join', [1, 2, 3]],
   ]);
   expect(adminKeys.map(({ digest }) => digest)).toEqual([key.digest]);
   expect(answered).toEqual({
@@ -54,6 +55,26 @@ test('the root that an invitation names is found in other white space, after a t
   const pretty = JSON.stringify(JSON.parse(second), null, 2);
   await pin({ rootsSha256: [rootSha256(2)] }, { rootChains: [['no root', first, pretty]] });
   expect((await pinned()).chains.map(({ id }) => id)).toEqual([rootSha256(2)]);
+});
+
+test('a sled pins each chain that its invitation names, and no other one (PAJ1)', async () => {
+  const third = createSigner();
+  const named = [rootSha256(1), rootDigestOf(Buffer.from(other.roots(2)[1] ?? ''))];
+  const answered = await pin(
+    { rootsSha256: named },
+    { rootChains: [third.roots(1), other.roots(2), signer.roots(1)] },
+  );
+  const { chains } = await pinned();
+  expect(chains.map(chain => newestRoot(chain).sha256)).toEqual(named);
+  expect(answered.roots.map(({ version }) => version)).toEqual([1, 2]);
+});
+
+test('one of two chains that the answer lacks ends the join, and nothing is pinned (PAJ2)', async () => {
+  const named = [rootSha256(1), rootDigestOf(Buffer.from(other.roots(1)[0] ?? ''))];
+  expect(await pin({ rootsSha256: named }, { rootChains: [signer.roots(1)] }).catch(errorCodeOf)).toBe(
+    'PEER_BAD_ANSWER',
+  );
+  expect(await readdir(directory)).toEqual([]);
 });
 
 test.each<[string, Partial<InvitedPins>, Partial<OfferedPins>]>([

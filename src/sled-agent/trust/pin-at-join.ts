@@ -3,7 +3,8 @@
  *
  *     digests in the token ─▶ compared with keys and roots in the answer ─▶ trust.json ─▶ (the certificate is written)
  *
- * PAJ1. A chain is pinned from the root that the token names on; roots before it prove nothing here.
+ * PAJ1. A chain is pinned if it has the root that the token names. The roots before that one prove nothing here; if their signatures lead to
+ *       it, they are pinned with it, so that they are known as replaced, and are no chain of their own when a Nexus tells them later.
  * PAJ2. What the token names and the answer lacks ends the join: the sled would verify less than the person meant who invited it.
  */
 import { type PinnedKey, parseAdminPublicKey } from '../../identity/admin-key.ts';
@@ -13,7 +14,7 @@ import type { OfferedPins } from '../../join/join-fleet.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
-import { newestRoot } from './pinned-chain.ts';
+import { newestRoot, parseChain } from './pinned-chain.ts';
 import { createTrust, NO_STATEMENTS } from './trust.ts';
 import { readPins, trustFileBeside, writePins } from './trust-file.ts';
 
@@ -30,7 +31,7 @@ export const pinAtJoin = async (
 ): Promise<JoinedPins> => {
   const file = trustFileBeside(certificateFile);
   const keys = adminKeySha256 === undefined ? [] : [keyNamed(adminKeySha256, offered)];
-  const chains = rootsSha256.map(sha256 => chainFrom(sha256, offered));
+  const chains = rootsSha256.map(sha256 => chainWith(sha256, offered));
   const trust = createTrust({
     known: await readPins(file),
     save: pins => writePins(file, pins),
@@ -58,10 +59,10 @@ const keyNamed = (sha256: string, { adminKeys }: OfferedPins): PinnedKey => {
 };
 
 /** PAJ1 */
-const chainFrom = (sha256: string, { rootChains }: OfferedPins): readonly string[] => {
+const chainWith = (sha256: string, { rootChains }: OfferedPins): readonly string[] => {
   for (const chain of rootChains) {
     const at = chain.findIndex(text => isNamed(text, sha256));
-    if (at >= 0) return chain.slice(at);
+    if (at >= 0) return isChain(chain.slice(0, at + 1)) ? chain : chain.slice(at);
   }
   throw badAnswer(`has not the trust root that the invitation names, with the SHA-256 ${sha256}`);
 };
@@ -70,6 +71,15 @@ const chainFrom = (sha256: string, { rootChains }: OfferedPins): readonly string
 const isNamed = (text: string, sha256: string): boolean => {
   try {
     return rootDigestOf(Buffer.from(text, 'utf8')) === sha256;
+  } catch (error) {
+    if (error instanceof DepotError) return false;
+    throw error;
+  }
+};
+
+const isChain = (texts: readonly string[]): boolean => {
+  try {
+    return parseChain(texts).length > 0;
   } catch (error) {
     if (error instanceof DepotError) return false;
     throw error;

@@ -7,6 +7,7 @@
  *      it may have revoked the keys of the one before.
  * PC2. Roots that are pinned stay as they are: another root of the same version is a fork, and is refused. Roots are compared by
  *      what they say (RDG1), so a telling in other white space or with more signatures is the same.
+ * PC3. A root that signed the first pinned one is an older part of the same chain, and no chain of its own: its keys were rotated away.
  */
 import { DepotError, messageChain } from '../../lib/errors.ts';
 import { MAX_METADATA_BYTES, type Metadata } from '../../tuf/metadata.ts';
@@ -52,7 +53,8 @@ export const extendChain = (chain: PinnedChain, told: readonly PinnedRoot[]): Pi
   const byVersion = new Map(chain.roots.map(root => [root.version, root]));
   const isShared = ({ version, sha256 }: PinnedRoot) => byVersion.get(version)?.sha256 === sha256;
   const newest = newestRoot(chain);
-  if (!told.some(isShared)) return continued(chain, newest, told);
+  if (!told.some(each => isShared(each) || isBefore(each, chain.roots[0])))
+    return continued(chain, newest, told);
   const fork = told.find(({ version, sha256 }) => {
     const pinned = byVersion.get(version);
     return pinned !== undefined && pinned.sha256 !== sha256;
@@ -64,6 +66,17 @@ export const extendChain = (chain: PinnedChain, told: readonly PinnedRoot[]): Pi
   const newer = told.filter(({ version }) => version > newest.version).map(({ text }) => text);
   if (newer.length === 0) return chain;
   return { ...chain, roots: [...chain.roots, ...followers(newest, newer, chain.roots.length)] };
+};
+
+/** PC3 */
+const isBefore = (root: PinnedRoot, first: PinnedRoot): boolean => {
+  if (root.version + 1 !== first.version) return false;
+  try {
+    return followers(root, [first.text], 1).length === 1;
+  } catch (error) {
+    if (error instanceof DepotError) return false;
+    throw error;
+  }
 };
 
 /** By roots that begin after the newest one; undefined if it did not sign the first of them. */

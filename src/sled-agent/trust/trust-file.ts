@@ -53,13 +53,18 @@ export const encodePins = ({ chains, adminKeys, record }: Pins): string => {
 };
 
 /** Nothing pinned without a file. @throws DepotError `CONFIG_INVALID` (TF1) */
-export const readPins = async (
+export const readPins = async (file: string, options: { readonly disk?: Disk } = {}): Promise<Pins> =>
+  (await readOtherPins(file, undefined, options)) ?? NO_PINS;
+
+/** Undefined without a file, and for one with exactly this text. @throws DepotError `CONFIG_INVALID` (TF1) */
+export const readOtherPins = async (
   file: string,
+  known: string | undefined,
   { disk = realDisk }: { readonly disk?: Disk } = {},
-): Promise<Pins> => {
+): Promise<Pins | undefined> => {
   try {
     const text = await readFileWhole(file, { disk, maxBytes: MAX_TRUST_BYTES });
-    if (text === undefined) return NO_PINS;
+    if (text === undefined || text === known) return undefined;
     const { chains, admin_keys, admitted } = TrustFile.parse(JSON.parse(text));
     return {
       chains: chains.map(({ pinned_by, roots }) => {

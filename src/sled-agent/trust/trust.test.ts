@@ -2,15 +2,19 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { MAX_ROOT_CHAINS } from '../../core/release-trust.ts';
+import { seededRng } from '../../core/rng.ts';
 import { generateAdminKey, NO_ADMIN_KEYS, publicKeyPem } from '../../identity/admin-key.ts';
 import { createStatements } from '../../identity/statements.ts';
+import { createMemoryDisk, interposed } from '../../lib/disk.fixture.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
 import { openPins, openTrust } from './open-trust.ts';
+import { pinAtJoin } from './pin-at-join.ts';
 import { newestRoot } from './pinned-chain.ts';
 import { createSigner, testStatements, testTrust } from './trust.fixture.ts';
-import { encodePins, NO_PINS } from './trust-file.ts';
+import { encodePins, MAX_TRUST_BYTES, NO_PINS, readPins, writePins } from './trust-file.ts';
 
 const noStatements = createStatements({
   ...{ known: [], keys: NO_ADMIN_KEYS, fleet: 'test' },
@@ -64,6 +68,29 @@ test('a root is the same in other white space and with other signatures: a file 
   await expect(trust.addChains([[pretty(first), signer.fork(2)]])).rejects.toThrow(
     'another root of version 2',
   );
+});
+
+test('the roots before the first pinned one are no chain of their own, also with a statement on them (PC3)', async () => {
+  const statements = testStatements();
+  const trust = testTrust({ statements });
+  await trust.addChains([signer.roots(3).slice(1)], 'join');
+  await trust.addAdminKeys([generateAdminKey()]);
+  const [first = ''] = signer.roots(1);
+  statements.say(firstOf([first]), 'trusted');
+  await trust.addChains([[first]]);
+  expect(versions(trust)).toEqual([['join', 3]]);
+  expect(await trust.addChains([[first, signer.fork(2)]]).catch(errorCodeOf)).toBe('ROOT_CHAIN_BROKEN');
+  expect(versions(trust)).toEqual([['join', 3]]);
+});
+
+test('chains by a word take no place from those by more than that (TRS3)', async () => {
+  const trust = testTrust();
+  const strangers = Array.from({ length: MAX_ROOT_CHAINS }, () => createSigner().roots(1));
+  await trust.addChains(strangers);
+  await expect(trust.addChains([signer.roots(1)])).rejects.toThrow(`the limit is ${MAX_ROOT_CHAINS}`);
+  await trust.addChains([signer.roots(1)], 'file');
+  expect(versions(trust).at(-1)).toEqual(['file', 1]);
+  expect(trust.chains()).toHaveLength(MAX_ROOT_CHAINS);
 });
 
 test('a chain that is refused does not cost another one that is told with it (TRS1)', async () => {
@@ -171,6 +198,77 @@ test('what was pinned is there after a restart, and a damaged file is an error t
       expect(errorCodeOf(fault)).toBe('CONFIG_INVALID');
       expect(messageChain(fault)).toContain(join(folder, 'trust.json'));
     }
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test('a file is measured in bytes, as it is when it is read: a longer one would end the next start (TF1)', async () => {
+  const trust = testTrust();
+  trust.recordAdmitted(new Map([['é'.repeat(MAX_TRUST_BYTES / 2), 'signature']]));
+  await expect(trust.addChains([signer.roots(1)])).rejects.toThrow(`the limit is ${MAX_TRUST_BYTES}`);
+});
+
+test('after a kill or a power cut at any operation the file is whole, has what was acknowledged, and with a newer root the record (TRS2, ADM3, D1)', async () => {
+  const file = '/identity/trust.json';
+  const bundle = 'a'.repeat(64);
+  const key = generateAdminKey();
+  for (let at = 0; ; at += 1) {
+    const memory = createMemoryDisk(['/identity']);
+    let [operations, isDead] = [0, false];
+    const disk = interposed(memory.disk, () => {
+      if (operations === at) {
+        isDead = true;
+        if (at % 2 === 1) memory.powerCut(seededRng(at));
+      }
+      operations += 1;
+      if (isDead) throw new Error('the process is dead');
+    });
+    const acknowledged: number[] = [];
+    const live = async () => {
+      const trust = testTrust({ save: pins => writePins(file, pins, { disk }) });
+      await trust.addChains([signer.roots(1)], 'file');
+      acknowledged.push(1);
+      trust.recordAdmitted(new Map([[bundle, 'signature']]));
+      await trust.addChains([signer.roots(2)]);
+      acknowledged.push(2);
+      await trust.addAdminKeys([key]);
+      acknowledged.push(3);
+    };
+    await live().catch(() => undefined);
+    const { chains, adminKeys, record } = await readPins(file, { disk: memory.disk });
+    const version = chains[0] === undefined ? 0 : newestRoot(chains[0]).version;
+    expect(version, `at ${at}`).toBeGreaterThanOrEqual(Math.min(2, acknowledged.at(-1) ?? 0));
+    if (version === 2) expect([...record.keys()], `at ${at}`).toEqual([bundle]);
+    if (acknowledged.at(-1) === 3) expect(adminKeys).toHaveLength(1);
+    if (operations <= at) return;
+  }
+});
+
+test('what a join pins while the agent runs is not undone by the next write of the agent (TRS7)', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'trust-'));
+  const identity = { certificateFile: join(folder, 'sled.pem') };
+  const config = { rootFiles: [], adminKeyFiles: [], requireSigned: undefined };
+  try {
+    const agent = await openTrust(identity, await openPins(identity, config), config, {
+      statements: noStatements,
+      log: silentLogger,
+    });
+    await agent.addChains([other.roots(1)]);
+    const key = generateAdminKey();
+    await pinAtJoin(
+      identity,
+      { adminKeySha256: key.digest, rootsSha256: [firstOf(signer.roots(1))] },
+      { adminKeys: [publicKeyPem(key)], rootChains: [signer.roots(1)] },
+    );
+    await agent.addChains([other.roots(2)]);
+    const { chains, adminKeys } = await readPins(join(folder, 'trust.json'));
+    expect(chains.map(chain => [chain.by, newestRoot(chain).version])).toEqual([
+      ['word', 2],
+      ['join', 1],
+    ]);
+    expect(adminKeys.map(({ digest }) => digest)).toEqual([key.digest]);
+    expect(agent.requiresSigned(), 'it counts at once').toBe(true);
   } finally {
     await rm(folder, { recursive: true });
   }

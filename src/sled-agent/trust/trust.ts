@@ -9,9 +9,11 @@
  *      pinned; otherwise the word of a Nexus is enough, and the chain is marked so.
  * TRS2. Chains and keys are durable before they count. A bundle counts as soon as it is admitted: what admitted it is here anyway, and the
  *      write of a rotation has the record with it (ADM3).
- * TRS3. Chains and keys only grow. A bundle leaves the record with its last file: a release that comes back is judged by the newest root.
+ * TRS3. Chains and keys only grow, but for a chain by a word that makes room for one by more. A bundle leaves the record with its last file: a release that comes back is judged by the newest root.
  * TRS4. A chain by a word does not count beside the key of an administrator, until a statement names it.
  * TRS5. A chain that was refused for want of a statement is tried again when a statement comes: the two may arrive in any order.
+ * TRS6. While a newer root is written, the older one admits nothing new: a crash would leave the root without the record of it.
+ * TRS7. What another process has pinned meanwhile, such as a join, is taken in before each write, which would undo it otherwise.
  */
 import type { AdmittedBy } from '../../core/release-admission.ts';
 import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../../core/release-trust.ts';
@@ -46,6 +48,8 @@ export type SledTrust = {
   readonly chains: () => readonly PinnedChain[];
   /** Those that count (TRS4). */
   readonly counting: () => readonly PinnedChain[];
+  /** The version of the newest root of each chain that counts, also of one that is being written (TRS6). */
+  readonly newest: () => ReadonlyMap<string, number>;
   readonly adminKeys: () => readonly PinnedKey[];
   readonly record: () => ReadonlyMap<string, AdmittedBy>;
   readonly exempts: (bundle: string) => boolean;
@@ -68,6 +72,8 @@ export type SledTrust = {
 type Options = {
   readonly known: Pins;
   readonly save: (pins: Pins) => Promise<void>;
+  /** What the file has, if it has another text than this one (TRS7). */
+  readonly loadOther?: (known: string) => Promise<Pins | undefined>;
   readonly statements: StatedTrust;
   /** Undefined: where something is pinned by more than a word. */
   readonly requireSigned: boolean | undefined;
@@ -78,6 +84,8 @@ type Options = {
 type Pinning = Options & {
   pins: Pins;
   saved: string;
+  /** Versions of newest roots by chain, while they are written (TRS6). */
+  coming: ReadonlyMap<string, number>;
   /** Of the last telling (TRS5). */
   waiting: readonly (readonly string[])[];
   readonly listeners: Set<() => void>;
@@ -87,11 +95,14 @@ export const createTrust = (options: Options): SledTrust => {
   const { known, statements, requireSigned } = options;
   const pinning: Pinning = {
     ...options,
-    ...{ pins: known, saved: encodePins(known), waiting: [], listeners: new Set() },
+    ...{ pins: known, saved: encodePins(known), coming: new Map(), waiting: [], listeners: new Set() },
   };
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const next = turn.then(work);
+    const next = turn.then(async () => {
+      await takeInOthers(pinning);
+      return work();
+    });
     turn = next.catch(() => undefined);
     return next;
   };
@@ -112,7 +123,8 @@ export const createTrust = (options: Options): SledTrust => {
   });
   return {
     chains: () => pinning.pins.chains,
-    counting: () => pinning.pins.chains.filter(chain => isCounting(pinning, chain)),
+    counting: () => counting(pinning),
+    newest: () => newestVersions(counting(pinning), pinning.coming),
     adminKeys: () => pinning.pins.adminKeys,
     record: () => pinning.pins.record,
     exempts: statements.exempts,
@@ -141,18 +153,57 @@ export const createTrust = (options: Options): SledTrust => {
 const saveAll = async (pinning: Pinning, next: Pins): Promise<void> => {
   const text = encodePins(next);
   if (text === pinning.saved) return;
-  if (text.length > MAX_TRUST_BYTES)
-    throw full(`${text.length} bytes of roots and keys; the limit is ${MAX_TRUST_BYTES}`);
+  const bytes = Buffer.byteLength(text, 'utf8');
+  if (bytes > MAX_TRUST_BYTES)
+    throw full(`${bytes} bytes of roots and keys; the limit is ${MAX_TRUST_BYTES}`);
   await pinning.save(next);
   pinning.saved = text;
 };
 
 /** TRS2 */
 const pin = async (pinning: Pinning, change: Pick<Pins, 'chains' | 'adminKeys'>): Promise<void> => {
-  await saveAll(pinning, { ...pinning.pins, ...change });
-  pinning.pins = { ...pinning.pins, ...change };
-  for (const listener of [...pinning.listeners]) listener();
+  pinning.coming = newestVersions(change.chains);
+  try {
+    await saveAll(pinning, { ...pinning.pins, ...change });
+    pinning.pins = { ...pinning.pins, ...change };
+  } finally {
+    pinning.coming = new Map();
+    tellAll(pinning); // after a failure too: what came meanwhile is judged again
+  }
 };
+
+/** TRS7 */
+const takeInOthers = async (pinning: Pinning): Promise<void> => {
+  const there = await pinning.loadOther?.(pinning.saved);
+  const text = there && encodePins(there);
+  if (there === undefined || text === undefined || text === pinning.saved) return;
+  const { chains, adminKeys, record } = pinning.pins;
+  pinning.saved = text;
+  pinning.pins = {
+    chains: there.chains.reduce((known, { by, roots }) => {
+      const texts = roots.map(({ text }) => text);
+      return withChain(known, texts, { by, statements: pinning.statements, hasAdminKey: false });
+    }, chains),
+    adminKeys: withKeys(adminKeys, there.adminKeys),
+    record,
+  };
+  tellAll(pinning);
+};
+
+const tellAll = ({ listeners }: Pinning): void => {
+  for (const listener of [...listeners]) listener();
+};
+
+const counting = (pinning: Pinning): readonly PinnedChain[] =>
+  pinning.pins.chains.filter(chain => isCounting(pinning, chain));
+
+const newestVersions = (
+  chains: readonly PinnedChain[],
+  coming: ReadonlyMap<string, number> = new Map(),
+): ReadonlyMap<string, number> =>
+  new Map(
+    chains.map(chain => [chain.id, Math.max(newestRoot(chain).version, coming.get(chain.id) ?? 0)] as const),
+  );
 
 const isCounting = ({ statements, pins }: Pinning, chain: PinnedChain): boolean => {
   const said = statementOn(chain, statements);
@@ -239,8 +290,15 @@ const withChain = (
     return next === chain && by === chain.by ? chain : { ...next, by };
   });
   if (isKnown) return extended.some((each, at) => each !== chains[at]) ? extended : chains;
-  if (chains.length === MAX_ROOT_CHAINS) throw full(`${MAX_ROOT_CHAINS} chains of roots, which is the limit`);
-  return [...chains, newChain(told, allowed)];
+  const added = newChain(told, allowed);
+  return [...(chains.length < MAX_ROOT_CHAINS ? chains : withRoom(chains, added)), added];
+};
+
+/** A chain by more than a word takes the place of one by a word: a Nexus that lied cannot keep the sled from pinning. */
+const withRoom = (chains: readonly PinnedChain[], { by }: PinnedChain): readonly PinnedChain[] => {
+  const at = by === 'word' ? -1 : chains.findLastIndex(each => each.by === 'word');
+  if (at < 0) throw full(`${MAX_ROOT_CHAINS + 1} chains of roots; the limit is ${MAX_ROOT_CHAINS}`);
+  return chains.toSpliced(at, 1);
 };
 
 const newChain = (told: PinnedChain['roots'], { by, statements, hasAdminKey }: Allowed): PinnedChain => {
