@@ -1,9 +1,9 @@
 /** A database restored from a backup has lost entries of the audit log: the recovery says which, and explains them. */
 import { expect, test } from 'vitest';
 import { runTestCli } from '../../src/cli/run.fixture.ts';
-import { until, wait } from '../fleet-process.fixture.ts';
+import { until } from '../fleet-process.fixture.ts';
 import { environmentOf } from './follow.ts';
-import { startSituation, uploadAndLetGo } from './situation.ts';
+import { startSituation, untilHeadTold, uploadAndLetGo } from './situation.ts';
 import { keepBackup, restoreBackup } from './yesterday.ts';
 
 test('audit verify reports the cut of a restored database until a recovery explains it, and names that entry from then on (T6a)', async () => {
@@ -15,12 +15,7 @@ test('audit verify reports the cut of a restored database until a recovery expla
   const [head] = await fleet.database.query<{ seq: string; hash: string }>(
     'SELECT seq, hash FROM audit_head',
   );
-  await until(async () => {
-    const { last } = await nexus.debug.bgtaskView({ params: { bgtask_name: 'audit_heads' } }, wait);
-    if (last.last_result !== 'completed') return false;
-    expect(last.details.details).toMatchObject({ newest_entry: Number(head!.seq), waiting: [] });
-    return true;
-  }, 'the sleds are told the newest head');
+  await untilHeadTold(nexus, fleet.database);
   await nexus.stop();
   await restoreBackup(fleet.database);
   await nexus.start();

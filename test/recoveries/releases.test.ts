@@ -9,6 +9,7 @@ import {
   expectOnDisk,
   startSituation,
   untilDropped,
+  untilHeadTold,
   untilOnDisk,
   uploadAndLetGo,
 } from './situation.ts';
@@ -77,6 +78,7 @@ describe.concurrent('recoveries of releases', () => {
       await nexus.update.repositoryDelete({ params: { system_version: '1.1.0' } }, wait);
       await uploadAndLetGo(nexus, lost!);
       await untilOnDisk(fleet.sleds, release, lost!);
+      await untilHeadTold(nexus, fleet.database);
       // Too few sleds for its archive to be let go.
       await late.stop();
       await fleet.sleds[1]!.stop();

@@ -9,7 +9,7 @@ import {
   type TestReleaseOptions,
 } from '../../src/signing/release.fixture.ts';
 import type { TestNexus, TestSled } from '../fleet-members.fixture.ts';
-import { until } from '../fleet-process.fixture.ts';
+import { until, wait } from '../fleet-process.fixture.ts';
 import { artifactsOnDisk, hashesOf, replicationDetails, waitComplete } from '../fleet-state.fixture.ts';
 import { startTestFleet, type TestFleet } from '../process-fleet.fixture.ts';
 import type { Following } from './follow.ts';
@@ -67,6 +67,17 @@ export const uploadAndLetGo = async (nexus: TestNexus, release: TestRelease): Pr
 
 export const untilDropped = (nexus: TestNexus): Promise<void> =>
   until(async () => (await replicationDetails(nexus)).local_repos === 0, 'the archives are dropped');
+
+/** Every sled keeps the newest head of the audit log. */
+export const untilHeadTold = async (nexus: TestNexus, database: TestFleet['database']): Promise<void> => {
+  const [head] = await database.query<{ seq: string }>('SELECT seq FROM audit_head');
+  await until(async () => {
+    const { last } = await nexus.debug.bgtaskView({ params: { bgtask_name: 'audit_heads' } }, wait);
+    if (last.last_result !== 'completed') return false;
+    expect(last.details.details).toMatchObject({ newest_entry: Number(head!.seq), waiting: [] });
+    return true;
+  }, 'the sleds are told the newest head of the audit log');
+};
 
 /** Every dataset has exactly the artifacts of these releases, by its files and not by the status. */
 export const expectOnDisk = async (sleds: readonly TestSled[], ...releases: TestRelease[]): Promise<void> => {

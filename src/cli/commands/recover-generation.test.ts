@@ -55,16 +55,22 @@ const losing = (more: Partial<GenerationRecovery> = {}) =>
     ...more,
   });
 
-const against = async (found: GenerationRecovery, args: readonly string[], refusal?: DepotError) => {
+const against = async (
+  found: GenerationRecovery,
+  args: readonly string[],
+  acting?: DepotError | GenerationRecovery,
+) => {
   await using nexus = await serveTestNexus({
     recovery: {
       async generationRecoveryView({ query }) {
         nexus.received.calls.push(query);
         return found;
       },
-      ...(refusal !== undefined && {
-        async generationRecover() {
-          throw refusal;
+      ...(acting !== undefined && {
+        async generationRecover({ body }) {
+          nexus.received.calls.push(body);
+          if (acting instanceof DepotError) throw acting;
+          return acting;
         },
       }),
     },
@@ -172,12 +178,25 @@ test.each([
   }
 });
 
-test('if there is nothing to recover, --apply changes nothing, says so and exits with 0 (RH2)', async () => {
+test('if there is nothing to recover, --apply names nothing to give up, says so and exits with 0 (RH2)', async () => {
   for (const names of [[], ['--give-up', '12:ab1'], ['--give-up', '2.0.0']]) {
-    const run = await against(testRecovery(), ['--apply', ...names]);
-    expect(run).toMatchObject({ exitCode: 0, calls: [{}] });
+    const run = await against(testRecovery(), ['--apply', ...names], testRecovery());
+    const give_up = { artifacts: [], points: [], releases: [] };
+    expect(run).toMatchObject({ exitCode: 0, calls: [{}, { expected_generation: 7, give_up }] });
     expect(run.out).toMatch(/^There is nothing to recover: the database, at generation 7, knows .*\n$/);
   }
+});
+
+test('where only the audit log lost something, --apply says that its entry explains it (RH3)', async () => {
+  const run = await against(
+    testRecovery(),
+    ['--apply'],
+    testRecovery({ state: 'done', to: asGeneration(8) }),
+  );
+  expect(run.exitCode).toBe(0);
+  expect(run.out).toMatch(
+    /^Recovered: the generation was 7 and is 8; the audit log has an entry that explains which of its entries the database lost\.\n/,
+  );
 });
 
 test('if there is nothing to recover, a sled that may hold an unknown config is still named', async () => {

@@ -60,8 +60,8 @@ const recover = async (
   const query = excluded.length === 0 ? {} : { exclude_sleds: excluded.join(',') };
   const found = await depot.recovery.generationRecoveryView({ query });
   // When the same command runs again, the names that it gave up the first time no longer exist.
-  if (found.state === 'not_needed') return found;
-  const giveUp = options.giveUp.map(name => parseGivenUp(name, found));
+  const names = found.state === 'not_needed' ? [] : options.giveUp;
+  const giveUp = names.map(name => parseGivenUp(name, found));
   if (options.apply !== true) return found;
   await acceptPoints(session, depot, options, found);
   const body = {

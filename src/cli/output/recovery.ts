@@ -21,7 +21,7 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
       ];
     case 'done':
       return [
-        `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${plural(recovery.points.filter(isGiven).length, 'point')} of another history became known.`,
+        `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${becameKnown(recovery)}`,
         ...table(terminal, recovery.sleds.filter(isNotable)),
         '',
         'Sleds follow the database again from their next config on. Check with: tuf-depot status',
@@ -42,6 +42,11 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
 
 /** RG2: only configs whose content a sled reported are decided on. */
 const isGiven = ({ artifacts }: GenerationRecovery['points'][number]): boolean => artifacts !== null;
+
+const becameKnown = ({ points }: GenerationRecovery): string =>
+  points.length === 0
+    ? 'the audit log has an entry that explains which of its entries the database lost.'
+    : `${plural(points.filter(isGiven).length, 'point')} of another history became known.`;
 
 const isNotable = ({ state }: RecoverySledView): boolean => state !== 'agrees';
 

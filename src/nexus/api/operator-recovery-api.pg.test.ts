@@ -147,6 +147,29 @@ test('the entry of a recovery has the heads of the audit log that sleds keep and
   ]);
 });
 
+test('where heads of the audit log alone are lost, acting writes the entry that explains them, once (RH2, RH3, T6a)', async () => {
+  const gone = { seq: 1_000, hash: 'e'.repeat(64) };
+  sleds[0]!.auditHeads = [{ ...gone, timeMs: 0 }];
+  expect(await look()).toMatchObject({ state: 'not_needed' });
+  const recovered = () =>
+    world.database.query<{ content: string }>(
+      "SELECT content FROM audit_entry WHERE content LIKE '%generation_recovered%'",
+    );
+  expect(await act({ expected_generation: at(1), to: at(1) }), 'a stale plan').toMatchObject({
+    state: 'not_needed',
+  });
+  expect(await recovered()).toEqual([]);
+  expect(await act({ expected_generation: at(2), to: at(2) })).toMatchObject({
+    ...{ state: 'done', generation: 2, to: 3, points: [] },
+  });
+  expect((await recovered()).map(({ content }) => parseAuditContent(content)?.action)).toMatchObject([
+    { accepted: [], headsLost: [gone] },
+  ]);
+  await configsBecome(3, 3, 3);
+  expect(await act({ expected_generation: at(3), to: at(3) })).toMatchObject({ state: 'not_needed' });
+  expect(await recovered()).toHaveLength(1);
+});
+
 test('a point is given up as a whole, and its name stands for no other', async () => {
   holds(sleds[0]!, 7, [hashOf(8), hashOf(9)]);
   holds(sleds[1]!, 6, [hashOf(7)]);

@@ -7,20 +7,21 @@
  * RH1. Acting asks and plans anew: the operator's plan may be stale, and then nothing is changed.
  * RH2. Acting is idempotent: after the first time no point is unknown, and the answer says so.
  * RH3. The entry of the audit log has the heads of it that sleds keep and the database lost (T6a): so `audit verify` explains
- *      them. A sled that does not tell its own delays nothing.
+ *      them. A sled that does not tell its own delays nothing. Acting writes that entry also where heads alone are lost.
  */
-import assert from 'node:assert/strict';
 import {
   type GenerationRecovery,
   MAX_LISTED_ARTIFACTS,
   type operatorRecoveryApi,
   type RecoverGeneration,
 } from '../../api/operator-recovery-api.ts';
+import type { AuditHead } from '../../core/audit-chain.ts';
 import { MAX_AUDITED_NAMES } from '../../core/facts/audit.ts';
 import { toDetails } from '../../core/facts/details.ts';
 import { type RecoveryObstacle, renderFinding, renderObstacle } from '../../core/facts/recovery.ts';
 import {
   type ArtifactHash,
+  asGeneration,
   type Generation,
   type Point,
   pointText,
@@ -50,6 +51,7 @@ import type { Note } from '../history/history.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
 import { askSleds } from '../recovery/ask-sleds.ts';
 import { askAuditHeads, headsLost } from '../sleds/audit-heads.ts';
+import { createExplainedHeads } from '../sleds/explained-heads.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import { createLostPointsMemory, readLostPoints } from '../sleds/lost-points.ts';
 
@@ -81,7 +83,10 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
   async generationRecover({ body, requestId, caller, ...wait }) {
     const { exclude_sleds: excluded = [], give_up: giveUp, to: wished } = body;
     const { plan, planned, targets } = await makePlan(deps, { excluded, giveUp, to: wished }, wait);
-    if (plan.outcome.kind === 'not_needed') return recoveryView(plan, []);
+    const asked = await askAuditHeads(deps, targets, wait);
+    const lost = (await headsLost(deps.datastore, asked, wait)).slice(0, MAX_AUDITED_NAMES);
+    if (plan.outcome.kind === 'not_needed' && !(await mayExplain(deps.datastore, plan, body, lost, wait)))
+      return recoveryView(plan, []);
     const to = requireUnchanged(plan, body.expected_generation);
     const [obstacle] = recoveryObstacles(plan);
     if (obstacle !== undefined) {
@@ -94,8 +99,6 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     const accepted = acceptedOf(plan.points);
     const orderedBy = `an operator, request ${requestId}`;
     const origin = deps.originOf({ caller, requestId });
-    const asked = await askAuditHeads(deps, targets, wait);
-    const lost = (await headsLost(deps.datastore, asked, wait)).slice(0, MAX_AUDITED_NAMES);
     const audit = { origin, ...decidedBy(excluded, giveUp), headsLost: lost };
     await raise(deps.datastore, { to, accepted, orderedBy, planned }, { ...wait, audit });
     const { outcome: _, sleds, points, undecided: __, ...facts } = plan;
@@ -111,7 +114,7 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
       pointsAccepted: accepted.length,
     });
     deps.activateReplication();
-    return { ...recoveryView(plan, []), state: 'done' };
+    return { ...recoveryView(plan, []), to, state: 'done' };
   },
 });
 
@@ -190,6 +193,19 @@ const decidedBy = (
   };
 };
 
+/** RH3: of a plan that is not stale, heads that no recovery has named yet. */
+const mayExplain = async (
+  datastore: Deps['datastore'],
+  { generation }: RecoveryPlan,
+  { expected_generation: expected }: RecoverGeneration,
+  lost: readonly AuditHead[],
+  wait: Wait,
+): Promise<boolean> => {
+  if (lost.length === 0 || generation !== expected) return false;
+  const explained = await createExplainedHeads(datastore).read({ seq: Number.MAX_SAFE_INTEGER }, wait);
+  return lost.some(({ hash }) => !explained.has(hash));
+};
+
 const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Generation): Generation => {
   if (generation !== expected) {
     throw new DepotError(
@@ -199,7 +215,7 @@ const requireUnchanged = ({ generation, outcome }: RecoveryPlan, expected: Gener
     );
   }
   if (outcome.kind === 'recover') return outcome.to;
-  assert(outcome.kind === 'refused', 'where no recovery is needed, none is acted on');
+  if (outcome.kind === 'not_needed') return asGeneration(generation + 1);
   const { lowest, highest } = outcome;
   throw new DepotError(
     'RECOVERY_CHANGED',

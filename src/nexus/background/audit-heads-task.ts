@@ -21,8 +21,8 @@ import type { SledConnection, SledTarget } from '../../sled-client/sled-connecti
 import type { AuditPort } from '../datastore/ports/audit-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import { askAuditHeads } from '../sleds/audit-heads.ts';
+import { createExplainedHeads, type ExplainedHeads } from '../sleds/explained-heads.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
-import { createExplainedHeads, type ExplainedHeads } from './explained-heads.ts';
 import type { BackgroundTask } from './task.ts';
 import { createToldSleds, tellSleds } from './tell-sleds.ts';
 

@@ -7,7 +7,10 @@ const PAGE_ROWS = 500;
 
 export type ExplainedHeads = {
   /** The hashes that recoveries name, up to this head. Each entry is read once while the log only grows. */
-  readonly read: (head: AuditHead, options: { readonly signal: AbortSignal }) => Promise<ReadonlySet<string>>;
+  readonly read: (
+    head: Pick<AuditHead, 'seq'>,
+    options: { readonly signal: AbortSignal },
+  ) => Promise<ReadonlySet<string>>;
 };
 
 export const createExplainedHeads = (datastore: Pick<AuditPort, 'auditList'>): ExplainedHeads => {
