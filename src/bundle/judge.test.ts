@@ -178,6 +178,7 @@ describe('in a thread of its own', () => {
     const apart = await judgeApart(bytes, pinned(large.root), wait);
     expect(apart).toEqual(await judgeBundle(bytes, pinned(large.root)));
     expect(apart.signed.size).toBe(1_000);
+    expect(apart.listed, 'which is large, and crosses threads once').toBe(apart.signed);
   });
 
   test('something large that is no bundle is refused by its error', async () => {

@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { asGeneration, LeaseId } from '../core/ids.ts';
+import { MAX_BUNDLE_BYTES } from '../core/release-trust.ts';
 import { TEMPORARY_PREFIX } from '../lib/durable-file.ts';
 import { hashOf, neverAborts, startTestSled } from './sled.fixture.ts';
 import { tellFloor } from './store/artifact.fixture.ts';
@@ -154,6 +156,19 @@ test('an artifact larger than the limit is refused before its bytes', async () =
   await using sled = await startTestSled({ limits: { artifact_bytes: 10 } });
   const generation = await sled.want('abc');
   await expect(sled.put('01234567890', generation)).rejects.toMatchObject({ code: 'BODY_TOO_LARGE' });
+});
+
+test('metadata of a release beyond 64 MiB is refused before its bytes', async () => {
+  await using sled = await startTestSled();
+  const port = Number(sled.agent.agentAddress.split(':')[1]);
+  const socket = connect({ port, host: '127.0.0.1' });
+  await once(socket, 'connect');
+  socket.write(
+    `PUT /release-metadata/${'a'.repeat(64)} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: ${MAX_BUNDLE_BYTES + 1}\r\n\r\n{`,
+  );
+  const [answer] = await once(socket, 'data');
+  socket.destroy();
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 413 /);
 });
 
 test('a put that is cut leaves nothing, and the same put works afterwards', async () => {

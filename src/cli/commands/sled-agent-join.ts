@@ -58,6 +58,10 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
       admin_key_sha256: joined.pinned?.adminKeySha256 ?? null,
       pinned_roots: joined.pinned?.roots ?? [],
     };
+    if (data.admin_key_sha256 === null && data.pinned_roots.length === 0)
+      terminal.note(
+        `This sled has pinned nothing, and stores whatever any Nexus tells it. Before you start its agent, name admin_key_files and root_files in [trust] of ${options.config}; copy the files from a machine that you trust.`,
+      );
     present(session, options, data, () => [
       `This machine has joined ${data.fleet} as sled ${data.sled_id}.`,
       ...factLines(
@@ -80,7 +84,7 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
 const pinLines = (pinned: JoinedSled['pinned']): readonly (readonly [string, string])[] => {
   if (pinned === undefined)
     return [
-      ['pins', 'nothing: the invitation names no trust roots. To pin some, see [trust] of the configuration'],
+      ['pins', 'nothing: neither an approval nor a token of version 1 names trust roots or an admin key'],
     ];
   const { adminKeySha256, roots } = pinned;
   const lines: (readonly [string, string])[] = roots.map(({ sha256, version }) => [

@@ -2,7 +2,8 @@
  * The files of bundles on all datasets together: written everywhere, copied to a dataset that lacks one.
  *
  * BP1. A damaged file is removed when it is read, and copied again from another dataset; without a whole one the bundle is missing.
- * BP2. All bundles together have a limit, so that a Nexus that lies cannot fill a disk with metadata. They do not count to the quota,
+ * BP2. All bundles together have a limit, so that a Nexus that lies cannot fill a disk with metadata, nor the memory of this process with
+ *      what they list: about as many bytes, again after each start. They do not count to the quota,
  *      which is for artifacts: a dataset that is full of them still takes the metadata without which none of them is served.
  */
 import type { Disk } from '../../lib/disk.ts';
@@ -12,8 +13,8 @@ import type { Dataset } from './dataset/dataset.ts';
 import { writeEverywhere } from './dataset/write-everywhere.ts';
 import { bundleSize, bundlesIn, readBundle, removeBundle, writeBundle } from './files/bundle-files.ts';
 
-/** A thousand releases with 2 MiB of metadata each; one of a hundred artifacts has 50 KiB. */
-export const MAX_BUNDLES_BYTES = 2 * 2 ** 30;
+/** A config lists at most 100,000 artifacts, whose metadata has some 50 MiB; this is ten times that. */
+export const MAX_BUNDLES_BYTES = 512 * 2 ** 20;
 
 export type BundleCopies = {
   /** Those with a whole file on some dataset. */

@@ -90,5 +90,9 @@ const logPins = (trust: SledTrust, requireSigned: boolean | undefined, log: Logg
   if (trust.requiresSigned()) log.info(facts, 'only what verified metadata lists is stored and served');
   else if (requireSigned === false)
     log.warn(facts, 'require_signed is false: this sled stores whatever its config lists');
-  else log.info(facts, 'nothing is pinned, so this sled stores whatever its config lists');
+  else
+    log.warn(
+      facts,
+      'nothing is pinned, so this sled stores whatever its config lists, by the word of any Nexus: name admin_key_files or root_files in [trust] of the configuration, or join anew by a token of tuf-depot sled invite',
+    );
 };
