@@ -73,8 +73,9 @@ const renderers: Renderers = {
     remedy: WITHHELD[reason.because].remedy?.replaceAll('VERSION', reason.systemVersion),
   }),
   SLED_STORES_UNSIGNED: ({ serial }) => ({
-    message: `Sled ${serial} stores and serves whatever Nexus sends: require_signed = false is in its configuration.`,
-    remedy: 'Remove that line from its sled-agent.toml, and restart its agent.',
+    message: `Sled ${serial} stores and serves whatever Nexus sends: require_signed = false is in its configuration, or it knows trust roots by the word of a Nexus alone.`,
+    remedy:
+      'In [trust] of its sled-agent.toml, remove that line, and name admin_key_files or root_files; then restart its agent.',
   }),
   TOO_FEW_SLEDS: ({ sledsInService, minSledReplication }) => ({
     message: `Only ${plural(sledsInService, 'sled is', 'sleds are')} in service. No release can become safe on fewer than ${minSledReplication} (min_sled_replication).`,

@@ -50,7 +50,7 @@ const causeOf = (bundle: PresentRelease['bundle'], state: string | undefined): B
   return state === 'admitted' ? 'unlisted' : 'missing';
 };
 
-/** Sleds that have pinned something, and store what nobody signed all the same. */
+/** Sleds that know trust roots, and store what nobody signed all the same: by their configuration, or since only a Nexus told them. */
 export const openSledReasons = (sleds: readonly CollectedSled[]): HealthReason[] =>
   sleds.flatMap(({ id: sledId, serial, report }): HealthReason[] =>
     report?.requiresSigned === false && hasPinned(report)

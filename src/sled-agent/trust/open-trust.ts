@@ -93,6 +93,6 @@ const logPins = (trust: SledTrust, requireSigned: boolean | undefined, log: Logg
   else
     log.warn(
       facts,
-      'nothing is pinned, so this sled stores whatever its config lists, by the word of any Nexus: name admin_key_files or root_files in [trust] of the configuration, or join anew by a token of tuf-depot sled invite',
+      'nothing is pinned by more than the word of a Nexus, so this sled stores whatever its config lists: name admin_key_files or root_files in [trust] of the configuration, or join anew by a token of tuf-depot sled invite',
     );
 };
