@@ -25,10 +25,7 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
         const session = sessionsOf(sled);
         const before = running.store.config();
         sled.isInDoubt = running.store.state().kind !== 'ready';
-        if (isHostile(world, request.caller)) {
-          const { generation, artifacts } = request.body;
-          watch.lineage.onHostileOffer(sled, pointOfLedger({ generation, artifacts: new Set(artifacts) }));
-        }
+        noteHostileOffer(watch, sled, request);
         try {
           const answer = await running.agent.artifactConfigPut(request);
           // A ledger on a read-only disk may not be durable, and cannot be made so.
@@ -84,6 +81,15 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
       },
     },
   };
+};
+
+const noteHostileOffer = (
+  { world, lineage }: Watch,
+  sled: SimSled,
+  { caller, body: { generation, artifacts } }: Parameters<RunningSled['agent']['artifactConfigPut']>[0],
+): void => {
+  if (isHostile(world, caller))
+    lineage.onHostileOffer(sled, pointOfLedger({ generation, artifacts: new Set(artifacts) }));
 };
 
 const noteRefusal = (

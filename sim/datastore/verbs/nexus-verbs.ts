@@ -1,11 +1,7 @@
 import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { NexusId, RoundNonce } from '../../../src/core/ids.ts';
-import {
-  decideExpunge,
-  type ExpungeRule,
-  heartbeatAgeMs,
-} from '../../../src/nexus/datastore/decisions/nexus-life.ts';
-import type { NexusPort, NexusRecord } from '../../../src/nexus/datastore/ports/nexus-port.ts';
+import { decideExpunge, heartbeatAgeMs } from '../../../src/nexus/datastore/decisions/nexus-life.ts';
+import type { ExpungeRule, NexusPort, NexusRecord } from '../../../src/nexus/datastore/ports/nexus-port.ts';
 import { type Query, type Step, type StoredNexus, sortedByKey, withEntry } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
 import { hasJoined } from './nexus-invitation-verbs.ts';

@@ -20,7 +20,7 @@ import {
 import type { ReleaseArtifact } from '../../../core/release.ts';
 import type { Datastore } from '../datastore.ts';
 import { MAX_MEND, wantedSetDigest } from '../decisions/generation.ts';
-import type { ExpungeRule } from '../decisions/nexus-life.ts';
+import type { ExpungeRule } from '../ports/nexus-port.ts';
 import type { NewRelease } from '../ports/release-port.ts';
 import type { SledTransport } from '../ports/sled-port.ts';
 import type { TrustMove } from '../ports/trust-root-port.ts';

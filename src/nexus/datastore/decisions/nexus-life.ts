@@ -1,17 +1,11 @@
 /** Which Nexus instances are alive, by their heartbeats, and which may be expunged (P8, S23). */
 import type { NexusId } from '../../../core/ids.ts';
 import { DepotError } from '../../../lib/errors.ts';
-import type { NexusRecord } from '../ports/nexus-port.ts';
+import type { ExpungeRule, NexusRecord } from '../ports/nexus-port.ts';
 
 /** Both times by the database's clock (P8), which may have been set back in between: never negative. */
 export const heartbeatAgeMs = (nowMs: number, heartbeatMs: number): number =>
   Math.max(0, nowMs - heartbeatMs);
-
-/**
- * How long a Nexus has to have been silent, in milliseconds; or that it is in the hands of somebody else: then it is expunged although
- * it is alive, and although a database that was restored does not know it.
- */
-export type ExpungeRule = number | 'compromised';
 
 /**
  * @param hasJoined by an invitation, for one that has not reached the database (NJ3)

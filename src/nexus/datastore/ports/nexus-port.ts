@@ -1,9 +1,14 @@
 /** Nexus instances: their heartbeats, the nonces of their rounds, and whether they are in service (P8). */
 import type { Policy } from '../../../core/facts/event.ts';
 import type { NexusId, RoundNonce } from '../../../core/ids.ts';
-import type { ExpungeRule } from '../decisions/nexus-life.ts';
 import type { Audited } from './audit-port.ts';
 import type { Wait } from './verb.ts';
+
+/**
+ * How long a Nexus has to have been silent, in milliseconds; or that it is in the hands of somebody else: then it is expunged although
+ * it is alive, and although a database that was restored does not know it.
+ */
+export type ExpungeRule = number | 'compromised';
 
 export type NexusRecord = {
   readonly id: NexusId;
