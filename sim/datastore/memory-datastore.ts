@@ -4,7 +4,7 @@ import type { Transactions } from '../../src/nexus/datastore/transactions.ts';
 import type { MemoryTransaction } from './attempt.ts';
 import type { Query, Step } from './state.ts';
 import { auditAppend, auditHead, auditList } from './verbs/audit-verbs.ts';
-import { bundleExempt, bundleGaps, bundleGet, bundleInsert } from './verbs/bundle-verbs.ts';
+import { bundleExempt, bundleGaps, bundleGet, bundleInsert, bundleOfRepo } from './verbs/bundle-verbs.ts';
 import { fleetEventBounds, fleetEventInsert, fleetEventList, fleetEventTrim } from './verbs/history-verbs.ts';
 import {
   invitationCreate,
@@ -84,11 +84,7 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
       write('trust_root_delete', trustRootDelete(id, audit), { signal }),
     releaseInsert: (release, { audit, signal }) =>
       write('release_insert', releaseInsert(release, audit), { signal }),
-    bundleInsert: (repoId, bundle, wait) => write('bundle_insert', bundleInsert(repoId, bundle), wait),
-    bundleGaps: wait => read('bundle_gaps', bundleGaps, wait),
-    bundleGet: (sha256, wait) => read('bundle_get', bundleGet(sha256), wait),
-    bundleExempt: (version, { audit, signal }) =>
-      write('bundle_exempt', bundleExempt(version, audit), { signal }),
+    ...bundleVerbs(read, write),
     repoList: async (page, wait) => read('repo_list', repoList(page), wait),
     repoGetByVersion: (version, { includePruned = false, ...wait }) =>
       read('repo_get_by_version', repoGetByVersion(version, includePruned), wait),
@@ -138,6 +134,16 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     [Symbol.asyncDispose]: async () => undefined,
   };
 };
+
+const bundleVerbs = (read: Read, write: Write) =>
+  ({
+    bundleInsert: (repoId, bundle, wait) => write('bundle_insert', bundleInsert(repoId, bundle), wait),
+    bundleGaps: wait => read('bundle_gaps', bundleGaps, wait),
+    bundleGet: (sha256, wait) => read('bundle_get', bundleGet(sha256), wait),
+    bundleOfRepo: (repoId, wait) => read('bundle_of_repo', bundleOfRepo(repoId), wait),
+    bundleExempt: (version, { audit, signal }) =>
+      write('bundle_exempt', bundleExempt(version, audit), { signal }),
+  }) satisfies Partial<Datastore>;
 
 /** Who may act, who may join, and who did what. */
 const accessVerbs = (read: Read, write: Write) =>

@@ -42,6 +42,13 @@ export const bundleGet =
   ({ releases }) =>
     [...releases.values()].find(({ bundle }) => bundle?.sha256 === sha256)?.bundle?.bytes;
 
+export const bundleOfRepo =
+  (repoId: RepoId): Query<RecordedBundle | undefined> =>
+  ({ releases }) => {
+    const bundle = releases.get(repoId)?.bundle;
+    return bundle && { sha256: bundle.sha256, kind: bundle.kind, isExempted: bundle.isExempted };
+  };
+
 export const bundleExempt =
   (version: SystemVersion, audit: AuditOrigin | undefined): Step<RecordedBundle> =>
   (state, moment) => {

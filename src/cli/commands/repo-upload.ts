@@ -5,11 +5,14 @@ import { plural } from '../../core/facts/phrase.ts';
 import type { SystemVersion } from '../../core/ids.ts';
 import { DepotError, findDepotError, reportOf } from '../../lib/errors.ts';
 import { parseVersion } from '../arguments/versions.ts';
-import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
+import { ADMIN_KEY_OPTION, type AdminKeyOptions } from '../connection/admin-key-file.ts';
+import { withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
+import { signerIfNeeded } from '../connection/statements.ts';
 import { formatBytes, formatDuration, formatRate } from '../output/quantities.ts';
 import { printable, type Style } from '../output/style.ts';
 import { present, type Session } from '../session/session.ts';
+import { type Exemption, exemptionOf, exemptionText, exemptUploaded } from '../upload/exemption.ts';
 import { type UploadResult, uploadArchive } from '../upload/upload.ts';
 import { openUploadFile, standardInput } from '../upload/upload-source.ts';
 import { waitForRelease } from '../upload/wait-for-release.ts';
@@ -18,10 +21,11 @@ import { reportWait } from './repo-wait.ts';
 const STANDARD_INPUT = '-';
 const DEFAULT_STDIN_NAME = 'stdin.zip';
 
-type UploadOptions = RemoteOptions & {
+type UploadOptions = AdminKeyOptions & {
   readonly allowExpired?: true;
   readonly allowRollback?: true;
   readonly allowRevokedKeys?: true;
+  readonly exempt?: true;
   readonly fileName?: string;
   readonly wait?: true;
 };
@@ -39,6 +43,11 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
         'bring back a deleted release whose signing keys were revoked; for admins, recorded',
       )
       .option('--file-name <name>', 'the name to record; by default that of the file')
+      .option(
+        '--exempt',
+        'let sleds store it although signatures do not cover every artifact of it, as repo exempt does; for admins, recorded',
+      )
+      .option(...ADMIN_KEY_OPTION)
       .option('--wait', 'wait until every in-service sled has it'),
     'tuf-depot repo upload release-1.2.0.zip --wait',
   ).action(async (file: string, options: UploadOptions) => {
@@ -48,6 +57,8 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
       : await openUploadFile(resolve(session.directory, file));
     const fileName = options.fileName ?? (fromStdin ? DEFAULT_STDIN_NAME : basename(file));
     await withDepot(session, options, async depot => {
+      // Before the archive is sent: what cannot be exempted here would be withheld.
+      const signer = options.exempt && (await signerIfNeeded(session, options, depot));
       const result = await uploadArchive(session, depot, {
         fileName,
         source,
@@ -59,16 +70,20 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
       });
       const { answer } = result;
       if (!isReleaseUpload(answer)) return present(session, options, answer, () => rootLines(answer));
-      const report = uploadLines(answer, result, session.terminal.outStyle);
-      if (options.wait !== true) return present(session, options, answer, () => report);
-      for (const line of report) session.terminal.note(line);
       const version: SystemVersion = parseVersion(answer.repo.system_version);
+      const exemption = options.exempt
+        ? await exemptUploaded(depot, signer, version, session.clock.nowMs())
+        : await exemptionOf(depot, version);
+      const report = uploadLines(answer, result, exemption, session.terminal.outStyle);
+      const upload = { ...answer, exemption };
+      if (options.wait !== true) return present(session, options, upload, () => report);
+      for (const line of report) session.terminal.note(line);
       const outcome = await waitForRelease(session, depot, {
         version,
         goal: 'complete',
         timeoutMs: undefined,
       });
-      reportWait(session, options, outcome, 'complete', { upload: answer });
+      reportWait(session, options, outcome, 'complete', { upload });
     });
   });
 };
@@ -101,6 +116,7 @@ const rootLines = ({ status, trust_roots }: TrustRootUpload): string[] =>
 const uploadLines = (
   answer: TufRepoUpload,
   { sentBytes, sendMs, verifyMs, waitedMs }: UploadResult,
+  exemption: Exemption,
   style: Style,
 ): string[] => {
   const { repo, status, report = [], overrides = [] } = answer;
@@ -108,11 +124,13 @@ const uploadLines = (
   const artifacts =
     repo.artifact_count === undefined ? '' : `: ${plural(repo.artifact_count, 'artifact')}${size}`;
   const waited = waitedMs === 0 ? '' : `, waited ${formatDuration(waitedMs)} for the database`;
+  const exemptionLine = exemptionText(exemption, parseVersion(repo.system_version));
   const rate = sendMs > 0 ? ` (${formatRate((sentBytes * 1000) / sendMs)})` : '';
   return [
     `${style.bold(repo.system_version)} ${status === 'inserted' ? 'uploaded' : 'was there already'}${artifacts}; ` +
       `sent in ${formatDuration(sendMs)}${rate}, verified in ${formatDuration(verifyMs)}${waited}`,
     ...report.map(line => `  ${style.good('✓')} ${printable(line)}`),
     ...overrides.map(line => `  ${style.warn('!')} ${printable(line)}`),
+    ...(exemptionLine === undefined ? [] : [`  ${style.warn('!')} ${exemptionLine}`]),
   ];
 };

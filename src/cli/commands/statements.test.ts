@@ -7,6 +7,7 @@ import type { StatementList, StatementView } from '../../api/operator-statement-
 import { asGeneration } from '../../core/ids.ts';
 import { parseStatement, type SignedStatement, type Statement, subjectOf } from '../../core/statement.ts';
 import { type AdminKey, adminKeyPaths, makeAdminKey, verifyStatement } from '../../identity/admin-key.ts';
+import { DepotError } from '../../lib/errors.ts';
 import { makeTestRelease } from '../../signing/release.fixture.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
 import {
@@ -201,6 +202,91 @@ test('trust-root add signs the root that it adds by what it says, and adds none 
   expect(signed.out).toContain('Signed with the admin key');
   const none = await against({}, 'trust-root', 'add', release.path);
   expect(none).toMatchObject({ exitCode: 1, sent: [], out: '' });
+});
+
+/** Of 1.2.0, whose signatures cover some artifacts. */
+const partly = (exempted = false): NonNullable<TestHandlers['fleet']> => ({
+  releaseReplication: async () =>
+    testReplication('1.2.0', { bundle: { sha256: OTHER, kind: 'partly', exempted } }),
+});
+
+test('repo upload says at once that sleds withhold a release with parts that nobody signed, and which command ends that (UX1)', async () => {
+  const args = ['repo', 'upload', 'parts.zip'];
+  await writeFile(join(directory, 'parts.zip'), 'an archive, as far as this Nexus looks');
+  const withKey = await against({ fleet: partly(true) }, ...args);
+  expect(withKey).toMatchObject({ exitCode: 0, sent: [] });
+  expect(withKey.out).toContain(
+    'sleds withhold it until an admin signs an exemption: tuf-depot repo exempt 1.2.0',
+  );
+  const json = await against({ fleet: partly() }, ...args, '--json');
+  expect(JSON.parse(json.out)).toMatchObject({
+    status: 'inserted',
+    exemption: { state: 'needed', by: 'signature' },
+  });
+  const byWord = await against({ fleet: partly(), known: { admin_keys: [] } }, ...args);
+  expect(byWord.out).toContain('withhold it until an admin exempts it: tuf-depot repo exempt 1.2.0');
+
+  const exempted = { subject: `exempt_release 1.2.0 ${OTHER}`, state: 'verified' } as StatementView;
+  const quiet: Against[] = [
+    { fleet: partly(true), known: { admin_keys: [] } },
+    { fleet: { releaseReplication: async () => testReplication('1.2.0') } },
+  ];
+  for (const each of quiet) {
+    const run = await against(each, ...args);
+    expect(run.exitCode).toBe(0);
+    expect(run.out).not.toContain('exempt');
+  }
+  expect(await exemptionAfter({ ...viewOf(await signedRoot()), ...exempted })).toEqual({
+    state: 'not_needed',
+  });
+  expect(
+    await exemptionAfter({ ...viewOf(await signedRoot()), ...exempted, state: 'refused' }),
+  ).toMatchObject({
+    state: 'needed',
+  });
+});
+
+const exemptionAfter = async (statement: StatementView) => {
+  const known = { items: [statement] };
+  const run = await against({ fleet: partly(), known }, 'repo', 'upload', 'parts.zip', '--json');
+  return JSON.parse(run.out).exemption;
+};
+
+test('an upload is recorded although what comes after it fails, and the answer says so (UX1)', async () => {
+  const args = ['repo', 'upload', 'parts.zip'];
+  const fails = async () => {
+    throw new DepotError('DATABASE_UNAVAILABLE', 'the database is away');
+  };
+  const run = await against({ fleet: { releaseReplication: fails } }, ...args);
+  expect(run.exitCode).toBe(0);
+  expect(run.out).toContain('is not known (');
+  expect(run.out).toContain('tuf-depot repo show 1.2.0');
+  const asked = await against(
+    { fleet: { releaseReplication: fails } },
+    ...args,
+    '--exempt',
+    '--admin-key',
+    keyFile,
+  );
+  expect(asked.exitCode).toBe(1);
+  expect(asked.err).toContain('release 1.2.0 is recorded, but is not exempted');
+  expect(asked.err).toContain('tuf-depot repo exempt 1.2.0');
+});
+
+test('repo upload --exempt signs the exemption after the upload, and sends nothing without the key of the fleet', async () => {
+  const args = ['repo', 'upload', 'parts.zip', '--exempt'];
+  const signed = await against({ fleet: partly() }, ...args, '--admin-key', keyFile);
+  expect(signed.exitCode).toBe(0);
+  expect(signed.sent).toMatchObject([{ kind: 'exempt_release', systemVersion: '1.2.0', bundle: OTHER }]);
+  expect(signed.calls).toContainEqual({ exempted: '1.2.0' });
+  expect(signed.out).toContain(`by the signed statement ${signed.sent[0]?.id}`);
+  const repositoryUpload = async () => expect.fail('an archive was sent');
+  const none = await against({ fleet: partly(), updates: { repositoryUpload } }, ...args);
+  expect(none).toMatchObject({ exitCode: 1, sent: [], calls: [] });
+  const bundle = { sha256: OTHER, kind: 'signed', exempted: false } as const;
+  const fleet = { releaseReplication: async () => testReplication('1.2.0', { bundle }) };
+  const whole = await against({ fleet }, ...args, '--admin-key', keyFile);
+  expect(whole).toMatchObject({ exitCode: 0, sent: [], calls: [] });
 });
 
 test('repo exempt signs the bundle of the release, and exempts nothing without the key of the fleet', async () => {

@@ -69,7 +69,7 @@ const findSigner = async (
 };
 
 /** Undefined from a Nexus of a version without statements. */
-const listStatements = (depot: Depot): Promise<StatementList | undefined> =>
+export const listStatements = (depot: Depot): Promise<StatementList | undefined> =>
   depot.statements.statementList().catch((error: unknown) => {
     if (errorCodeOf(error) === 'NOT_FOUND') return undefined;
     throw error;

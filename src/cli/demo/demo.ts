@@ -18,7 +18,6 @@ import { hashesOnDisk } from '../../local-fleet/disk-audit.ts';
 import { type Fleet, startFleet } from '../../local-fleet/launcher.ts';
 import { readFleetTrust } from '../connection/connection.ts';
 import { type Depot, openDepot } from '../connection/depot-client.ts';
-import { exemptRelease } from '../connection/exempt-release.ts';
 import { type Signer, sendStatement } from '../connection/statements.ts';
 import { formatBytes, formatDuration, formatPercent, formatRate } from '../output/quantities.ts';
 import { programCommand } from '../program-path.ts';
@@ -26,6 +25,7 @@ import type { Session } from '../session/session.ts';
 import { describeRoot } from '../trust/root-description.ts';
 import { readRootFile } from '../trust/root-file.ts';
 import { trustRootContent } from '../trust/root-statement.ts';
+import { exemptionText, exemptUploaded } from '../upload/exemption.ts';
 import { uploadArchive } from '../upload/upload.ts';
 import { openUploadFile } from '../upload/upload-source.ts';
 import { waitForRelease } from '../upload/wait-for-release.ts';
@@ -224,16 +224,11 @@ const upload = async (
     `${formatBytes(sentBytes)} sent in ${formatDuration(sendMs)} (${formatRate((sentBytes * 1000) / Math.max(1, sendMs))})`,
   );
   narrator.say(`every signature and byte verified in ${formatDuration(verifyMs)} more`);
-  const params = { system_version: release.version };
-  const { bundle } = await depot.fleet.releaseReplication({ params });
-  if (bundle === undefined || bundle.kind === 'signed') return;
-  await exemptRelease(
-    depot,
-    await signerOf(fleet, depot),
-    SystemVersion.parse(release.version),
-    session.clock.nowMs(),
-  );
-  narrator.say('signatures do not cover all of it: an admin has exempted it, by a signed statement');
+  const signer = await signerOf(fleet, depot);
+  const version = SystemVersion.parse(release.version);
+  const exemption = await exemptUploaded(depot, signer, version, session.clock.nowMs());
+  const text = exemptionText(exemption, version);
+  if (text !== undefined) narrator.say(text);
 };
 
 const replicate = async (

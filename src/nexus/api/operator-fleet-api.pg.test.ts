@@ -36,6 +36,12 @@ test('after a failed release was uploaded again, a waiting client does not see i
   for (const sled of sleds) sled.fault.putConfig = never;
   expect(await nexus.upload(release)).toMatchObject({ status: 'already_exists' });
   expect(await view()).toMatchObject({ state: 'replicating', reasons: [{ code: 'NOT_YET_LOOKED' }] });
+
+  const second = await world.release({ systemVersion: '1.1.0' });
+  await nexus.trust(second);
+  await nexus.upload(second);
+  const unseen = await nexus.fleet.releaseReplication({ params: { system_version: '1.1.0' } }, wait);
+  expect(unseen.bundle, 'an upload asks at once').toMatchObject({ kind: 'signed', exempted: false });
 });
 
 test('an expunged Nexus that still runs says so in its own status, and another one does not (S23, S12)', async () => {

@@ -16,7 +16,7 @@ import { pageOf } from '../datastore/paging.ts';
 import type { HistoryPort } from '../datastore/ports/history-port.ts';
 import type { LocalRepoPort } from '../datastore/ports/local-repo-port.ts';
 import type { NexusPort, NexusRecord } from '../datastore/ports/nexus-port.ts';
-import type { ReleasePort, RepoRecord } from '../datastore/ports/release-port.ts';
+import type { RecordedBundle, ReleasePort, RepoRecord } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { History } from '../history/history.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
@@ -32,6 +32,7 @@ import {
   releaseView,
   unseenReleaseView,
   uploadedSince,
+  withBundle,
 } from '../status/release-view.ts';
 import { sledView } from '../status/sled-view.ts';
 import { recentEvents } from './operator-history-api.ts';
@@ -41,7 +42,7 @@ type Deps = {
   readonly nexusId: NexusId;
   readonly datastore: SledPort &
     NexusPort &
-    Pick<ReleasePort, 'repoGetByVersion' | 'artifactRoles'> &
+    Pick<ReleasePort, 'repoGetByVersion' | 'bundleOfRepo' | 'artifactRoles'> &
     Pick<LocalRepoPort, 'localRepoList'> &
     Pick<HistoryPort, 'fleetEventList'>;
   readonly watch: Pick<DatabaseWatch, 'outage'>;
@@ -102,17 +103,21 @@ const statusHandlers = (deps: Deps) =>
       const observation = deps.observer.latest();
       const seen = observation?.releases.find(release => release.progress.systemVersion === version);
       let repo: RepoRecord | undefined;
+      let bundle: RecordedBundle | undefined;
       try {
         repo = await deps.datastore.repoGetByVersion(version, { signal });
+        bundle = repo && (await deps.datastore.bundleOfRepo(repo.id, { signal }));
       } catch (error) {
         if (observation === undefined || seen === undefined || !isOfDatabase(error)) throw error;
         return lastKnownReleaseView(observation, seen, deps.watch.outage());
       }
       if (repo === undefined) throw new DepotError('NOT_FOUND', `there is no release ${version}`);
       if (observation === undefined || seen === undefined) {
-        return unseenReleaseView(version, repo.artifactCount, repo.totalSizeBytes, deps.minSledReplication);
+        const { artifactCount, totalSizeBytes } = repo;
+        const unseen = unseenReleaseView(version, artifactCount, totalSizeBytes, deps.minSledReplication);
+        return withBundle(unseen, bundle);
       }
-      const view = releaseView(observation, seen);
+      const view = withBundle(releaseView(observation, seen), bundle);
       return seen.state === 'failed' && (await isLocalRepoHeld(deps.datastore, repo.id, signal))
         ? uploadedSince(view)
         : view;

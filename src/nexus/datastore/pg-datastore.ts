@@ -51,6 +51,7 @@ import { bundleExempt } from './verbs/releases/bundle-exempt.ts';
 import { bundleGaps } from './verbs/releases/bundle-gaps.ts';
 import { bundleGet } from './verbs/releases/bundle-get.ts';
 import { bundleInsert } from './verbs/releases/bundle-insert.ts';
+import { bundleOfRepo } from './verbs/releases/bundle-of-repo.ts';
 import { releaseInsert } from './verbs/releases/release-insert.ts';
 import { releaseRoles } from './verbs/releases/release-roles.ts';
 import { repoArtifacts } from './verbs/releases/repo-artifacts.ts';
@@ -140,6 +141,7 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   bundleInsert: bundleInsert(transactions),
   bundleGaps: bundleGaps(transactions),
   bundleGet: bundleGet(transactions),
+  bundleOfRepo: bundleOfRepo(transactions),
   bundleExempt: bundleExempt(transactions),
   repoList: repoList(transactions),
   repoGetByVersion: repoGetByVersion(transactions),

@@ -33,6 +33,12 @@ export const releaseView = (observation: Observation, release: ObservedRelease):
   };
 };
 
+/** With the bundle as it is recorded: of an upload a moment ago the last observation knows nothing. */
+export const withBundle = (
+  { bundle: _observed, ...view }: ReleaseReplication,
+  bundle: RecordedBundle | undefined,
+): ReleaseReplication => ({ ...view, ...(bundle !== undefined && { bundle: bundleView(bundle) }) });
+
 const bundleView = ({ sha256, kind, isExempted }: RecordedBundle) => ({ sha256, kind, exempted: isExempted });
 
 /** While the database is away: what this Nexus saw last, with the reason why nothing newer is known. */

@@ -29,11 +29,9 @@ const bundleRules = (open: OpenDatastore): void => {
         uploadOf(await insertTrustRoot(datastore), '1.0.0', ['a'], { bundle }),
         wait,
       );
-      expect(await recordedBundle(datastore)).toEqual({
-        sha256: bundle.sha256,
-        kind: 'signed',
-        isExempted: false,
-      });
+      const recorded = { sha256: bundle.sha256, kind: 'signed', isExempted: false };
+      expect(await recordedBundle(datastore)).toEqual(recorded);
+      expect(await datastore.bundleOfRepo(repo.id, wait)).toEqual(recorded);
       expect(Buffer.from((await datastore.bundleGet(bundle.sha256, wait))!).toString()).toBe('first');
       expect(await datastore.bundleGet(hashOf('another'), wait)).toBeUndefined();
       expect(await datastore.bundleInsert(repo.id, unsigned, wait)).toBe(false);
@@ -73,6 +71,7 @@ const bundleRules = (open: OpenDatastore): void => {
         isExempted: true,
       });
       expect(await recordedBundle(datastore)).toMatchObject({ isExempted: true });
+      expect(await datastore.bundleOfRepo(repo.id, wait)).toMatchObject({ isExempted: true });
       expect(await datastore.bundleInsert(repo.id, { ...unsigned, isCurrent: true }, wait)).toBe(false);
       expect(await recordedBundle(datastore)).toMatchObject({ isExempted: true });
       const real = bundleNamed('from its archive', { isCurrent: false });
@@ -92,6 +91,7 @@ const bundleRules = (open: OpenDatastore): void => {
       const bundle = bundleNamed('first');
       const { repo } = await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a'], { bundle }), wait);
       await datastore.repoPrune(version('1.0.0'), wait);
+      expect(await datastore.bundleOfRepo(repo.id, wait)).toBeUndefined();
       expect(await datastore.bundleGet(bundle.sha256, wait)).toBeUndefined();
       expect(await datastore.bundleInsert(repo.id, bundle, wait)).toBe(false);
       await expect(datastore.bundleExempt(version('1.0.0'), wait)).rejects.toMatchObject({

@@ -85,6 +85,8 @@ export type ReleasePort = {
   readonly bundleGaps: (wait: Wait) => Promise<readonly BundleGap[]>;
   /** The bytes of the bundle of a present release. */
   readonly bundleGet: (sha256: string, wait: Wait) => Promise<Uint8Array | undefined>;
+  /** As it is recorded: the last observation of a Nexus may be older. */
+  readonly bundleOfRepo: (repoId: RepoId, wait: Wait) => Promise<RecordedBundle | undefined>;
   /** An admin decides that the bundle of a present release counts, whatever signed it. `NOT_FOUND` */
   readonly bundleExempt: (version: SystemVersion, options: Audited) => Promise<RecordedBundle>;
   readonly repoList: (
