@@ -60,6 +60,24 @@ test('a bundle that the newest root vouches for admits what it signs, and nothin
   expect(states(result)).toEqual([['unexempted', 'signature']]);
 });
 
+test('a question about an artifact is not put to each of many releases', () => {
+  let asked = 0;
+  const counted = (hashes: ReadonlySet<ArtifactHash>) => ({
+    ...{ size: hashes.size, keys: () => hashes.keys() },
+    has(sha256: ArtifactHash) {
+      asked += 1;
+      return hashes.has(sha256);
+    },
+  });
+  const bundles = ['x', 'y', 'z'];
+  const verdicts = Object.fromEntries(
+    bundles.map((bundle, at) => [bundle, { ...vouched(2, []), signed: counted(set(at)) }]),
+  );
+  const result = judgeAdmission(facts({ releases: bundles.map(bundle => release(bundle)), verdicts }));
+  expect(admittedBy(result)).toEqual(set(0, 1, 2));
+  expect(asked).toBe(0);
+});
+
 test('under a root that was rotated away only the record admits (ADM1)', () => {
   const fresh = facts({ releases: [release('x')], verdicts: { x: vouched(1, [1]) } });
   expect(judgeAdmission(fresh).bundles).toMatchObject([{ state: 'refused' }]);

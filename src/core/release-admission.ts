@@ -87,7 +87,23 @@ export const judgeAdmission = (facts: AdmissionFacts): Admission => {
     if (by === undefined || verdict === undefined) return [];
     return [by === 'signature' ? verdict.signed : verdict.listed]; // ADM2
   });
-  return { bundles, admits: sha256 => admitting.some(hashes => hashes.has(sha256)) };
+  let together: Pick<Hashes, 'has'> | undefined;
+  return {
+    bundles,
+    admits(sha256) {
+      together ??= unionOf(admitting);
+      return together.has(sha256);
+    },
+  };
+};
+
+/** A listing asks for each artifact on each disk: with a thousand releases the search through each of them would take seconds. */
+const unionOf = (all: readonly Hashes[]): Pick<Hashes, 'has'> => {
+  const [first, ...others] = all;
+  if (first !== undefined && others.length === 0) return first;
+  const union = new Set<ArtifactHash>();
+  for (const hashes of all) for (const sha256 of hashes.keys()) union.add(sha256);
+  return union;
 };
 
 type Asked = Pick<OfferedRelease, 'bundle' | 'isExempt'> & { readonly systemVersion: string | undefined };
