@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 58, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 59, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -202,6 +202,7 @@ INSERT INTO target_release (generation, tuf_repo_id) VALUES (1, NULL);
 -- registration_generation: of what the sled says of itself; an older one is ignored.
 -- incarnation_id and datasets are absent for a sled agent that does not tell them.
 -- heads: its points; absent for a sled agent that does not compare points.
+-- public_key_sha256: with which it registered; null for a sled that speaks plain HTTP, or registered before this was recorded.
 CREATE TABLE sled (
   id UUID NOT NULL,
   policy TEXT NOT NULL DEFAULT 'in_service',
@@ -223,6 +224,7 @@ CREATE TABLE sled (
   datasets JSONB,
   heads JSONB,
   time_expunged TIMESTAMPTZ,
+  public_key_sha256 TEXT,
   CONSTRAINT sled_pkey PRIMARY KEY (id),
   CONSTRAINT sled_policy_valid CHECK (policy IN ('in_service', 'expunged')),
   CONSTRAINT sled_repo_depot_port_valid CHECK (repo_depot_port BETWEEN 1 AND 65535)

@@ -3,7 +3,7 @@
  *
  * Each attack is tried on the running fleet, with the answer that refuses it. At the end every artifact is where it was.
  */
-import { randomUUID, X509Certificate } from 'node:crypto';
+import { createPublicKey, randomUUID, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener } from 'node:http';
@@ -134,6 +134,11 @@ const register = (caller: Caller, sled_id: SledId) =>
     ),
   );
 
+const refusals = async () => {
+  const { items } = await nexus().audit.auditList({ query: { limit: 100 } }, wait);
+  return items.flatMap(({ action }) => (action?.kind === 'requests_refused' ? [action] : []));
+};
+
 test('a sled registers itself and no other: nobody can take over its address, or invent sleds, and the audit log has who tried (T1, T6)', async () => {
   const [mine, other] = [await credentialsOf(first()), await credentialsOf(second())];
   const { items: before } = await nexus().fleet.sledList({ query: {} }, wait);
@@ -151,10 +156,6 @@ test('a sled registers itself and no other: nobody can take over its address, or
     before.map(({ id, address }) => [id, address]),
   );
   await nexus().debug.bgtaskActivate({ body: { bgtask_names: ['refused_requests'] } }, wait);
-  const refusals = async () => {
-    const { items } = await nexus().audit.auditList({ query: { limit: 100 } }, wait);
-    return items.map(({ action }) => action).filter(action => action?.kind === 'requests_refused');
-  };
   await until(async () => (await refusals()).length > 0, 'the refused registrations are in the audit log');
   const request = 'POST /sled-agents/{sled_id}';
   const from = { address: '127.0.0.1', request };
@@ -170,6 +171,34 @@ test('a sled registers itself and no other: nobody can take over its address, or
       expect.objectContaining({ why: 'other_identity', ...from, identity: spiffeId(someNexus.identity) }),
     ]),
   });
+});
+
+test('a sled with the key of another one does not register, although the authority issued its certificate, and the audit log names it (RI3)', async () => {
+  const [id, otherId] = [SledId.parse(randomUUID()), SledId.parse(randomUUID())];
+  const one = identity.issue('sled', { id });
+  const named = { fleet: identity.fleet, kind: 'sled', id: otherId } as const;
+  const publicKey = createPublicKey(one.keyPem);
+  const certificate = issueCertificate(identity.authority, {
+    identity: named,
+    publicKey,
+    validity: validNow(),
+  });
+  const copy = { ...one, identity: named, certificatePem: certificate.toString() };
+  await register(one, id);
+  await expect(register(copy, otherId)).rejects.toMatchObject({
+    code: 'SLED_KEY_IN_USE',
+    message: expect.stringContaining(`is that of sled ${id}`),
+  });
+  const { items } = await nexus().fleet.sledList({ query: {} }, wait);
+  expect(items.map(each => each.id)).toContain(id);
+  expect(items.map(each => each.id)).not.toContain(otherId);
+  await nexus().debug.bgtaskActivate({ body: { bgtask_names: ['refused_requests'] } }, wait);
+  const isNamed = async () => {
+    const text = JSON.stringify(await refusals());
+    return text.includes('"key_of_another_sled"') && text.includes(spiffeId(named));
+  };
+  await until(isNamed, 'the registration is in the audit log');
+  await nexus().fleet.sledSetPolicy({ params: { sled_id: id }, body: { policy: 'expunged' } }, wait);
 });
 
 test('a stolen sled is kept out for as long as its certificate is valid: it is not forgotten before', async () => {

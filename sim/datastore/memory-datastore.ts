@@ -106,8 +106,8 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     localRepoDrop: (drop, wait) => write('local_repo_drop', localRepoDrop(drop), wait),
     localRepoForget: (uploadId, nexusId, wait) =>
       write('local_repo_forget', localRepoForget(uploadId, nexusId), wait),
-    sledUpsert: (id, info, { plainFrom, signal }) =>
-      write('sled_upsert', sledUpsert(id, info, plainFrom), { signal }),
+    sledUpsert: (id, info, { signal, ...from }) =>
+      write('sled_upsert', sledUpsert(id, info, from), { signal }),
     sledGet: (id, wait) => read('sled_get', sledGet(id), wait),
     sledList: async (page, wait) => read('sled_list', sledList(page), wait),
     sledSetPolicy: (id, policy, { audit, signal }) =>

@@ -101,6 +101,8 @@ export type MemoryState = {
   readonly sleds: ReadonlyMap<SledId, SledRecord>;
   /** The addresses at which sleds are approved to speak plain HTTP. */
   readonly plainSleds: ReadonlyMap<SledId, string>;
+  /** The SHA-256 of the key with which each sled registered. */
+  readonly registeredKeys: ReadonlyMap<SledId, string>;
   readonly nexuses: ReadonlyMap<NexusId, StoredNexus>;
   readonly localRepos: ReadonlyMap<UploadId, LocalRepoRecord>;
   readonly overrides: ReadonlyMap<UploadId, StoredOverrides>;
@@ -133,6 +135,7 @@ export const emptyState = (nowMs: number): MemoryState => {
     targets: [{ generation: 1, timeRequestedMs: nowMs, repoId: null }],
     sleds: new Map(),
     plainSleds: new Map(),
+    registeredKeys: new Map(),
     nexuses: new Map(),
     localRepos: new Map(),
     overrides: new Map(),

@@ -28,6 +28,7 @@ type Why =
   | 'cross_site'
   | 'invitation_used'
   | 'invitation_invalid'
+  | 'key_of_another_sled'
   | 'sled_not_plain';
 
 export type Refusal = {
@@ -107,6 +108,11 @@ const whyOf = (error: unknown, { peer, operator, isEnded }: Judged): Who | undef
       return { why: 'invitation_used' };
     case 'INVITATION_INVALID':
       return { why: 'invitation_invalid' };
+    case 'SLED_KEY_IN_USE':
+      return {
+        why: 'key_of_another_sled',
+        ...(peer.kind === 'identified' && { identity: spiffeId(peer.identity) }),
+      };
     case 'SLED_NOT_PLAIN':
       return { why: 'sled_not_plain' };
     case 'FORBIDDEN':

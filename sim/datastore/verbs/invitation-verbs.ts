@@ -26,7 +26,7 @@ import type {
 import { type MemoryState, type Moment, type Query, type Step, withEntry } from '../state.ts';
 import { withAudit } from './audit-verbs.ts';
 import { withRevocation } from './revocation-verbs.ts';
-import { currentKeyOf, policyOf, withPolicy } from './sled-verbs.ts';
+import { currentKeyOf, policyOf, registeredWith, withPolicy } from './sled-verbs.ts';
 
 export const invitationCreate =
   (
@@ -135,13 +135,14 @@ export const sledKeyGet =
   });
 
 const factsOf = (
-  { invitations, sledKeys }: MemoryState,
+  { invitations, sledKeys, registeredKeys }: MemoryState,
   { sha256, publicKeySha256 }: JoinRequest,
   { nowMs }: Moment,
 ): Parameters<typeof decideJoin>[1] => {
   const invitation = [...invitations.values()].find(each => each.sha256 === sha256);
   const user = invitation && userOf({ sledKeys }, invitation);
-  return { invitation, key: sledKeys.get(publicKeySha256), user, nowMs };
+  const registered = registeredWith({ registeredKeys }, publicKeySha256);
+  return { invitation, key: sledKeys.get(publicKeySha256), registered, user, nowMs };
 };
 
 const userOf = (

@@ -7,6 +7,7 @@ import {
   isChange,
   joinedOnly,
   requireForgettable,
+  requireKeyOfOne,
 } from '../../../src/nexus/datastore/decisions/registration.ts';
 import { judgeTransport } from '../../../src/nexus/datastore/decisions/sled-transport.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
@@ -32,7 +33,14 @@ import { withAudit } from './audit-verbs.ts';
 import { withRevocation } from './revocation-verbs.ts';
 
 export const sledUpsert =
-  (id: SledId, info: SledRegistration, plainFrom?: string): Step<RegistrationOutcome> =>
+  (
+    id: SledId,
+    info: SledRegistration,
+    {
+      plainFrom,
+      publicKeySha256,
+    }: Pick<Parameters<SledPort['sledUpsert']>[2], 'plainFrom' | 'publicKeySha256'>,
+  ): Step<RegistrationOutcome> =>
   (state, { nowMs, repeated }) => {
     const approved = state.plainSleds.get(id);
     const endedPlainAddress = judgeTransport(id, { approved, plainFrom }, info);
@@ -46,6 +54,15 @@ export const sledUpsert =
     };
     if (admitRegistration(id, known ?? joinedOnly(joinedPolicyOf(state, id)), info) === 'stale')
       return { state, answer: { changed: false, stale: true, floor, lineage } };
+    if (publicKeySha256 !== undefined && publicKeySha256 !== state.registeredKeys.get(id))
+      requireKeyOfOne(id, [
+        state.sledKeys.get(publicKeySha256)?.sledId,
+        registeredWith(state, publicKeySha256),
+      ]);
+    const registeredKeys =
+      publicKeySha256 === undefined
+        ? state.registeredKeys
+        : withEntry(state.registeredKeys, id, publicKeySha256);
     const after: SledRecord = {
       id,
       info,
@@ -57,7 +74,7 @@ export const sledUpsert =
     const hasEnded = endedPlainAddress !== undefined;
     const plainSleds = hasEnded ? withoutKey(state.plainSleds, id) : state.plainSleds;
     return {
-      state: { ...state, sleds: withEntry(state.sleds, id, after), plainSleds },
+      state: { ...state, sleds: withEntry(state.sleds, id, after), plainSleds, registeredKeys },
       answer: {
         changed: isChange(before, info, { repeated }) || hasEnded,
         stale: false,
@@ -67,6 +84,11 @@ export const sledUpsert =
       },
     };
   };
+
+export const registeredWith = (
+  { registeredKeys }: Pick<MemoryState, 'registeredKeys'>,
+  publicKeySha256: string,
+): SledId | undefined => [...registeredKeys].find(([, key]) => key === publicKeySha256)?.[0];
 
 export const sledGet =
   (id: SledId): Query<SledRecord | undefined> =>
@@ -158,7 +180,8 @@ export const sledForget =
       return { state, answer: undefined };
     const sledKeys = new Map([...state.sledKeys].filter(([, { sledId }]) => sledId !== id));
     const plainSleds = withoutKey(state.plainSleds, id);
-    const after = { ...state, sleds: withoutKey(state.sleds, id), plainSleds, sledKeys };
+    const registeredKeys = withoutKey(state.registeredKeys, id);
+    const after = { ...state, sleds: withoutKey(state.sleds, id), plainSleds, sledKeys, registeredKeys };
     const { agentAddress: address = '', baseboard: { serial } = { serial: '' } } = sled?.info ?? {};
     const forgotten = { serial, address };
     const action = { kind: 'sled_forgotten', sledId: id, ...forgotten } as const;

@@ -25,6 +25,7 @@ const WHYS = {
   cross_site: 'caused by a page of another site',
   invitation_used: 'with the token of an invitation that was used',
   invitation_invalid: 'with an unknown or expired invitation',
+  key_of_another_sled: 'with the key of another sled',
   sled_not_plain: 'as a sled without an identity that nobody approved there',
 } as const;
 

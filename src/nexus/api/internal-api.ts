@@ -4,6 +4,7 @@
  *
  * IA1. On the address for sleds without an identity a request counts only from where the sled that it names is approved (STR2).
  *      Nobody else learns from an answer whether there is such a sled, or such an approval; the log says it.
+ * IA2. A sled with an identity registers with the key of its certificate, which has one sled (RI3).
  */
 import { type internalApi, RECORDED_ADDRESS_DETAIL } from '../../api/internal-api.ts';
 import { pointText, type SledId } from '../../core/ids.ts';
@@ -12,6 +13,7 @@ import type { SledRegistration } from '../../core/sled-registration.ts';
 import type { Caller } from '../../http/caller.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { canonicalHost } from '../../http/request-guard.ts';
+import { publicKeySha256 } from '../../identity/invitation-token.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import { registrationBody, registrationOf } from '../../sled-wire/registration.ts';
@@ -64,7 +66,7 @@ export const createInternalApi = ({
     async sledAgentPut({ params, body, setHeader, signal, ...asked }) {
       const info = registrationOf(body);
       const { changed, stale, floor, lineage, endedPlainAddress } = await datastore
-        .sledUpsert(params.sled_id, info, { signal, ...plainFromOf(asked.caller) })
+        .sledUpsert(params.sled_id, info, { signal, ...plainFromOf(asked.caller), ...keyOf(asked.caller) })
         .catch((error: unknown) => {
           throw refusal(params.sled_id, error, asked);
         });
@@ -82,6 +84,10 @@ export const createInternalApi = ({
     },
   };
 };
+
+/** IA2. */
+const keyOf = ({ peer }: Caller) =>
+  peer.kind === 'identified' ? { publicKeySha256: publicKeySha256(peer.publicKey) } : {};
 
 type Asked = Pick<Parameters<Handlers<typeof internalApi>['sledAgentPut']>[0], 'caller' | 'log'>;
 

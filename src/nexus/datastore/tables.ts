@@ -113,6 +113,7 @@ export type Tables = {
     /** JSON text in, parsed out. */
     heads: ColumnType<unknown, string | null, string | null>;
     time_expunged: OptionalTime;
+    public_key_sha256: string | null;
   };
   nexus: {
     id: NexusId;

@@ -10,6 +10,7 @@ import { operatorTokenRules } from './operator-token-rules.fixture.ts';
 import type { OpenDatastore } from './records.fixture.ts';
 import { releaseRules } from './release-rules.fixture.ts';
 import { revocationRules } from './revocation-rules.fixture.ts';
+import { sledKeyRules } from './sled-key-rules.fixture.ts';
 import { sledRules } from './sled-rules.fixture.ts';
 import { statementRules } from './statement-rules.fixture.ts';
 import { targetReleaseRules } from './target-release-rules.fixture.ts';
@@ -27,6 +28,7 @@ export const everyRule = (open: OpenDatastore): void => {
   mendRules(open);
   localRepoRules(open);
   sledRules(open);
+  sledKeyRules(open);
   transportRules(open);
   nexusRules(open);
   targetReleaseRules(open);

@@ -25,7 +25,8 @@ const invitation: InvitationRecord = {
 const request = {
   ...{ sha256: 'a token', publicKeySha256: 'a key', newSledId: OTHER, presentSledId: undefined },
 };
-const at = (nowMs: number) => decideJoin(request, { invitation, key, user: key, nowMs });
+const at = (nowMs: number) =>
+  decideJoin(request, { invitation, key, registered: undefined, user: key, nowMs });
 
 test('a lost answer is repeated for a day, also after the invitation has expired, and then no more (JD1)', () => {
   expect(at(USED_MS + JOIN_REPEATED_MS)).toEqual({ kind: 'repeat', sledId: SLED, invitation });
@@ -36,7 +37,7 @@ test('a lost answer is repeated for a day, also after the invitation has expired
 
 test('a repetition that has the certificate of another sled is refused (JD2)', () => {
   const named = { ...request, presentSledId: OTHER };
-  expect(() => decideJoin(named, { invitation, key, user: key, nowMs: USED_MS })).toThrow(
-    `this machine has a certificate of sled ${OTHER}`,
-  );
+  expect(() =>
+    decideJoin(named, { invitation, key, registered: undefined, user: key, nowMs: USED_MS }),
+  ).toThrow(`this machine has a certificate of sled ${OTHER}`);
 });

@@ -7,7 +7,8 @@
  * JD1. An invitation is used once. The key that used it is answered again for {@link JOIN_REPEATED_MS}, since its answer may
  *      have been lost; any other key is refused, and learns as which sled the other one joined: the caller has the token, and a
  *      person has to know that somebody else had it too.
- * JD2. One key has one sled, so that no machine counts as two (G4). A sled has one key at a time; the last one that joined.
+ * JD2. One key has one sled, so that no machine counts as two (G4), also one that registered with a certificate that was issued in
+ *      another way (RI3). A sled has one key at a time; the last one that joined.
  * JD3. The id of a sled is that of the invitation, or made by Nexus. What the machine calls itself is only compared.
  */
 import type { SledId } from '../../../core/ids.ts';
@@ -96,6 +97,8 @@ type JoinFacts = {
   readonly invitation: InvitationRecord | undefined;
   /** The key that asks, as it joined before. */
   readonly key: SledKeyRecord | undefined;
+  /** The sled that registered with the key that asks. */
+  readonly registered: SledId | undefined;
   /** The key that used the invitation, as it joined then. */
   readonly user: SledKeyRecord | undefined;
   /** By the database's clock. */
@@ -105,7 +108,7 @@ type JoinFacts = {
 /** @throws `INVITATION_INVALID`, `INVITATION_USED`, `SLED_KEY_IN_USE` */
 export const decideJoin = (
   request: JoinRequest,
-  { invitation, key, user, nowMs }: JoinFacts,
+  { invitation, key, registered, user, nowMs }: JoinFacts,
 ): JoinDecision => {
   if (invitation === undefined)
     throw new DepotError('INVITATION_INVALID', 'this database has no invitation with this token');
@@ -127,8 +130,9 @@ export const decideJoin = (
       `invitation ${invitation.id} expired at ${isoTime(invitation.timeExpiresMs)}, and was not used`,
     );
   const sledId = invitation.sledId ?? request.newSledId;
-  if (key !== undefined && key.sledId !== sledId)
-    throw keyInUse(`the key of this machine is of sled ${key.sledId}`, key.sledId);
+  for (const other of [key?.sledId, registered])
+    if (other !== undefined && other !== sledId)
+      throw keyInUse(`the key of this machine is of sled ${other}`, other);
   requirePresentName(request, sledId);
   return { kind: 'first', sledId, invitation };
 };

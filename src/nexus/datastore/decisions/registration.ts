@@ -6,6 +6,8 @@
  *      from a backup may have such a one, and a sled whose clock was set back since could never register past it.
  * RI2. Only the row of an expunged sled refuses its registration. So the row stays for as long as a certificate of the sled may be
  *      valid: none is issued to it after its last registration and its expunge. Otherwise a stolen sled would return as a new one.
+ * RI3. One key has one sled (JD2), whoever issued its certificate: a sled with the key of another one, in service or expunged, does
+ *      not register, so that no machine counts as two (G4). `sled forget` frees the key.
  */
 import type { Generation, SledId } from '../../../core/ids.ts';
 import type { SledRegistration } from '../../../core/sled-registration.ts';
@@ -45,6 +47,22 @@ export const admitRegistration = (
   }
   const isOlder = known !== undefined && info.generation < known.generation;
   return isOlder && known.registeredAgoMs <= REGISTRATION_STANDS_MS ? 'stale' : 'record';
+};
+
+/**
+ * RI3.
+ *
+ * @param holders of the key that it presents: the sled that joined with it, and the one that registered with it
+ * @throws `SLED_KEY_IN_USE`
+ */
+export const requireKeyOfOne = (id: SledId, holders: readonly (SledId | undefined)[]): void => {
+  const other = holders.find(holder => holder !== undefined && holder !== id);
+  if (other === undefined) return;
+  throw new DepotError(
+    'SLED_KEY_IN_USE',
+    `the key in the certificate of sled ${id} is that of sled ${other}, and one key has one sled`,
+    { detail: { sled_id: other } },
+  );
 };
 
 type ForgettableSled = Pick<SledRecord, 'policy' | 'timeLastRegisteredMs' | 'timeExpungedMs'>;

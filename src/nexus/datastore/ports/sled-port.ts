@@ -42,11 +42,12 @@ export type SledPort = {
    * The point of the wanted set, and which of the sled's heads are recorded, are read in the same transaction (P5, P13).
    *
    * With `plainFrom`, the address that it came from without an identity, it needs an approval: `SLED_NOT_PLAIN` (STR2).
+   * With `publicKeySha256`, of the certificate that it presents, `SLED_KEY_IN_USE` for the key of another sled (RI3).
    */
   readonly sledUpsert: (
     id: SledId,
     info: SledRegistration,
-    wait: Wait & { readonly plainFrom?: string },
+    wait: Wait & { readonly plainFrom?: string; readonly publicKeySha256?: string },
   ) => Promise<RegistrationOutcome>;
   readonly sledGet: (id: SledId, wait: Wait) => Promise<SledRecord | undefined>;
   readonly sledList: (

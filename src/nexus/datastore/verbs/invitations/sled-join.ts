@@ -7,6 +7,7 @@ import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
 import { readRevocationMs, revoke } from '../revocations/revocation-rows.ts';
+import { readRegisteredWith } from '../sleds/key-rows.ts';
 import { changePolicy, readPolicy } from '../sleds/policy-rows.ts';
 import { readKey, toInvitationRecord } from './invitation-rows.ts';
 
@@ -69,6 +70,7 @@ const readFacts = async (
   return {
     invitation,
     key: await readKey(db, publicKeySha256),
+    registered: await readRegisteredWith(db, publicKeySha256),
     user: await readKey(db, invitation?.used?.publicKeySha256),
     nowMs,
   };

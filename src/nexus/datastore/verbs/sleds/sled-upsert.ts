@@ -3,7 +3,7 @@ import type { SledRegistration } from '../../../../core/sled-registration.ts';
 import { datasetBody } from '../../../../sled-wire/dataset.ts';
 import { headBody } from '../../../../sled-wire/registration.ts';
 import { databaseNow } from '../../database-time.ts';
-import { admitRegistration, isChange, joinedOnly } from '../../decisions/registration.ts';
+import { admitRegistration, isChange, joinedOnly, requireKeyOfOne } from '../../decisions/registration.ts';
 import { judgeTransport } from '../../decisions/sled-transport.ts';
 import type { SledPort } from '../../ports/sled-port.ts';
 import { toSledRecord } from '../../records.ts';
@@ -11,12 +11,13 @@ import type { Tables } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { readRecordedPoints } from '../wanted-set/point-rows.ts';
 import { readGeneration } from '../wanted-set/wanted-set-rows.ts';
+import { readKeyHolders } from './key-rows.ts';
 import { deletePlainApproval, readPlainAddress } from './plain-rows.ts';
 import { readJoinedPolicy } from './policy-rows.ts';
 
 export const sledUpsert =
   (transactions: Transactions): SledPort['sledUpsert'] =>
-  (id, info, { plainFrom, signal }) =>
+  (id, info, { plainFrom, publicKeySha256, signal }) =>
     transactions.write(
       'sled_upsert',
       async (db, { repeated }) => {
@@ -37,15 +38,18 @@ export const sledUpsert =
         };
         if (admitRegistration(id, known ?? joinedOnly(await readJoinedPolicy(db, id)), info) === 'stale')
           return { changed: false, stale: true, floor, lineage };
+        if (publicKeySha256 !== undefined && publicKeySha256 !== row?.public_key_sha256)
+          requireKeyOfOne(id, await readKeyHolders(db, publicKeySha256));
+        const columns = columnsOf(info, publicKeySha256);
         if (endedPlainAddress !== undefined) await deletePlainApproval(db, id);
         await (row === undefined
           ? db
               .insertInto('sled')
-              .values({ id, ...columnsOf(info) })
+              .values({ id, ...columns })
               .execute()
           : db
               .updateTable('sled')
-              .set({ ...columnsOf(info), time_last_registered: sql<Date>`now()` })
+              .set({ ...columns, time_last_registered: sql<Date>`now()` })
               .where('id', '=', id)
               .execute());
         return {
@@ -59,7 +63,12 @@ export const sledUpsert =
       { signal },
     );
 
-const columnsOf = (info: SledRegistration): Omit<Insertable<Tables['sled']>, 'id'> => ({
+/** @param publicKeySha256 undefined for a registration without a key, which changes nothing of it */
+const columnsOf = (
+  info: SledRegistration,
+  publicKeySha256: string | undefined,
+): Omit<Insertable<Tables['sled']>, 'id'> => ({
+  ...(publicKeySha256 !== undefined && { public_key_sha256: publicKeySha256 }),
   sled_agent_address: info.agentAddress,
   repo_depot_port: info.depotPort,
   role: info.role,

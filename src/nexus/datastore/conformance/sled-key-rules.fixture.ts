@@ -1,0 +1,73 @@
+/** What every datastore keeps for the keys of sleds that register with certificates that were issued in any way. */
+import { describe, expect, test } from 'vitest';
+import { InvitationId, SledId } from '../../../core/ids.ts';
+import { hashOf, newId, type OpenDatastore, registration, wait } from './records.fixture.ts';
+
+const withKey = (name: string) => ({ ...wait, publicKeySha256: hashOf(name) });
+const ofSled = (id: SledId) => ({ code: 'SLED_KEY_IN_USE', detail: { sled_id: id } });
+
+export const sledKeyRules = (open: OpenDatastore): void => {
+  describe('keys of registrations', () => {
+    test('have one sled each: another one does not register with the key, nor does a machine join with it as another (RI3, JD2)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const [first, second] = [newId(SledId), newId(SledId)];
+      await datastore.sledUpsert(first, registration(), withKey('one'));
+      for (const policy of ['in_service', 'expunged'] as const) {
+        await datastore.sledSetPolicy(first, policy, wait);
+        await expect(
+          datastore.sledUpsert(second, registration(), withKey('one')),
+          policy,
+        ).rejects.toMatchObject(ofSled(first));
+      }
+      expect(await datastore.sledGet(second, wait)).toBeUndefined();
+      const invitation = { sha256: hashOf('a token'), sledId: null, replacesSledId: null, lifeMs: 60_000 };
+      await datastore.invitationCreate({ id: newId(InvitationId), ...invitation }, wait);
+      const join = (key: string) =>
+        datastore.sledJoin(
+          {
+            ...{ sha256: invitation.sha256, publicKeySha256: hashOf(key) },
+            ...{ newSledId: second, presentSledId: undefined },
+          },
+          wait,
+        );
+      await expect(join('one')).rejects.toMatchObject(ofSled(first));
+      await datastore.sledForget(first, { certificateLifeMs: 0 }, wait);
+      expect(await join('one')).toMatchObject({ sledId: second });
+    });
+
+    test('are those with which sleds joined too, and a sled that changes its key frees the one of before (RI3)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const [joined, other] = [newId(SledId), newId(SledId)];
+      const sha256 = hashOf('a token');
+      await datastore.invitationCreate(
+        { ...{ id: newId(InvitationId), sha256 }, ...{ sledId: null, replacesSledId: null, lifeMs: 60_000 } },
+        wait,
+      );
+      await datastore.sledJoin(
+        { sha256, publicKeySha256: hashOf('one'), newSledId: joined, presentSledId: undefined },
+        wait,
+      );
+      await expect(datastore.sledUpsert(other, registration(), withKey('one'))).rejects.toMatchObject(
+        ofSled(joined),
+      );
+      expect(await datastore.sledUpsert(joined, registration(), withKey('one'))).toMatchObject({
+        changed: true,
+      });
+      expect(await datastore.sledUpsert(other, registration(), withKey('two'))).toMatchObject({
+        changed: true,
+      });
+      // As one that an operator approved as plain: it keeps the key that it had.
+      await datastore.sledUpsert(other, registration(), wait);
+      const third = newId(SledId);
+      await expect(datastore.sledUpsert(third, registration(), withKey('two'))).rejects.toMatchObject(
+        ofSled(other),
+      );
+      await datastore.sledUpsert(other, registration(), withKey('three'));
+      expect(await datastore.sledUpsert(third, registration(), withKey('two'))).toMatchObject({
+        changed: true,
+      });
+    });
+  });
+};
