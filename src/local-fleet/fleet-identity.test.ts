@@ -39,6 +39,15 @@ test('a Nexus of a directory from before identities keeps the id of its staging 
   expect((await start())[0]?.id).toBe(STAGED_ID);
 });
 
+test('a directory from before identities has no admin key, so that its sleds go on with what they have (FI2)', async () => {
+  const { paths } = await dataDirectory();
+  await mkdir(paths.nexus(1).staging, { recursive: true });
+  for (let start = 0; start < 2; start += 1) {
+    await using identity = await openFleetIdentity(paths, error => expect.unreachable(String(error)));
+    expect(identity.adminKeyFile).toBeUndefined();
+  }
+});
+
 test('a new fleet has an admin key, the same at each start; one from before has none (FI2)', async () => {
   const { paths } = await dataDirectory();
   const keyFile = async () => {

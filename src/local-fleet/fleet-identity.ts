@@ -4,8 +4,8 @@
  *
  * FI1. A process of an existing directory keeps its id: a Nexus the one in its staging directory, a sled the one that
  *      follows from its name.
- * FI2. A new fleet has an admin key, which its sleds pin. One from before has none: its sleds would believe none of the trust roots
- *      and releases that they have, until a person signed each.
+ * FI2. A new fleet has an admin key, which its sleds pin. One from before has none, also where it has no identity yet: its sleds would
+ *      believe none of the trust roots and releases that they have, until a person signed each.
  */
 import { randomUUID } from 'node:crypto';
 import { access, readFile } from 'node:fs/promises';
@@ -38,15 +38,17 @@ export type FleetIdentity = AsyncDisposable & {
 
 /** Disposing ends the renewals. @param onFault gets a failed renewal, which the next day repeats */
 export const openFleetIdentity = async (
-  { identity: directory }: FleetPaths,
+  { identity: directory, nexus }: FleetPaths,
   onFault: (error: unknown) => void,
 ): Promise<FleetIdentity> => {
   const known = await openAuthority(directory);
+  const adminKey = adminKeyPaths(directory);
+  const isNew = known === undefined && !(await isThere(nexus(1).staging));
+  const hasAdminKey = isNew || (await isThere(adminKey.keyFile));
+  // Before the authority: a start that ends between both is still one of a new fleet.
+  if (hasAdminKey) await makeAdminKey(directory);
   const authority =
     known ?? (await createAuthority(directory, randomUUID(), validFrom(Date.now(), AUTHORITY_LIFE_MS)));
-  const adminKey = adminKeyPaths(directory);
-  const hasAdminKey = known === undefined || (await isThere(adminKey.keyFile));
-  if (hasAdminKey) await makeAdminKey(directory);
   const issued: { readonly identity: PeerIdentity; readonly directory: string }[] = [];
   const issue = async (kind: PeerKind, id: string, place: string): Promise<IdentityFiles> => {
     const identity = { fleet: authority.fleet, kind, id };
