@@ -49,7 +49,7 @@ import { collectSleds } from '../sleds/collect.ts';
 import { createExecutor, type ExecuteLimits, type ExecuteOutcome, type Executor } from '../sleds/execute.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import { createLostPointsMemory, type LostPointsMemory } from '../sleds/lost-points.ts';
-import { createPushBundles, type PushBundles } from '../sleds/push-bundles.ts';
+import { type BundlePusher, createBundlePusher } from '../sleds/push-bundles.ts';
 import type { CollectedSled, CollectLimits } from '../sleds/sled-draft.ts';
 import { createFleetMemory, type FleetMemory } from '../sleds/sled-memory.ts';
 import { dropReplicated } from './drop.ts';
@@ -112,7 +112,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
   const observer = createObserver();
   const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
   const lostPoints = createLostPointsMemory();
-  const pushBundles = createPushBundles(deps);
+  const bundles = createBundlePusher(deps);
   return {
     task: {
       name: REPLICATION_TASK,
@@ -121,11 +121,13 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       disable: deps.policy.disable,
       dependsOn: [LIVENESS_TASK, PRUNER_TASK, RELEASE_BUNDLE_TASK], // B16
       activate: activation =>
-        activate(deps, { memory, executor, observer, held, lostPoints, pushBundles }, activation),
+        activate(deps, { memory, executor, observer, held, lostPoints, bundles }, activation),
     },
     observer,
     sledReturned: memory.sledAnswered,
-    [Symbol.asyncDispose]: () => executor[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([executor[Symbol.asyncDispose](), bundles[Symbol.asyncDispose]()]);
+    },
   };
 };
 
@@ -137,7 +139,7 @@ type State = {
   readonly held: { copies: number; waitMs: number; generation: Generation | undefined };
   /** Of points that the database does not know (LP2). */
   readonly lostPoints: LostPointsMemory;
-  readonly pushBundles: PushBundles;
+  readonly bundles: BundlePusher;
 };
 
 const activate = async (
@@ -162,7 +164,7 @@ const activate = async (
     {
       ...{ ...deps, memory, pointsRecorded },
       limits: deps.policy.collectLimits,
-      pushBundles: state.pushBundles,
+      pushBundles: state.bundles.push,
     },
     { wanted, sleds: targets },
     { log, signal },
@@ -221,7 +223,7 @@ const planInput = (
 /** P6, and the values for the next round's comparison. */
 const whenAgain = (
   { clock }: ReplicationDeps,
-  { memory, executor, held }: State,
+  { memory, executor, held, bundles }: State,
   round: {
     readonly wanted: WantedSet;
     readonly sleds: readonly CollectedSled[];
@@ -241,6 +243,7 @@ const whenAgain = (
       underWay:
         outcome.sent > 0 ||
         executor.putsInFlight().length > 0 ||
+        bundles.isUnderWay() ||
         anythingInFlight(sleds) ||
         // A drop that failed, because the wanted set has changed or a sled gave no proof, is retried.
         plan.localRepos.some(verdict => isDroppable(verdict) && !round.dropped.has(verdict.uploadId)) ||

@@ -20,7 +20,7 @@ import {
   pointOf,
   unreachable,
 } from './fleet.fixture.ts';
-import { createPushBundles } from './push-bundles.ts';
+import { createBundlePusher } from './push-bundles.ts';
 import type { RoundConfig } from './sled-draft.ts';
 import { createFleetMemory } from './sled-memory.ts';
 
@@ -52,11 +52,13 @@ const fleetOf = (
   const requests = createRequestLog({ clock, log: silentLogger });
   const limits = { answerTimeoutMs: 600_000, stragglerGraceMs: 20 };
   const connection = fakeConnection(sleds);
-  const pushBundles = createPushBundles({
+  const bundles = createBundlePusher({
+    clock,
+    rng: seededRng(2),
     datastore: { bundleGet: async sha256 => stored.get(sha256) },
     connection,
   });
-  const deps = { connection, memory, requests, clock, limits, pushBundles };
+  const deps = { connection, memory, requests, clock, limits, pushBundles: bundles.push };
   const stop = new AbortController();
   const errors: object[] = [];
   const log = { ...silentLogger, error: (fields: object) => void errors.push(fields) } as Logger;

@@ -33,3 +33,6 @@ export const failAgain = (
 
 /** The back-off ends when the sled has space again (M5). */
 export const isForRoom = (code: string): boolean => code === 'NO_SPACE' || code === 'NO_USABLE_DATASET';
+
+export const isUnreachable = (code: string): boolean =>
+  code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED';

@@ -59,7 +59,6 @@ const listWithBundles = async (
   const missing = (report.bundles ?? [])
     .filter(({ sha256, state }) => state === 'missing' && offered.has(sha256)) // PBU1
     .map(({ sha256 }) => sha256);
-  if (missing.length === 0) return report;
   const { sent } = await deps.pushBundles(target, missing, options);
   return sent === 0 ? report : await listSled(deps, target, options);
 };

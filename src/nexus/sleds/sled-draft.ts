@@ -9,6 +9,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 import type { PresentRelease, WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { RequestLog } from '../history/request-log.ts';
+import { isUnreachable } from './failure.ts';
 import type { PushBundles } from './push-bundles.ts';
 import type { FleetMemory } from './sled-memory.ts';
 
@@ -157,7 +158,7 @@ export const silent = (
 });
 
 export const kindOfSilence = (code: string): Silence => {
-  if (code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED') return 'unreachable';
+  if (isUnreachable(code)) return 'unreachable';
   if (code === 'PEER_IDENTITY') return 'other_identity';
   return code === 'PEER_BAD_ANSWER' ? 'bad_answer' : 'refused';
 };
