@@ -130,7 +130,7 @@ test('a server with TLS that is asked over http:// is named, with the address to
   await using server = await serveTestApi({}, { credentials });
   await expect(greet(`http://${server.address}`)).rejects.toMatchObject({
     code: 'PEER_UNREACHABLE',
-    message: expect.stringContaining('as a server with TLS does: try it with https'),
+    message: expect.stringContaining('as a server does that speaks TLS (https) alone'),
   });
 });
 

@@ -9,6 +9,10 @@ const UNVERIFIED = /^(CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_|INVALID_CA|ERR_T
 /** Alerts and records of TLS; a peer without TLS answers with bytes that are no record. */
 const TLS_FAILED = /^(ERR_SSL_|EPROTO)/;
 
+/** Also of a sled in the status, so without advice for the address of a person. */
+const CLOSED_UNANSWERED =
+  'it was sent plain HTTP and closed the connection without an answer, as a server does that speaks TLS (https) alone';
+
 /** A connection that the other side closed. */
 const CLOSED = /^(ECONNRESET|EPIPE|UND_ERR_SOCKET)/;
 
@@ -20,15 +24,13 @@ const CLOSED = /^(ECONNRESET|EPIPE|UND_ERR_SOCKET)/;
 export const peerFault = (error: unknown, peer: string, isUnanswered = false): unknown => {
   if (error instanceof DepotError) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (UNREACHABLE.test(code))
-    return new DepotError(
-      'PEER_UNREACHABLE',
-      `${peer} cannot be reached${isUnanswered && CLOSED.test(code) ? `: it closed the connection without an answer, as a server with TLS does: try it with https` : ''}`,
-      {
-        cause: error,
-        detail: { peer },
-      },
-    );
+  if (UNREACHABLE.test(code)) {
+    const why = isUnanswered && CLOSED.test(code) ? `: ${CLOSED_UNANSWERED}` : '';
+    return new DepotError('PEER_UNREACHABLE', `${peer} cannot be reached${why}`, {
+      cause: error,
+      detail: { peer },
+    });
+  }
   if (UNVERIFIED.test(code))
     return new DepotError('PEER_IDENTITY', `the certificate of ${peer} is not accepted (${code})`, {
       cause: error,

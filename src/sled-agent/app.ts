@@ -1,5 +1,5 @@
 /**
- * A sled agent: two servers over what services.ts starts.
+ * A sled agent: two servers over what services.ts starts, and with `depot_plain_listen` the Repo Depot once more, without TLS.
  *
  *     Nexus ─▶ artifact API ─┐
  *                            ├─▶ services ─▶ registration ─▶ Nexus

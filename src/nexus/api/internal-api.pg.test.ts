@@ -90,6 +90,7 @@ test('on the address for sleds without an identity nobody registers, reads or le
   expect(await register(1, body())).toBe(refused);
   await approve(1, '127.0.0.2');
   expect(await register(1, body()), 'from another address').toBe(refused);
+  expect(await register(1, body('127.0.0.2:1')), 'and naming the approved one').toBe(refused);
   await approve(1);
   expect(await register(1, body('127.0.0.2:1')), 'naming another address').toBe(refused);
   expect((await nexus.fleet.sledList({ query: {} }, wait)).items).toEqual([]);

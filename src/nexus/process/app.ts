@@ -1,5 +1,5 @@
 /**
- * A Nexus: two servers over the services of services.ts.
+ * A Nexus: two servers over the services of services.ts, and with `plain_listen` a third one, for sleds without an identity.
  *
  *     operators ─▶ operator API ─┐                    ┌─▶ database
  *                                ├─▶ handlers ─▶ services ─▶ sleds

@@ -59,6 +59,6 @@ export const chosenAddress = (
   if (known.agentAddress !== undefined) return hostOf(known.agentAddress);
   throw new DepotError(
     'INVALID_REQUEST',
-    `sled ${id} has not registered, so nothing is known of its address: give the one at which it is approved`,
+    `sled ${id} has not registered, so nothing is known of its address: give the one at which it is approved (--address)`,
   );
 };
