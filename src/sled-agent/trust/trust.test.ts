@@ -154,6 +154,21 @@ test('chains and keys count when they are durable, and not before (TRS2)', async
   expect([trust.chains(), trust.adminKeys()]).toEqual([[], []]);
 });
 
+test('while a newer root is written, the older one is not the newest any more, and the newer one does not count yet (TRS2, TRS6)', async () => {
+  let writing = Promise.withResolvers<void>();
+  writing.resolve();
+  const trust = testTrust({ save: () => writing.promise });
+  await trust.addChains([signer.roots(1)], 'file');
+  const newest = () => [...trust.newest().values()];
+  writing = Promise.withResolvers();
+  const rotation = trust.addChains([signer.roots(2)]);
+  await expect.poll(newest).toEqual([2]);
+  expect(versions(trust)).toEqual([['file', 1]]);
+  writing.reject(new Error('the disk is full'));
+  await expect(rotation).rejects.toThrow('full');
+  expect(newest()).toEqual([1]);
+});
+
 test('the write of a rotation has the record with it (ADM3, TRS2)', async () => {
   let isFull = true;
   const trust = testTrust({

@@ -55,4 +55,20 @@ export const TRUST_MUTATIONS: readonly Mutation[] = [
     tests: 'trust.test.ts',
     why: 'PC2: whoever has old keys of a root gives a sled another chain',
   },
+  {
+    name: 'replaced-root-is-a-chain-of-its-own',
+    in: 'extendChain',
+    find: ' || isBefore(each, chain.roots[0])',
+    replace: '',
+    tests: 'trust.test.ts',
+    why: 'PC3: keys that were rotated away before a sled joined sign releases again',
+  },
+  {
+    name: 'admitted-while-a-newer-root-is-written',
+    in: 'pin',
+    find: '  pinning.coming = newestVersions(change.chains);\n',
+    replace: '',
+    tests: 'trust.test.ts',
+    why: 'TRS6: a crash after the write loses the record of what was admitted during it',
+  },
 ];
