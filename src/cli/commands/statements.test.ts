@@ -173,6 +173,34 @@ const signedRoot = async (): Promise<SignedStatement> => {
   return signStatement({ kind: 'trust_root', rootSha256: DIGEST, fleet: FLEET, id, time }, key);
 };
 
+test('trust-root delete signs that no root of the chain counts, or says what sleds go on believing (RDG1)', async () => {
+  const release = await makeTestRelease(directory, { systemVersion: '1.2.0' });
+  const other = await makeTestRelease(directory, { systemVersion: '1.3.0' });
+  const texts = [release, other].map(({ trustRoot }) => Buffer.from(trustRoot).toString());
+  const digests = [release, other].map(({ trustRoot }) => rootDigestOf(trustRoot));
+  const expires = '2030-01-01T00:00:00.000Z';
+  const deleted: string[] = [];
+  const handlers: Against = {
+    sources: {
+      trustRootChain: async () => ({ roots: texts.map((root, at) => ({ version: at + 1, expires, root })) }),
+    },
+    updates: { trustRootDelete: async ({ params }) => void deleted.push(params.trust_root_id) },
+  };
+  const id = '5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7';
+  const args = ['trust-root', 'delete', id];
+  const signed = await against(handlers, ...args, '--admin-key', keyFile);
+  expect(signed.exitCode).toBe(0);
+  expect(signed.sent).toMatchObject(digests.map(rootSha256 => ({ kind: 'distrust_root', rootSha256 })));
+  for (const digest of digests) expect(signed.out).toContain(digest);
+  const none = await against(handlers, ...args);
+  expect(none).toMatchObject({ exitCode: 0, sent: [] });
+  expect(none.out).toContain('go on believing it');
+  for (const digest of digests) expect(none.out).toContain(`statement sign distrust-root ${digest}`);
+  const noKey = await against({ ...handlers, known: { admin_keys: [] } }, ...args);
+  expect(noKey.out).toContain('This fleet has no admin key');
+  expect(deleted).toEqual([id, id, id]);
+});
+
 test('recover generation --apply signs the points that it records, and changes nothing without the key of the fleet (P13)', async () => {
   const points = [{ generation: asGeneration(12), config_digest: DIGEST, sleds: [], artifacts: 3 }];
   const recovery = { generationRecoveryView: async () => testRecovery({ state: 'needed', points }) };

@@ -54,7 +54,7 @@ const noKey = (message: string): DepotError =>
     },
   });
 
-const findSigner = async (
+export const findSigner = async (
   session: Session,
   options: AdminKeyOptions,
   depot: Depot,
