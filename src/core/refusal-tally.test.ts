@@ -35,7 +35,7 @@ const sizesOf = ({ refusals, total }: RefusalBatch) => {
 
 test('whatever is refused, each request is counted once, rows are bounded, and callers with a name lose none to strangers (RFT1)', () => {
   fc.assert(
-    fc.property(fc.array(arbRefused, { minLength: 1, maxLength: 400 }), refused => {
+    fc.property(fc.array(arbRefused, { minLength: 1, maxLength: 400, size: 'max' }), refused => {
       const tally = createRefusalTally();
       for (const [n, each] of refused.entries()) tally.note(each, n);
       const batch = tally.take()!;
@@ -52,6 +52,24 @@ test('whatever is refused, each request is counted once, rows are bounded, and c
       expect(tally.take(), 'each is given once').toBeUndefined();
     }),
   );
+});
+
+test('strangers have all their rows beside tokens that fill theirs, and tokens beside strangers (RFT1)', () => {
+  const strangers = Array.from({ length: MAX_STRANGER_ROWS + 1 }, (_, n) => ofStranger(n));
+  const tokens = Array.from({ length: MAX_NAMED_ROWS + 1 }, (_, n) => ofToken(n));
+  for (const refused of [
+    [...tokens, ...strangers],
+    [...strangers, ...tokens],
+  ]) {
+    const tally = createRefusalTally();
+    for (const each of refused) tally.note(each, 0);
+    expect(sizesOf(tally.take()!)).toEqual({
+      named: MAX_NAMED_ROWS,
+      strangers: MAX_STRANGER_ROWS,
+      counted: refused.length - 2,
+      total: refused.length,
+    });
+  }
 });
 
 test('one caller has a row for each reason: a stranger by its network, a token by its id, whatever its address (RFT2)', () => {

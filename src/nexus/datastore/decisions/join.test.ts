@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { InvitationId, SledId } from '../../../core/ids.ts';
 import type { InvitationRecord, SledKeyRecord } from '../ports/invitation-port.ts';
-import { decideJoin, JOIN_REPEATED_MS } from './join.ts';
+import { decideJoin, ENDED_INVITATIONS_KEPT_MS, isInvitationForgotten, JOIN_REPEATED_MS } from './join.ts';
 
 const SLED = SledId.parse('11111111-1111-4111-8111-111111111111');
 const OTHER = SledId.parse('22222222-2222-4222-8222-222222222222');
@@ -40,4 +40,16 @@ test('a repetition that has the certificate of another sled is refused (JD2)', (
   expect(() =>
     decideJoin(named, { invitation, key, registered: undefined, user: key, nowMs: USED_MS }),
   ).toThrow(`this machine has a certificate of sled ${OTHER}`);
+});
+
+test('an invitation is forgotten a while after its use, or after it expired unused', () => {
+  const [usedMs, timeExpiresMs] = [1_000, 9_000];
+  const used = { timeMs: usedMs, publicKeySha256: 'a key' };
+  for (const [each, endMs] of [
+    [{ timeExpiresMs, used }, usedMs],
+    [{ timeExpiresMs, used: null }, timeExpiresMs],
+  ] as const) {
+    expect(isInvitationForgotten(each, endMs + ENDED_INVITATIONS_KEPT_MS)).toBe(false);
+    expect(isInvitationForgotten(each, endMs + ENDED_INVITATIONS_KEPT_MS + 1)).toBe(true);
+  }
 });
