@@ -50,11 +50,12 @@ const recover = async (answers: readonly (readonly (readonly string[])[] | 'sile
   return { versions: moves.map(({ roots }) => roots.map(({ version }) => version)), events };
 };
 
-test('a database that was restored takes the roots that it forgot from the sled that has most of them (FGR1)', async () => {
+test('a database that was restored takes the roots that it forgot from the sled that has most of them, whichever answers last (FGR1, FGR3)', async () => {
   const { versions, events } = await recover([
     'silent',
     [signer.roots(2)],
     [stranger.roots(3), signer.roots(4)],
+    [signer.roots(3)],
   ]);
   expect(versions).toEqual([[2, 3, 4]]);
   expect(events).toMatchObject([{ kind: 'trust_root_recovered', version: 4, previousVersion: 1 }]);

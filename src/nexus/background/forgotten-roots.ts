@@ -6,9 +6,10 @@
  * FGR1. A chain proves itself: each root is signed by the one before it, from the newest one that the database has. So a sled that lies
  *       can withhold roots, and can invent none.
  * FGR2. No trust root is added, and none comes back that an operator deleted: only chains of the database grow.
+ * FGR3. Of each answer only the longest chain so far is kept, so that sleds that lie fill no memory.
  */
 import type { AuditOrigin } from '../../core/facts/audit.ts';
-import type { SledId } from '../../core/ids.ts';
+import type { SledId, TrustRootId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
@@ -33,7 +34,8 @@ export const FORGOTTEN_ROOTS_TASK = 'forgotten_trust_roots';
 /** A restore is rare, and a person waits for none of this: without it a release under a newer root brings the roots itself. */
 const PERIOD_MS = 10 * 60_000;
 const ANSWER_TIMEOUT_MS = 5_000;
-const CONCURRENCY = 16;
+/** An answer may be as large as the client takes (FGR3). */
+const CONCURRENCY = 4;
 
 type Deps = {
   readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootAdvance'> & Pick<SledPort, 'sledList'>;
@@ -43,8 +45,6 @@ type Deps = {
   readonly clock: Clock;
 };
 
-type Told = { readonly sledId: SledId; readonly chain: readonly Uint8Array[] };
-
 export const forgottenRoots = (deps: Deps): BackgroundTask => ({
   name: FORGOTTEN_ROOTS_TASK,
   description: 'take roots that the database forgot in a restore from the sleds',
@@ -52,10 +52,10 @@ export const forgottenRoots = (deps: Deps): BackgroundTask => ({
   async activate({ log, signal }) {
     const known = await allTrustRoots(deps.datastore, signal);
     const sleds = known.length === 0 ? [] : await inServiceTargets(deps, signal);
-    const told = await askSleds(deps, sleds, signal);
+    const { best, chains } = await askSleds(deps, known, sleds, signal);
     let recovered = 0;
     for (const record of known) {
-      const found = longest(record, told);
+      const found = best.get(record.id);
       if (found === undefined) continue;
       const { sledId, move } = found;
       const newest = move.roots.at(-1)?.version ?? 0;
@@ -72,37 +72,50 @@ export const forgottenRoots = (deps: Deps): BackgroundTask => ({
       );
       recovered += 1;
     }
-    return { summary: { trust_roots: known.length, chains_of_sleds: told.length, recovered } };
+    return { summary: { trust_roots: known.length, chains_of_sleds: chains, recovered } };
   },
 });
 
 /** One that does not answer is asked in the next period. */
 const askSleds = async (
   { connection, clock }: Deps,
+  known: readonly TrustRootRecord[],
   sleds: readonly SledTarget[],
   signal: AbortSignal,
-): Promise<readonly Told[]> => {
+): Promise<{ readonly best: ReadonlyMap<TrustRootId, Found>; readonly chains: number }> => {
   const limiter = createLimiter(CONCURRENCY);
-  const ask = async (sled: SledTarget): Promise<readonly Told[]> => {
+  const best = new Map<TrustRootId, Found>();
+  let chains = 0;
+  const ask = async (sled: SledTarget): Promise<void> => {
     try {
-      const chains = await connection.roots(sled, {
+      const told = await connection.roots(sled, {
         signal: AbortSignal.any([signal, clock.timeout(ANSWER_TIMEOUT_MS)]),
       });
-      return chains.map(chain => ({ sledId: sled.id, chain }));
+      chains += told.length;
+      for (const record of known) {
+        const found = longest(record, sled.id, told, best.get(record.id));
+        if (found !== undefined) best.set(record.id, found);
+      }
     } catch {
       signal.throwIfAborted();
-      return [];
     }
   };
-  return (await Promise.all(sleds.map(sled => limiter.run(() => ask(sled), { signal })))).flat();
+  await Promise.all(sleds.map(sled => limiter.run(() => ask(sled), { signal })));
+  return { best, chains };
 };
 
 type Found = { readonly sledId: SledId; readonly move: TrustMove };
 
-const longest = (record: TrustRootRecord, told: readonly Told[]): Found | undefined => {
-  let best: Found | undefined;
+/** FGR3: of what one sled told, or what is known already. */
+const longest = (
+  record: TrustRootRecord,
+  sledId: SledId,
+  told: readonly (readonly Uint8Array[])[],
+  known: Found | undefined,
+): Found | undefined => {
+  let best = known;
   const newest = parseMetadata('root', record.rootBytes);
-  for (const { sledId, chain } of told) {
+  for (const chain of told) {
     const newer = rootsAfter(newest, chain);
     if (newer.length <= (best?.move.roots.length ?? 0)) continue;
     const move = moveOf(record, newer);

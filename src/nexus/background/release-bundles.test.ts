@@ -90,6 +90,18 @@ test('an archive that does not verify leaves the release an exemption, and is no
   expect(checked).toHaveLength(1);
 });
 
+test.each(['DATABASE_UNAVAILABLE', 'NO_TRUST_ROOT'] as const)(
+  'an archive that could not be verified, for %s, is tried again (RBT1)',
+  async code => {
+    const { inserted, activate, answers } = making([gap(1, true)], [1]);
+    answers(() => Promise.reject(new DepotError(code, 'not now')));
+    expect(await activate()).toMatchObject({ changed: false });
+    answers(async () => '1.0.0');
+    expect(await activate()).toMatchObject({ changed: true, summary: { signed: 1 } });
+    expect(inserted.get(uuid(1))).toEqual(real);
+  },
+);
+
 test('an archive of another release gives this one no bundle (RBT1)', async () => {
   const { inserted, activate, answers } = making([gap(1, true)], [1]);
   answers(async () => '2.0.0');

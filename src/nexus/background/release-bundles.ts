@@ -4,12 +4,14 @@
  *     releases without metadata ─┬─ whose archive this Nexus holds ─▶ verified again ─▶ the real bundle
  *                                └─ any other ─▶ one of their recorded artifacts, for an admin to exempt
  *
- * RBT1. An archive that does not verify is left as it is, and is not read again by this process: its release needs an exemption.
+ * RBT1. An archive that does not verify is left as it is, and is not read again by this process: its release needs an exemption. One that
+ *       could not be verified, since the database did not answer or there is no trust root yet, is tried in the next period.
  * RBT2. A bundle without metadata is made only where there is none. What is better is never replaced by it.
  */
 import { bundleOfArtifacts } from '../../bundle/release-bundle.ts';
 import type { UploadId } from '../../core/ids.ts';
 import type { LocalRepo } from '../../core/inventory.ts';
+import { errorCodeOf } from '../../lib/errors.ts';
 import { readAllPages } from '../datastore/paging.ts';
 import type { BundleGap, ReleasePort } from '../datastore/ports/release-port.ts';
 import type { StagingDirectory } from '../releases/staging/directory.ts';
@@ -54,6 +56,13 @@ export const releaseBundles = (deps: Deps): BackgroundTask => {
   };
 };
 
+/** Of the archive. */
+const SAYS_NOTHING: ReadonlySet<string> = new Set([
+  'DATABASE_UNAVAILABLE',
+  'COMMIT_UNCERTAIN',
+  'NO_TRUST_ROOT',
+]);
+
 /** RBT1. */
 const fromArchive = async (
   { datastore, directory, check }: Deps,
@@ -73,6 +82,7 @@ const fromArchive = async (
   } catch (err) {
     signal.throwIfAborted();
     log.warn({ err, system_version: systemVersion, upload_id: uploadId }, 'no bundle from this archive');
+    if (SAYS_NOTHING.has(errorCodeOf(err))) return false;
   }
   refused.add(uploadId);
   return false;
