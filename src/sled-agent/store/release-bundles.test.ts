@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { LeaseId } from '../../core/ids.ts';
 import { generateAdminKey } from '../../identity/admin-key.ts';
 import { errorCodeOf } from '../../lib/errors.ts';
+import { rootDigestOf } from '../../tuf/root-digest.ts';
 import {
   createSigner,
   offered,
@@ -191,6 +192,18 @@ describe('with pinned roots', () => {
     await want(store, 3, [release]);
     await store.putBundle(release.bundle, release.bytes);
     expect(await statesOf(store)).toEqual(['refused']);
+  });
+
+  test('a statement that a root does not count withholds what only its chain vouches for, also what was admitted (TRS4)', async () => {
+    const statements = testStatements();
+    const trust = testTrust({ statements });
+    await trust.addChains([signer.roots(1)], 'file');
+    const { store } = await start(trust);
+    await want(store, 1, [release]);
+    await store.putBundle(release.bundle, release.bytes);
+    expect(await statesOf(store)).toEqual(['admitted']);
+    statements.say(rootDigestOf(Buffer.from(signer.roots(1)[0] ?? '')), 'distrusted');
+    await expect.poll(() => statesOf(store)).toEqual(['refused']);
   });
 
   test('a bundle of a chain that is pinned later is judged again by itself', async () => {
