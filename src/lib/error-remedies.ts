@@ -76,7 +76,7 @@ export const errorRemedies = {
   REGISTRATION_STALE:
     'If another machine has the same serial and part, or the same sled_id, in its configuration, correct that one. Otherwise wait: ten minutes after the last registration of the other process this one counts.',
   NEXUS_ALIVE:
-    'Stop it first, and wait for three heartbeats. Expunge only a Nexus that is gone for good; or one whose key somebody else has, with `--compromised`.',
+    'Stop it first, and wait for three heartbeats. Expunge only a Nexus that is gone for good; or one whose key somebody else has, with --compromised.',
   SLED_BYTES_DIFFER:
     "Check that sled's disks; take it out of service with sled set-policy until it is repaired.",
   TOO_MANY_UPLOADS: 'Wait for one of them to end, or upload to another Nexus.',

@@ -33,7 +33,12 @@ beforeEach(async () => {
   for (const artifact of [a, b]) await put(sled.store(), artifact);
   await sled.store()[Symbol.asyncDispose]();
   configPath = join(dirname(sled.directories[0]!), 'sled-agent.toml');
-  const config = { serial: 'BRM1', nexus: ['127.0.0.1:1'], datasets: [...sled.directories] };
+  const config = {
+    serial: 'BRM1',
+    transport: 'plain',
+    nexus: ['127.0.0.1:1'],
+    datasets: [...sled.directories],
+  };
   await writeFile(configPath, stringify(config));
 });
 afterEach(() => sled[Symbol.asyncDispose]());

@@ -153,7 +153,9 @@ test('a viewer reads, an operator changes, and what decides whom the fleet trust
   const ADMIN = new Set([
     ...['system_update_trust_root_create', 'system_update_trust_root_delete', 'generation_recover'],
     ...['operator_token_list', 'operator_token_create', 'operator_token_revoke'],
-    ...['sled_invitation_create', 'sled_invitation_end'],
+    ...['sled_invitation_create', 'sled_invitation_end', 'sled_join_request_deny', 'sled_set_transport'],
+    ...['nexus_invitation_create', 'nexus_invitation_end', 'statement_create'],
+    'system_update_repository_exempt',
   ]);
   const routes = SERVERS['the operator server']!.flatMap(api => Object.values(api.routes));
   for (const { operationId, audience, role, method } of routes) {

@@ -254,7 +254,7 @@ export const perform = async (datastore: Datastore, call: Call): Promise<unknown
     case 'localRepoDrop': {
       const nexus = nexusId(call.nexus);
       if (call.begins) {
-        await datastore.nexusHeartbeat({ id: nexus, operatorAddress: 'a', timeStartedMs: 1 }, wait);
+        await datastore.nexusHeartbeat({ id: nexus, operatorAddress: 'a', timeStartedMs: 0 }, wait);
         await datastore.nexusBeginRound(nexus, nonce(0), wait);
       }
       const stored = await datastore.currentGeneration(wait);
@@ -322,7 +322,7 @@ const performOnFleet = async (
       return await datastore.sledForget(sledId(call.sled), { certificateLifeMs: call.lifeMs }, wait);
     case 'nexusHeartbeat':
       return await datastore.nexusHeartbeat(
-        { id: nexusId(call.nexus), operatorAddress: call.address, timeStartedMs: 1 },
+        { id: nexusId(call.nexus), operatorAddress: call.address, timeStartedMs: 0 },
         wait,
       );
     case 'nexusBeginRound':

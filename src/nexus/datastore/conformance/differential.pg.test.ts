@@ -20,7 +20,7 @@ const MAX_CALLS = 45;
 type StepOf = (timeMs: number) => number;
 
 const ISO_TIME = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;
-const OF_A_STEP = /^time(Created|Pruned|Registered|LastRegistered|Expunged|Heartbeat|Requested)Ms$/;
+const OF_A_STEP = /^time(Created|Pruned|Registered|LastRegistered|Started|Expunged|Heartbeat|Requested)Ms$/;
 
 /** Times become steps; an age differs from clock to clock. */
 const masked = (value: unknown, stepOf: StepOf, key = ''): unknown => {

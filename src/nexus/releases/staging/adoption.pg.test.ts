@@ -41,6 +41,7 @@ const restoreBackup = async () => {
     'tuf_repo_artifact',
     'tuf_repo_role',
     'tuf_repo_metadata',
+    'tuf_repo_bundle',
     'tuf_repo',
   ])
     await world.database.query(`DELETE FROM ${table}`);

@@ -168,7 +168,8 @@ test('a restored database gets the parts again, not the composite (P4)', async (
   const wanted = () => world.database.query('SELECT sha256 FROM tuf_artifact_file ORDER BY 1');
   const before = await wanted();
   await nexus[Symbol.asyncDispose]();
-  for (const table of ['local_repo', 'tuf_repo_artifact', 'tuf_repo_role', 'tuf_repo_metadata', 'tuf_repo'])
+  const ofRepo = ['tuf_repo_artifact', 'tuf_repo_role', 'tuf_repo_metadata', 'tuf_repo_bundle'];
+  for (const table of ['local_repo', ...ofRepo, 'tuf_repo'])
     await world.database.query(`DELETE FROM ${table}`);
   for (const table of ['tuf_artifact_tag', 'tuf_artifact', 'tuf_artifact_file'])
     await world.database.query(`DELETE FROM ${table}`);
