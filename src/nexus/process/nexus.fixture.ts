@@ -77,6 +77,8 @@ export type TestNexus = Nexus & {
 };
 
 export type StartOptions = {
+  /** One of its own for each name. */
+  readonly id?: string;
   /** Nexus instances of one name have one staging directory. */
   readonly name?: string;
   readonly config?: Partial<NexusConfigFile>;
@@ -116,11 +118,11 @@ export const createTestWorld = async (): Promise<TestWorld> => {
   };
   let releases = 0;
 
-  const writeConfig = async ({ name = 'nexus', config = {} }: StartOptions = {}) => {
+  const writeConfig = async ({ name = 'nexus', id = idOf(name), config = {} }: StartOptions = {}) => {
     const path = join(directory, `${name}.toml`);
     const { certificateFile, keyFile, authoritiesFile } = await writeCredentials(
       join(directory, `${name}-identity`),
-      identity.issue('nexus', { id: idOf(name) }),
+      identity.issue('nexus', { id }),
     );
     const file: NexusConfigFile = {
       staging_directory: `${name}-staging`,

@@ -127,7 +127,7 @@ test('killed while an archive waits that was never recorded: the next start remo
     if (name !== 'lock') await copyFile(join(nexus.stagingDirectory, name), join(killed, name));
   await nexus[Symbol.asyncDispose]();
 
-  const next = await world.startNexus({ name: 'killed' });
+  const next = await world.startNexus({ name: 'killed', id: nexus.id });
   expect(next.id).toBe(nexus.id);
   expect(await next.staged()).toEqual([]);
   await expect(view(next, uploadId)).rejects.toMatchObject({ code: 'NOT_FOUND' });
