@@ -61,8 +61,8 @@ export const IDENTITY_MUTATIONS: readonly Mutation[] = [
   {
     name: 'key-with-two-sleds',
     in: 'decideJoin',
-    find: 'key !== undefined && key.sledId !== sledId',
-    replace: 'key === undefined && sledId === undefined',
+    find: 'other !== undefined && other !== sledId',
+    replace: 'other === undefined && sledId === undefined',
     tests: 'memory-datastore.test.ts',
     why: 'G4: one machine counts as two',
   },

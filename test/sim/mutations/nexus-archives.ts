@@ -85,8 +85,8 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     name: 'minimum-of-one',
     breaks: ['G4'],
     in: 'localRepoVerdicts',
-    find: 'return holders.length >= minSledReplication',
-    replace: 'return holders.length >= Math.min(1, minSledReplication)',
+    find: 'if (holders.length < minSledReplication)',
+    replace: 'if (holders.length < Math.min(1, minSledReplication))',
     also: [
       {
         in: 'spotCheck',
@@ -101,9 +101,9 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     name: 'minimum-of-those-who-answer',
     breaks: ['G4'],
     in: 'localRepoVerdicts',
-    find: 'return holders.length >= minSledReplication',
+    find: 'if (holders.length < minSledReplication)',
     replace: `minSledReplication = Math.min(minSledReplication, Math.max(1, sleds.filter(sled => sled.answer.kind === 'ok').length));
-    return holders.length >= minSledReplication`,
+    if (holders.length < minSledReplication)`,
     also: [
       {
         in: 'spotCheck',
