@@ -6,7 +6,7 @@ import { expect, test } from 'vitest';
 import { exitCodes } from '../../src/cli/session/exit-code.ts';
 import { wait } from '../fleet-process.fixture.ts';
 import { follow } from '../recoveries/follow.ts';
-import { untilOnDisk } from '../recoveries/situation.ts';
+import { untilHeadTold, untilOnDisk } from '../recoveries/situation.ts';
 import {
   restartNexuses,
   startFailoverFleet,
@@ -30,6 +30,7 @@ test('the database fails over and loses commits; what it lost is brought back, a
   await uploadAll(failed, [lost!]);
   await untilOnSledsAlone(failed, [lost!]);
   await untilOnDisk(sleds, kept!, lost!);
+  await untilHeadTold(nexuses[1], pair.primary());
   // Too few sleds are left for its archive to be dropped.
   const [late, ...reached] = sleds;
   await late!.stop();

@@ -69,7 +69,10 @@ export const untilDropped = (nexus: TestNexus): Promise<void> =>
   until(async () => (await replicationDetails(nexus)).local_repos === 0, 'the archives are dropped');
 
 /** Every sled keeps the newest head of the audit log. */
-export const untilHeadTold = async (nexus: TestNexus, database: TestFleet['database']): Promise<void> => {
+export const untilHeadTold = async (
+  nexus: TestNexus,
+  database: Pick<TestFleet['database'], 'query'>,
+): Promise<void> => {
   const [head] = await database.query<{ seq: string }>('SELECT seq FROM audit_head');
   await until(async () => {
     const { last } = await nexus.debug.bgtaskView({ params: { bgtask_name: 'audit_heads' } }, wait);
