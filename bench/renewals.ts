@@ -49,12 +49,12 @@ const serve = async ({ directory, credentials }: Order): Promise<string> => {
     datastore: {
       sledKeyGet: async () => ({ policy: undefined, key: undefined, current: undefined }),
       nexusStanding: async () => ({ policy: undefined, revokedMs: null }),
+      databaseTimeMs: async () => Date.now(),
     },
     issuer,
     revokedMs: source.revocations.timeOf,
     isUndone: source.revocations.isUndone,
     sledsInService: () => undefined,
-    nowMs: Date.now,
   });
   const { address } = await serveApi({
     apis: [bindApi(certificateApi, handlers)],

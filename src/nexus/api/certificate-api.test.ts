@@ -64,6 +64,7 @@ const renew = async (
     current = key,
     revocations = knownRevocations(),
     meanwhile = async () => undefined,
+    databaseTimeMs = Date.now(),
   }: {
     peer?: Peer;
     known?: readonly string[];
@@ -75,11 +76,13 @@ const renew = async (
     revocations?: Revocations;
     /** Once the database has been read. */
     meanwhile?: () => Promise<void>;
+    databaseTimeMs?: number;
   } = {},
 ) => {
   const api = createCertificateApi({
     datastore: {
       nexusStanding: unused,
+      databaseTimeMs: async () => databaseTimeMs,
       async sledKeyGet(sledId, publicKeySha256) {
         expect(sledId).toBe(SLED);
         if (database === 'away') throw new DepotError('DATABASE_UNAVAILABLE', 'away');
@@ -93,11 +96,19 @@ const renew = async (
     revokedMs: revocations.timeOf,
     isUndone: revocations.isUndone,
     issuer: by === null ? undefined : (by ?? (await issuer())),
-    nowMs: Date.now,
     sledsInService: () => ({ ids: new Set(known), timeMs: Date.now() - knownDaysAgo * DAY_MS }),
   });
   return api.certificateRenew(request(peer));
 };
+
+test('its life counts by the clock of the database, also where the one of this Nexus is a year off (RX6)', async () => {
+  for (const days of [-365, 365]) {
+    const databaseTimeMs = Date.now() + days * DAY_MS;
+    const { not_after } = await renew('in_service', { databaseTimeMs });
+    const lifeDays = (Date.parse(not_after) - databaseTimeMs) / DAY_MS;
+    expect(Math.round(lifeDays)).toBe(30);
+  }
+});
 
 test('a sled gets its certificate anew, for its own name and key (RX1)', async () => {
   const { certificate_pem, not_after } = await renew('in_service');
@@ -207,6 +218,7 @@ const renewNexus = async (
   const api = createCertificateApi({
     datastore: {
       sledKeyGet: unused,
+      databaseTimeMs: async () => Date.now(),
       async nexusStanding(id) {
         expect(id).toBe(OTHER);
         if (away) throw new DepotError('DATABASE_UNAVAILABLE', 'away');
@@ -216,7 +228,6 @@ const renewNexus = async (
     revokedMs: () => undefined,
     isUndone,
     issuer: await issuer(),
-    nowMs: Date.now,
     sledsInService: () => ({ ids: new Set<string>([OTHER]), timeMs: Date.now() }),
   });
   const presented = { identity: named, notBeforeMs: COUNTS_SINCE_MS, publicKey: createPublicKey(keyPem) };

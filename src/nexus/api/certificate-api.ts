@@ -12,6 +12,8 @@
  * RX5. A Nexus gets none that is expunged, or whose certificate the database says is revoked: so the key that joined last as it
  *      counts alone (NJ1). A revocation that a statement undoes does not count here either (RVK6). It needs the database in any
  *      case, and is not renewed while that is away.
+ * RX6. Its life counts by the clock of the database: the one of this Nexus may be a year off, and then every certificate that it
+ *      issues would be over, or begin too late.
  */
 import type { certificateApi } from '../../api/certificate-api.ts';
 import { NexusId, SledId } from '../../core/ids.ts';
@@ -22,13 +24,17 @@ import type { Peer } from '../../identity/judged-peer.ts';
 import { type PeerIdentity, spiffeId } from '../../identity/peer-identity.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError, isOfDatabase } from '../../lib/errors.ts';
+import type { ClockPort } from '../datastore/ports/clock-port.ts';
 import type { InvitationPort, SledKeyFacts } from '../datastore/ports/invitation-port.ts';
 import type { NexusInvitationPort } from '../datastore/ports/nexus-invitation-port.ts';
 
 const GRACE_MS = 365 * 86_400_000;
 
 type Deps = {
-  readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledKeyGet' | 'nexusStanding'>;
+  readonly datastore: Pick<
+    InvitationPort & NexusInvitationPort & ClockPort,
+    'sledKeyGet' | 'nexusStanding' | 'databaseTimeMs'
+  >;
   /** As this process knows it. */
   readonly revokedMs: (identity: PeerIdentity) => number | undefined;
   /** By a statement that this process knows (RVK6). */
@@ -37,7 +43,6 @@ type Deps = {
   readonly issuer: CertificateIssuer | undefined;
   /** Of the last round; undefined before the first. */
   readonly sledsInService: () => { readonly ids: ReadonlySet<string>; readonly timeMs: number } | undefined;
-  readonly nowMs: () => number;
 };
 
 type Presented = Extract<Peer, { kind: 'identified' | 'expired' }>;
@@ -52,7 +57,7 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
       );
     if (peer.kind !== 'identified' && peer.kind !== 'expired')
       throw new DepotError('UNAUTHORIZED', 'a certificate is renewed over a connection that presents it');
-    if (peer.kind === 'expired') requireGrace(peer, deps.nowMs());
+    if (peer.kind === 'expired') requireGrace(peer, await deps.datastore.databaseTimeMs({ signal }));
     const revokedMs = deps.revokedMs(peer.identity);
     const fromMs =
       peer.identity.kind === 'nexus'
@@ -70,13 +75,13 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
 /**
  * A sled that the database does not know has a valid certificate, and may be one that a restore lost.
  *
- * @returns when it was last known in service; undefined for now
+ * @returns the time of the database, or when the sled was last known in service
  */
 const requireInService = async (
   { datastore, sledsInService }: Deps,
   { kind, identity, publicKey }: Presented,
   options: { readonly signal: AbortSignal },
-): Promise<number | undefined> => {
+): Promise<number> => {
   const id = SledId.parse(identity.id);
   try {
     const sha256 = publicKeySha256(publicKey);
@@ -86,7 +91,7 @@ const requireInService = async (
     requireOwnKey(id, sha256, facts);
     if (kind === 'expired' && facts.policy === undefined)
       throw joinsAgain(identity, 'has expired, and the database does not know the sled');
-    return undefined;
+    return await datastore.databaseTimeMs(options);
   } catch (error) {
     const known = sledsInService();
     if (kind === 'expired' || !isOfDatabase(error) || known?.ids.has(id) !== true) throw error;
@@ -99,7 +104,7 @@ const requireNexusInService = async (
   { datastore, isUndone }: Deps,
   { kind, identity, notBeforeMs }: Presented,
   options: { readonly signal: AbortSignal },
-): Promise<undefined> => {
+): Promise<number> => {
   const id = NexusId.parse(identity.id);
   const { policy, revokedMs } = await datastore.nexusStanding(id, options);
   if (policy === 'expunged')
@@ -111,6 +116,7 @@ const requireNexusInService = async (
     );
   if (kind === 'expired' && policy === undefined)
     throw joinsAgain(identity, 'has expired, and the database does not know the Nexus');
+  return datastore.databaseTimeMs(options);
 };
 
 /** RX2. @throws `FORBIDDEN` */

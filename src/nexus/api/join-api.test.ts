@@ -38,10 +38,12 @@ const key = generateKey();
 
 let refusal: ErrorCode | undefined;
 let revokedMs: number | null = null;
+let databaseTimeMs = Date.now();
 let learnRevocations = async (): Promise<void> => undefined;
 afterEach(() => {
   refusal = undefined;
   revokedMs = null;
+  databaseTimeMs = Date.now();
   learnRevocations = async () => undefined;
 });
 
@@ -68,6 +70,7 @@ const ask = async (
     datastore: {
       nexusJoin: async () => expect.unreachable('no sled joins by it'),
       isKeyDenied: async () => false,
+      databaseTimeMs: async () => databaseTimeMs,
       async sledJoin(request, { audit }) {
         seen.requests.push(request);
         if (refusal !== undefined) throw new DepotError(refusal, 'refused');
@@ -149,6 +152,14 @@ test('the certificate begins after the revocation that the join saw, and a revoc
   const beginsMs = countsSinceMs(new X509Certificate(certificate_pem));
   expect(beginsMs).toBeGreaterThan(revokedMs);
   expect(revocations.fault({ fleet: fleet.fleet, kind: 'sled', id }, beginsMs)).toMatch(/was revoked/);
+});
+
+test('the life of the certificate counts by the clock of the database, also where the one of this Nexus is a year off (RX6)', async () => {
+  databaseTimeMs = Date.now() + 365 * 86_400_000;
+  const { certificate_pem, not_after } = await (await ask(makeInvitationToken(NAMED))).answer;
+  const beginsMs = countsSinceMs(new X509Certificate(certificate_pem));
+  expect(beginsMs - databaseTimeMs).toBeLessThanOrEqual(0);
+  expect(Math.round((Date.parse(not_after) - databaseTimeMs) / 86_400_000)).toBe(30);
 });
 
 test('a token that is none, of another fleet or of another authority, is refused without the database (JH2)', async () => {

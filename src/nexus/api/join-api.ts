@@ -5,7 +5,7 @@
  *
  * JH1. A certificate is issued after the commit that records its key, so each one has an invitation. When its answer is lost,
  *      the same key is answered again with another one, which says the same.
- *      It begins after the revocation that this transaction saw, so a later one covers it (ISU1).
+ *      It begins after the revocation that this transaction saw, so a later one covers it (ISU1), by the clock of the database (RX6).
  * JH2. A token that is no whole token of this fleet costs no transaction. Whoever has a whole one learns whether it is unknown,
  *      expired or used: nobody guesses 256 bits, and the person in front of the machine has to know.
  * JH3. A stranger can make whole tokens and keys without end: the name of the fleet and its authority are no secret. So few joins
@@ -31,6 +31,7 @@ import { type Clock, isoTime } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
+import type { ClockPort } from '../datastore/ports/clock-port.ts';
 import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
 import type { NexusInvitationPort } from '../datastore/ports/nexus-invitation-port.ts';
 import type { Note } from '../history/history.ts';
@@ -38,7 +39,10 @@ import type { OriginOfMachine } from '../operators/audit-origin.ts';
 import type { FleetPins } from './fleet-pins.ts';
 
 type Deps = {
-  readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledJoin' | 'nexusJoin' | 'isKeyDenied'>;
+  readonly datastore: Pick<
+    InvitationPort & NexusInvitationPort & ClockPort,
+    'sledJoin' | 'nexusJoin' | 'isKeyDenied' | 'databaseTimeMs'
+  >;
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
   readonly originOfMachine: OriginOfMachine;
@@ -108,6 +112,7 @@ const joinByInvitation = async (
   deps.announceRevocations();
   const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'sled', id: sledId }, publicKey, {
     revokedMs: revokedMs ?? undefined,
+    fromMs: await deps.datastore.databaseTimeMs({ signal }),
   });
   return {
     sled_id: sledId,
@@ -160,6 +165,7 @@ const joinAsNexus = async (
   deps.announceRevocations();
   const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'nexus', id: nexusId }, publicKey, {
     revokedMs: revokedMs ?? undefined,
+    fromMs: await deps.datastore.databaseTimeMs({ signal }),
   });
   return {
     nexus_id: nexusId,

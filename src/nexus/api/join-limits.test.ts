@@ -30,6 +30,7 @@ const serving = (sledJoin: InvitationPort['sledJoin']) => {
       sledJoin,
       nexusJoin: async () => expect.unreachable('no sled joins by it'),
       isKeyDenied: async () => false,
+      databaseTimeMs: async () => Date.now(),
     },
     issuer: {
       ...NAMED,

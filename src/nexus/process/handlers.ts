@@ -166,7 +166,6 @@ const certificateHandlers = ({
   datastore,
   issuer,
   revocations,
-  clock,
   replication: { observer },
 }: Parts): Handlers<typeof certificateApi> =>
   createCertificateApi({
@@ -178,5 +177,4 @@ const certificateHandlers = ({
       const latest = observer.latest();
       return latest && { ids: new Set(latest.sleds.map(({ id }): string => id)), timeMs: latest.timeMs };
     },
-    nowMs: clock.nowMs,
   });

@@ -28,6 +28,18 @@ export const nexusRules = (open: OpenDatastore): void => {
       expect(listed!.heartbeatAgeMs).toBeLessThan(60_000);
     });
 
+    test('has the clock of the database, which goes on (P8)', async () => {
+      await using opened = await open();
+      const before = await opened.datastore.databaseTimeMs(wait);
+      await opened.datastore.nexusHeartbeat(
+        { id: newId(NexusId), operatorAddress: 'a', timeStartedMs: 0 },
+        wait,
+      );
+      const [listed] = await opened.datastore.nexusList(wait);
+      expect(listed!.timeHeartbeatMs).toBeGreaterThanOrEqual(before);
+      expect(await opened.datastore.databaseTimeMs(wait)).toBeGreaterThanOrEqual(listed!.timeHeartbeatMs);
+    });
+
     test('is expunged only when silent for long enough, and learns of it (S23)', async () => {
       await using opened = await open();
       const { datastore } = opened;
