@@ -4,6 +4,7 @@
  * - G1, G7: every working sled holds every artifact of every present release, on every dataset, with the right bytes, and
  *   has the config of the database.
  * - P13: no release is lost that was acknowledged and not deleted, and no sled holds deletions.
+ * - T1: every working sled refuses a Nexus that was taken over.
  * - G3: nothing else is stored, and no archive is kept that is safe on sleds.
  * - G8: a sled that stays broken does not affect the others, and the status names it.
  */
@@ -51,6 +52,7 @@ export const findShortfall = (facts: Facts): Shortfall | undefined => {
   let waiting: Shortfall | undefined;
   for (const sled of workingSleds(facts)) {
     const shortfall =
+      hearsHostile(facts, sled) ??
       (hasRoom ? missingOn(facts, sled, wanted) : undefined) ??
       notFollowing(facts, sled) ??
       leftOn(facts, sled, wanted) ??
@@ -70,6 +72,21 @@ export const fitsOnSleds = ({ holdings, quotaBytes }: Pick<Facts, 'holdings' | '
 
 const workingSleds = ({ world, broken }: Pick<Facts, 'world' | 'broken'>): readonly SimSled[] =>
   world.sleds.filter(sled => sled.standing === 'in_service' && !broken.has(sled));
+
+/** T1: until each sled was told of the expunge, the Nexus that was taken over may move it from its state again. */
+const hearsHostile = ({ world }: Facts, { machine, plan }: SimSled): Shortfall | undefined => {
+  const told = new Set(machine.box.revoked.map(({ kind, id }) => `${kind}/${id}`));
+  const heard = world.nexuses.find(
+    ({ standing, machine: { box } }) =>
+      standing === 'taken' && !told.has(`nexus/${box.passport.identity.id}`),
+  );
+  return (
+    heard && {
+      guarantee: 'T1',
+      message: `${plan.serial} still hears ${heard.machine.name}, which was taken over`,
+    }
+  );
+};
 
 const missingOn = (
   { holdings }: Facts,
