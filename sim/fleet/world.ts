@@ -44,6 +44,8 @@ export type SimSled = {
   agent: AgentVersion;
   /** Whether it was in doubt when it was offered its last config: then it has named no config. */
   isInDoubt: boolean;
+  /** The Nexuses that its configuration named when its process started. */
+  named: readonly SimNexus[];
   /** For each point that it asked about, whether the last answer that reached it called the point known. */
   readonly verdicts: Map<string, boolean>;
 };
@@ -196,6 +198,7 @@ const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: 
     watcher: () => diskWatcher({ weather: world.diskWeather, rng: diskRng, machine: () => machine, watch }),
     boot: host => {
       watch.onSledStart(sled);
+      sled.named = [...nexuses];
       const others = { network, findSled, nexuses: () => nexuses.map(nexus => nexus.machine) };
       const { agent: version } = sled;
       const speaks = {
@@ -217,6 +220,7 @@ const createSled = ({ world, watch, diskRng }: Site, agent: AgentVersion, plan: 
     standing: 'in_service',
     isLying: false,
     agent,
+    named: [],
     isInDoubt: false,
     verdicts: new Map(),
   };

@@ -67,7 +67,7 @@ export const createRecovery = (scene: Scene): Recovery => {
       helpedAtMs = world.scheduler.nowMs();
       void lookAtStatus(scene, status => {
         reasons.onStatus(status);
-        restartForNewDisks(scene, status.reasons);
+        restartSleds(scene, status.reasons);
         emptyDisks(scene);
         uploadWhatIsLost(scene, status, failed);
       });
@@ -90,21 +90,25 @@ const setClock = (machine: Pick<Machine<unknown>, 'wallOffsetMs'>, certificateLi
 
 /**
  * A sled agent takes a new disk, or one that was not mounted at its start, into use when it starts again. It takes a disk that
- * was away back into use without a restart.
+ * was away back into use without a restart. It reads again which Nexuses its configuration names.
  */
-const restartForNewDisks = (
+const restartSleds = (
   { world }: Scene,
   reasons: readonly { readonly code: string; readonly sled_id?: string | undefined }[],
 ): void => {
   for (const { code, sled_id } of reasons) {
     if (code !== 'DATASET_FAULT' && code !== 'SLED_REFUSES') continue;
     const sled = world.sleds.find(({ plan, standing }) => plan.id === sled_id && standing === 'in_service');
-    if (sled === undefined || !sled.machine.isUp() || !hasNewDisk(sled)) continue;
+    if (sled === undefined || !sled.machine.isUp()) continue;
+    if (!hasNewDisk(sled) && !namesNone(sled)) continue;
     world.trace.say('operator', `restarts ${sled.plan.serial}`);
     sled.machine.kill();
     sled.machine.start();
   }
 };
+
+/** Those of its configuration are gone: the operator has written others into it. */
+const namesNone = ({ named }: SimSled): boolean => named.every(({ standing }) => standing !== 'in_service');
 
 const hasNewDisk = ({ machine }: SimSled): boolean =>
   [...machine.volumes.values()].some(
