@@ -136,11 +136,10 @@ const noteAdoption = (
 /** No database follows a generation that is so far above its own (P7). */
 const MOST_ABOVE = 2 ** 32;
 
-/** A hostile Nexus gives no lengths. What a sled lists by its config counts nowhere: the database does not know the point. */
-const isOfHostile = ({ nexuses, database }: World, { store }: RunningSled): boolean => {
-  const config = store.config();
-  const isKnown = config === undefined || database.snapshot().points.has(pointOfConfig(config));
-  return !isKnown && nexuses.some(({ standing }) => standing === 'taken');
+/** A hostile Nexus gives no lengths, and every other one does: a recovery may make the point of such a config known. */
+const isOfHostile = ({ nexuses }: World, { store }: RunningSled): boolean => {
+  const sizes = [...(store.config()?.artifacts.values() ?? [])];
+  return sizes.includes(undefined) && nexuses.some(({ standing }) => standing === 'taken');
 };
 
 /** By a Nexus that was taken over. */

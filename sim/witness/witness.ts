@@ -87,6 +87,7 @@ export const createWitness = (world: World, rules: WaitRules & TrustRules): Witn
       watch.archives.onDatabaseRestored(before, committed);
       watch.removals.onDatabaseRestored(before.stored.generation, committed.stored.generation);
       watch.copies.onHarm();
+      takeDeleted(watch, before, committed);
     },
     onSledStart(sled) {
       watch.removals.onStart(sled);
@@ -116,6 +117,18 @@ const onCommit = (watch: Watch, before: MemoryState, now: MemoryState): void => 
   copies.onCommit(before, now);
   archives.onCommit(now);
   noteCommit(world.trace, before, now);
+};
+
+/**
+ * A deletion that the database has lost was acknowledged, and sleds that followed it have deleted: a Nexus that counted them before
+ * may finish its drop, since the database is at the point of its round again. The release is then failed, as operators know.
+ */
+const takeDeleted = ({ world, copies }: Watch, before: MemoryState, after: MemoryState): void => {
+  for (const [repoId, { repo, hashes }] of after.releases) {
+    const wasDeleted = (before.releases.get(repoId)?.repo.timePrunedMs ?? null) !== null;
+    if (repo.timePrunedMs === null && wasDeleted)
+      for (const sled of world.sleds) copies.onTaken(sled, hashes);
+  }
 };
 
 /** The database has the policy of each sled, whichever request wrote it. */
