@@ -2,6 +2,7 @@
  * The identities of a run: machines that join by an invitation, clocks that are far off, and what operators do about revocations.
  */
 import { SledId } from '../../src/core/ids.ts';
+import { publicKeySha256 } from '../../src/identity/invitation-token.ts';
 import { proveKey } from '../../src/identity/join-proof.ts';
 import type { PeerKind } from '../../src/identity/peer-identity.ts';
 import { sha256Of } from '../fleet/sha256.ts';
@@ -22,13 +23,19 @@ const isRevoked = ({ world }: Scene, { identity, notBeforeMs }: Passport): boole
   ].some(({ kind, id, timeMs }) => kind === identity.kind && id === identity.id && notBeforeMs <= timeMs);
 
 /**
- * A Nexus renews no expired certificate of a sled that a restored database does not know, and none that begins in the future: a
- * machine has that one if it joined at a Nexus whose clock was ahead.
+ * A Nexus renews no expired certificate of a sled that a restored database does not know, none that begins in the future, and none of
+ * a machine that replaced another one which had joined by an invitation (RX2).
  */
-const isForgotten = ({ world }: Scene, { identity, notBeforeMs, notAfterMs }: Passport): boolean => {
+const isForgotten = ({ world }: Scene, { passport, key }: IdentityBox): boolean => {
+  const { identity, notBeforeMs, notAfterMs } = passport;
   const nowMs = EPOCH_MS + world.scheduler.nowMs();
   if (notBeforeMs > nowMs + FAR_MS) return true;
-  return notAfterMs < nowMs && !world.database.snapshot().sleds.has(identity.id as SledId);
+  const { sleds, sledKeys } = world.database.snapshot();
+  const joined = [...sledKeys].find(
+    ([, { sledId, timeReplacedMs }]) => sledId === identity.id && timeReplacedMs === null,
+  );
+  const isOfAnother = joined !== undefined && joined[0] !== publicKeySha256(key.publicKey);
+  return notAfterMs < nowMs && (isOfAnother || !sleds.has(identity.id as SledId));
 };
 /** Beyond what follows a revocation. */
 const FAR_MS = 24 * 3_600_000;
@@ -44,7 +51,7 @@ export const renewRevoked = (scene: Scene): void => {
 
 const renewIfRevoked = (scene: Scene, { machine }: SimSled | SimNexus, kind: PeerKind): void => {
   const { box, name } = machine;
-  if (!isRevoked(scene, box.passport) && !(kind === 'sled' && isForgotten(scene, box.passport))) return;
+  if (!isRevoked(scene, box.passport) && !(kind === 'sled' && isForgotten(scene, box))) return;
   const { id } = box.passport.identity;
   scene.world.trace.say('operator', `issues another certificate to ${name}`);
   scene.world.trace.reached('a process whose certificate nobody renews got another one');
