@@ -414,7 +414,8 @@ export const operatorFleetApi = {
       role: 'operator',
       method: 'POST',
       path: '/v1/system/fleet/nexuses/{nexus_id}/expunge',
-      summary: 'Expunge a Nexus: its local repos no longer count as copies. It must not be running',
+      summary:
+        'Expunge a Nexus: its local repos no longer count as copies. It must not be running, unless `compromised` says that somebody else has its key',
       tags: TAGS,
       params: z.object({ nexus_id: NexusId }),
       query: z.object({

@@ -424,7 +424,7 @@ export const sledAgentApi = {
       method: 'PUT',
       path: '/statements',
       summary:
-        'Add to the statements that count here: those that an admin key which is pinned here has signed for this fleet. None is ever taken back.',
+        'Add to the statements that count here: those that an admin key which is pinned here has signed for this fleet. No request removes one.',
       body: { kind: 'json', schema: StatementsBody, maxBytes: MAX_STATEMENTS_BODY_BYTES },
       status: 200,
       response: { kind: 'json', schema: StatementsAnswer },

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 
 /**
- * `viewer` reads; `operator` changes releases and machines; `admin` decides whom the fleet trusts: trust roots, tokens,
- * recoveries, releases signed with revoked keys, and the deletion of the last release.
+ * `viewer` reads; `operator` changes releases and machines; `admin` decides whom the fleet trusts: trust roots, exemptions of
+ * releases, statements, tokens, invitations and the machines that ask to join, sleds that speak plain HTTP, recoveries, and the
+ * deletion of the last release.
  */
 export const OPERATOR_ROLES = ['viewer', 'operator', 'admin'] as const;
 export const OperatorRole = z.enum(OPERATOR_ROLES);

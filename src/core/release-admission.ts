@@ -154,7 +154,7 @@ const unsignedReason = (count: number, { hasAdminKey }: AdmissionFacts): string 
   `no signature names ${count} of its artifacts; ${
     hasAdminKey
       ? 'a statement of the administrator has to exempt the release'
-      : 'an operator has to exempt the release'
+      : 'an admin has to exempt the release: tuf-depot repo exempt VERSION'
   }`;
 
 /** Why an artifact that no admitted bundle lists is withheld. */

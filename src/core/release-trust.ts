@@ -3,7 +3,7 @@ import type { SystemVersion } from './ids.ts';
 
 /**
  * Of a bundle. The largest targets file (32 MiB) fits, also if every other of its characters has to be escaped. A release whose metadata is
- * larger, by thousands of delegated roles, has a bundle without metadata, which an operator has to exempt.
+ * larger, by thousands of delegated roles, has a bundle without metadata, which an admin has to exempt: tuf-depot repo exempt VERSION.
  */
 export const MAX_BUNDLE_BYTES = 64 * 1024 * 1024;
 /** More than a fleet has present at once. */

@@ -8,8 +8,8 @@
  * SM2. It names its fleet and what it is about, by point, hash or identity. Elsewhere it means nothing, so a replay is harmless.
  * SM3. Statements about one subject have one that counts: the later one; of several of one time the one that allows less, then a
  *      fixed order. A merge is the same in any order, so that all who know the same statements decide the same.
- * SM4. What is known is forgotten for nothing but a statement that counts more. A full list first leaves out those that are over
- *      (a sled never returns to a point that it has left), and then refuses new ones.
+ * SM4. A statement is removed only by one that counts more, or from a full list when it is over (a sled never returns to a point
+ *      that it has left). A full list without such a statement refuses new ones.
  */
 import { z } from 'zod';
 import { type Point, PointText, pointText, Sha256Hex, SystemVersion } from './ids.ts';
@@ -124,7 +124,7 @@ export const parseStatement = (text: string): ParsedStatement => {
   const parsed = Text.safeParse(value);
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
-    return fault(`is none of version 1: ${issue?.path.join('.') || 'kind'}: ${issue?.message}`);
+    return fault(`is not a statement of version 1: ${issue?.path.join('.') || 'kind'}: ${issue?.message}`);
   }
   const statement = statementOf(parsed.data);
   return statementText(statement) === text

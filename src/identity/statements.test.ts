@@ -97,7 +97,7 @@ test('a full list refuses a new statement by name, and takes it once another one
   const statements = createStatements({ known, keys: keysOf(key), fleet, save: async () => undefined });
   const more = allowance(5_000);
   expect(await statements.add([more])).toEqual([
-    { signed: more, reason: expect.stringContaining('finds no room') },
+    { signed: more, reason: expect.stringContaining('the list is full') },
   ]);
   expect(statements.list()).toHaveLength(MAX_STATEMENTS);
   expect(await statements.add([more], isOverAt(2))).toEqual([]);

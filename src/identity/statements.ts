@@ -131,7 +131,7 @@ export const createStatements = ({ known, keys, fleet, save }: Options): Stateme
 
 /** With those of missing keys. */
 const MAX_FILE_STATEMENTS = 2 * MAX_STATEMENTS;
-const FULL = `it finds no room: ${MAX_STATEMENTS} statements count here, the most that there may be`;
+const FULL = `the list is full: ${MAX_STATEMENTS} statements count here, which is the limit`;
 
 const identityOf = ({ statement, signature, key }: SignedStatement): string =>
   `${key} ${signature} ${statement}`;

@@ -60,7 +60,7 @@ test('without an identity a file says so by name, or is an error that names the 
   });
   await expect(read(`${MINIMAL}${IDENTITY}`)).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
-    message: expect.stringContaining('transport: "plain" belongs to a sled without an identity'),
+    message: expect.stringContaining('transport = "plain" belongs to a sled without an identity'),
   });
 });
 

@@ -72,7 +72,7 @@ export const SledAgentFile = z.strictObject({
       root_files: z.array(z.string().min(1)).max(MAX_ROOT_CHAINS).optional(),
       /** PEM: public keys of administrators, by which statements are verified. */
       admin_key_files: z.array(z.string().min(1)).max(MAX_ADMIN_KEYS).optional(),
-      /** Whether only what verified metadata lists is stored and served; by default where something is pinned. */
+      /** Whether only what verified metadata lists is stored and served; by default once an admin key, or a root from a join, a file or a statement, is pinned. */
       require_signed: z.boolean().optional(),
     })
     .prefault({}),
@@ -174,7 +174,7 @@ export const readJoiningConfig = async (
   if (identity === undefined)
     throw new DepotError(
       'CONFIG_INVALID',
-      `${path}: transport: "plain" is of a sled without an identity; replace it by a section [identity], whose three files the join writes`,
+      `${path}: transport = "plain" is of a sled without an identity; replace it by a section [identity], whose three files the join writes`,
     );
   if (file.sled_id !== undefined)
     throw new DepotError(
@@ -274,13 +274,13 @@ const plainDepotListen = (
 const isEveryAddress = ({ host }: SocketAddress): boolean =>
   isUnspecified(host) || /^(?:0x)?0+(?:\.(?:0x)?0+)*$/i.test(host);
 
-/** A sled with an identity never speaks plain HTTP, and one without only where its configuration says so. */
+/** A sled without an identity runs only where its configuration says so, and that says nothing of one with an identity. */
 const requireTransport = ({ transport, identity }: z.output<typeof SledAgentFile>, path: string): void => {
   if (transport === 'tls' && identity === undefined) throw identityRequired(path, 'sled');
   if (transport === 'plain' && identity !== undefined)
     throw new DepotError(
       'CONFIG_INVALID',
-      `${path}: transport: "plain" belongs to a sled without an identity, and the file has a section [identity]; remove one of them`,
+      `${path}: transport = "plain" belongs to a sled without an identity, and the file has a section [identity]; remove one of them`,
     );
 };
 

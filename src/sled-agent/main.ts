@@ -52,7 +52,7 @@ export const runSledAgent = async ({
 };
 
 const reportTransport = ({ identity, leftovers }: SledAgentConfig, log: Logger): void => {
-  for (const key of leftovers) log.warn({ key }, 'this key has no effect any more; remove it from the file');
+  for (const key of leftovers) log.warn({ key }, 'this key has no effect; remove it from the file');
   if (identity === undefined)
     log.warn(
       'transport is "plain": this sled has no identity, serves every process that reaches its addresses, and believes whatever answers at those of its Nexuses. Let it join: tuf-depot sled-agent join',

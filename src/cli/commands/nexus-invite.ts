@@ -37,7 +37,7 @@ export const addNexusInvite = (parent: Command, session: Session): void => {
       `One machine may join ${created.fleet} with it as Nexus ${created.nexus_id} until ${created.time_expires}. It is not shown again. To end it before: tuf-depot nexus uninvite ${created.id}`,
     );
     session.terminal.note(
-      'On that machine, with its nexus.toml written, paste the token as a line of its own and end it with Ctrl-D:\n  tuf-depot nexus join --config FILE -',
+      'On that machine, with its nexus.toml written, run this, paste the token when it asks for it, and press Enter:\n  tuf-depot nexus join --config FILE -',
     );
   });
 };

@@ -12,7 +12,7 @@ export const addRepoExempt = (parent: Command, session: Session): void => {
     parent
       .command('exempt')
       .description(
-        'let sleds store a release although no metadata that they verified vouches for all of it: one with parts of composites, one from before bundles, one of a signer that they do not trust',
+        'let sleds store a release although no metadata that they verified vouches for all of it: one with parts of composite artifacts, one recorded before Nexus kept metadata, or one of a signer that the sleds do not trust',
       )
       .argument('<version>', 'system version of the release')
       .option(...ADMIN_KEY_OPTION),

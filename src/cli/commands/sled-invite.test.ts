@@ -50,6 +50,7 @@ test('sled invite prints the token alone on standard output, and what to do with
   const { run, bodies } = await against('sled', 'invite', '--for', '30m');
   expect(run).toMatchObject({ exitCode: 0, out: 'tufjoin_1234\n' });
   expect(run.err).toContain(`One machine may join prod.example.org with it until ${UNTIL}.`);
+  expect(run.err).toContain('run this, paste the token when it asks for it, and press Enter:\n');
   expect(run.err).toMatch(/tuf-depot sled-agent join --config FILE -$/m);
   expect(run.err, 'the token is in no list of processes').not.toMatch(/join .*(TOKEN|tufjoin_)/);
   expect(bodies).toEqual([{ expires_in_s: 1_800 }]);

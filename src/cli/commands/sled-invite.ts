@@ -37,7 +37,7 @@ export const addSledInvite = (parent: Command, session: Session): void => {
     );
     session.terminal.note(pinsText(created, isOwnKey));
     session.terminal.note(
-      'On that machine, with its sled-agent.toml written, paste the token as a line of its own and end it with Ctrl-D:\n  tuf-depot sled-agent join --config FILE -',
+      'On that machine, with its sled-agent.toml written, run this, paste the token when it asks for it, and press Enter:\n  tuf-depot sled-agent join --config FILE -',
     );
   });
 };

@@ -13,7 +13,7 @@ export const addSledSetTransport = (parent: Command, session: Session): void => 
     parent
       .command('set-transport')
       .description(
-        'approve a sled that has no identity to speak plain HTTP at one address, or end that; one that has not registered by its id',
+        'approve a sled that has no identity to speak plain HTTP at one address, or end that; name a sled that has not registered by its id',
       )
       .argument('<sled>', 'id or serial number')
       .argument('<transport>', 'plain or tls')

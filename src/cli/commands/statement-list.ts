@@ -27,7 +27,10 @@ export const addStatementList = (parent: Command, session: Session): void => {
             list.items,
             [
               { title: 'ID', cell: each => each.id, paint: style.bold },
-              { title: 'STATE', cell: each => (each.counts ? each.state : `${each.state}, outweighed`) },
+              {
+                title: 'STATE',
+                cell: each => (each.counts ? each.state : `${each.state}, replaced by a later one`),
+              },
               { title: 'SIGNED', cell: each => formatAge(Date.parse(each.time), nowMs) },
               { title: 'KEY', cell: each => each.key.slice(0, KEY_CHARS) },
               { title: 'SUBJECT', cell: each => `${each.kind}: ${each.subject.replace(/^\S+ /, '')}` },

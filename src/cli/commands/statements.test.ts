@@ -244,7 +244,7 @@ test('repo upload says at once that sleds withhold a release with parts that nob
   const withKey = await against({ fleet: partly(true) }, ...args);
   expect(withKey).toMatchObject({ exitCode: 0, sent: [] });
   expect(withKey.out).toContain(
-    'sleds withhold it until an admin signs an exemption: tuf-depot repo exempt 1.2.0',
+    'sleds that require signatures withhold the others until an admin signs an exemption: tuf-depot repo exempt 1.2.0',
   );
   const json = await against({ fleet: partly() }, ...args, '--json');
   expect(JSON.parse(json.out)).toMatchObject({
@@ -252,7 +252,7 @@ test('repo upload says at once that sleds withhold a release with parts that nob
     exemption: { state: 'needed', by: 'signature' },
   });
   const byWord = await against({ fleet: partly(), known: { admin_keys: [] } }, ...args);
-  expect(byWord.out).toContain('withhold it until an admin exempts it: tuf-depot repo exempt 1.2.0');
+  expect(byWord.out).toContain('withhold the others until an admin exempts it: tuf-depot repo exempt 1.2.0');
 
   const exempted = { subject: `exempt_release 1.2.0 ${OTHER}`, state: 'verified' } as StatementView;
   const quiet: Against[] = [
@@ -347,7 +347,7 @@ test('statement sign refuses an unknown kind and a subject of another form, and 
   const items = [{ ...viewOf(await signedRoot()), counts: false }];
   const list = await against({ known: { items } }, 'statement', 'list');
   expect(list.out).toMatch(new RegExp(`Admin key: ${key.digest}`));
-  expect(list.out).toMatch(/verified, outweighed .* trust_root: a{10}/);
+  expect(list.out).toMatch(/verified, replaced by a later one .* trust_root: a{10}/);
   const empty = await against({ known: { admin_keys: [] } }, 'statement', 'list');
   expect(empty.out).toContain('verifies no statement');
 });

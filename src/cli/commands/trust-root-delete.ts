@@ -23,7 +23,7 @@ export const addTrustRootDelete = (parent: Command, session: Session): void => {
     const done = await withDepot(session, options, depot => deleteRoot(session, options, depot, id));
     const { digests, statement_ids, hasKey } = done;
     present(session, options, { deleted: id, root_sha256s: digests, statement_ids }, () => [
-      `Trust root ${id} is no longer trusted by Nexus.`,
+      `Nexus accepts no new release under trust root ${id}.`,
       ...(statement_ids.length > 0 ? signedLines(digests) : unsignedLines(digests, hasKey)),
     ]);
   });

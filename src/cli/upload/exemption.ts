@@ -75,8 +75,8 @@ export const exemptionText = (exemption: Exemption, version: SystemVersion): str
       return `signatures do not cover every artifact of it: exempted${exemption.statement_id === undefined ? ', by the word of this Nexus' : `, by the signed statement ${exemption.statement_id}`}`;
     case 'needed':
       return exemption.by === 'signature'
-        ? `signatures do not cover every artifact of it: sleds withhold it until an admin signs an exemption: ${command}`
-        : `signatures do not cover every artifact of it: sleds that require signatures withhold it until an admin exempts it: ${command}`;
+        ? `signatures do not cover every artifact of it; sleds that require signatures withhold the others until an admin signs an exemption: ${command}`
+        : `signatures do not cover every artifact of it; sleds that require signatures withhold the others until an admin exempts it: ${command}`;
     case 'unknown':
       return `whether signatures cover every artifact is not known (${printable(exemption.problem)}): tuf-depot repo show ${version}`;
   }

@@ -67,15 +67,15 @@ const renderers: Renderers = {
   }),
   RELEASE_WITHHELD: reason => ({
     message: sentences(
-      `Release ${reason.systemVersion}: ${plural(reason.artifacts, 'artifact is', 'artifacts are')} withheld by ${plural(reason.sleds, 'sled')} (${listed(reason.serials, 5)}), the first one is ${shortHash(reason.sha256)}. ${WITHHELD[reason.because].message}`,
-      reason.error === undefined ? undefined : `One of them says: ${quoted(reason.error)}`,
+      `Release ${reason.systemVersion}: ${plural(reason.artifacts, 'artifact is', 'artifacts are')} withheld by ${plural(reason.sleds, 'sled')} (${listed(reason.serials, 5)}), for example artifact ${shortHash(reason.sha256)}. ${WITHHELD[reason.because].message}`,
+      reason.error === undefined ? undefined : `One of these sleds answers: ${quoted(reason.error)}`,
     ),
     remedy: WITHHELD[reason.because].remedy?.replaceAll('VERSION', reason.systemVersion),
   }),
   SLED_STORES_UNSIGNED: ({ serial }) => ({
     message: `Sled ${serial} stores and serves whatever Nexus sends: require_signed = false is in its configuration, or it knows trust roots by the word of a Nexus alone.`,
     remedy:
-      'In [trust] of its sled-agent.toml, remove that line, and name admin_key_files or root_files; then restart its agent.',
+      'In [trust] of its sled-agent.toml, remove require_signed = false if it is there, and name admin_key_files or root_files; then restart its agent.',
   }),
   TOO_FEW_SLEDS: ({ sledsInService, minSledReplication }) => ({
     message: `Only ${plural(sledsInService, 'sled is', 'sleds are')} in service. No release can become safe on fewer than ${minSledReplication} (min_sled_replication).`,
@@ -162,7 +162,7 @@ const renderers: Renderers = {
   NEXUS_EXPUNGED: () => ({
     message: 'This Nexus is expunged. Its archives do not count as copies.',
     remedy:
-      'Stop it. Start it as a new Nexus: with an empty staging directory and, if it has a certificate, with a new one (tuf-depot identity issue nexus, into a new directory).',
+      'Stop it. Start it as a new Nexus: with an empty staging directory and a new certificate (tuf-depot nexus invite, or tuf-depot identity issue nexus into a new directory).',
   }),
   ARCHIVE_RECORDED_AGAIN: ({ systemVersion, uploadId }) => ({
     message: `Release ${systemVersion} had been recorded and the database had lost it. This Nexus recorded its archive again (upload ${uploadId}). This reason ends when this Nexus restarts.`,
@@ -204,7 +204,7 @@ const renderers: Renderers = {
       'Run tuf-depot audit verify, which names the entries. After a restore, the entry of recover generation --apply explains them.',
   }),
   SLEDS_PLAIN: ({ sleds, exampleSerial }) => ({
-    message: `Without an identity, ${plural(sleds, 'sled speaks', 'sleds speak')} plain HTTP, for example ${exampleSerial}. Any machine on their network can read and change what they and a Nexus send each other.`,
+    message: `The fleet has ${plural(sleds, 'sled that has no identity and speaks', 'sleds that have no identity and speak')} plain HTTP, for example ${exampleSerial}. Any machine on their network can read and change what they and a Nexus send each other.`,
     remedy: 'Let them join: tuf-depot sled invite --sled ID, then tuf-depot sled-agent join on the machine.',
   }),
   PLAIN_LISTEN: ({ address }) => ({

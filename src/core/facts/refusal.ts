@@ -15,12 +15,12 @@ const WHYS = {
   token_unknown: 'with an unknown token',
   token_revoked: 'with a revoked token',
   token_expired: 'with an expired token',
-  role_too_small: 'with a token whose role is too small',
+  role_too_small: 'with a token whose role is too low',
   no_certificate: 'without a certificate',
   certificate_refused: 'with a certificate that does not count',
   certificate_expired: 'with an expired certificate',
   certificate_revoked: 'with a revoked certificate',
-  other_identity: 'with the certificate of another process than the request serves',
+  other_identity: 'with the certificate of a process that this route does not serve',
   host_not_served: 'for another host, as in DNS rebinding',
   cross_site: 'caused by a page of another site',
   invitation_used: 'with the token of an invitation that was used',
@@ -51,7 +51,7 @@ export type RefusalFact = Readonly<z.infer<typeof RefusalFact>>;
 export const refusalText = ({ why, address, tokenId, identity, request, count }: RefusalFact): string => {
   const name = tokenId === undefined ? identity : `token ${tokenId}`;
   const from = address === '' ? 'an unknown address' : address;
-  return `${count} ${WHYS[why]}, from ${from}${name === undefined ? '' : ` (${name})`}, first ${request}`;
+  return `${count} ${WHYS[why]}, from ${from}${name === undefined ? '' : ` (${name})`}, the first was ${request}`;
 };
 
 export const refusedTotalText = (total: number, fromMs: number, untilMs: number): string =>

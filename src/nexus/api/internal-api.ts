@@ -48,7 +48,10 @@ export const createInternalApi = ({
   const refusal = (sledId: SledId, error: unknown, { caller, log }: Asked): unknown => {
     if (admits !== 'plain' || errorCodeOf(error) !== 'SLED_NOT_PLAIN') return error;
     if (mayLog(sledId))
-      log.warn({ sled_id: sledId, address: caller.address, err: error }, 'plain registration refused');
+      log.warn(
+        { sled_id: sledId, address: caller.address, err: error },
+        'registration of a sled without an identity refused',
+      );
     return notServed();
   };
   return {
@@ -74,7 +77,10 @@ export const createInternalApi = ({
       const facts = { sled_id: params.sled_id, address: info.agentAddress, generation: info.generation };
       if (stale) throw await staleRegistration(datastore, params.sled_id, info, signal);
       if (endedPlainAddress !== undefined) {
-        asked.log.info({ ...facts, plain_address: endedPlainAddress }, 'plain sled has an identity');
+        asked.log.info(
+          { ...facts, plain_address: endedPlainAddress },
+          'approval to speak plain HTTP ended: the sled registered with an identity',
+        );
         note({ kind: 'sled_transport', sledId: params.sled_id, because: 'registered' });
       }
       if (!changed || !changes(params.sled_id)) return;

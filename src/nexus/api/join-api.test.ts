@@ -205,7 +205,7 @@ test('without a token the invitation of the key counts, and one that is not appr
   refusal = 'INVITATION_INVALID';
   await expect((await ask(undefined)).answer).rejects.toMatchObject({
     code: 'JOIN_NOT_APPROVED',
-    message: `no admin lets the key with the SHA-256 ${keySha256} join now`,
+    message: `no admin has approved the key with the SHA-256 ${keySha256}`,
   });
   await expect((await ask(makeInvitationToken(NAMED))).answer).rejects.toMatchObject({
     code: 'INVITATION_INVALID',

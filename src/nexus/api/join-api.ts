@@ -187,7 +187,7 @@ const notApproved = async (
   const { address = '' } = caller;
   const isListed = pendingJoins.asked({ key, address, network: strangerOf(address) }, clock.nowMs());
   const how = isListed ? '' : '; too many machines ask, and it is not listed: approve it by that digest';
-  return new DepotError('JOIN_NOT_APPROVED', `no admin lets the key with the SHA-256 ${key} join now${how}`, {
+  return new DepotError('JOIN_NOT_APPROVED', `no admin has approved the key with the SHA-256 ${key}${how}`, {
     cause,
   });
 };

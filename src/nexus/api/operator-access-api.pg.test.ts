@@ -311,7 +311,7 @@ test('a flood of requests that nobody may send is one entry of the audit log, wi
     ],
   });
   expect(message).toMatch(
-    /^502 requests were refused from .*: 500 with an unknown token, from 127\.0\.0\.1, first GET \/v1\/system\/fleet\/sleds; 1 with a revoked token/,
+    /^502 requests were refused from .*: 500 with an unknown token, from 127\.0\.0\.1, the first was GET \/v1\/system\/fleet\/sleds; 1 with a revoked token/,
   );
 });
 

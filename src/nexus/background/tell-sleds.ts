@@ -1,5 +1,5 @@
 /**
- * What every sled in service is told: revoked identities, heads of the audit log, statements of admin keys.
+ * What every sled in service is told: revoked identities, heads of the audit log, statements of admin keys, chains of trust roots.
  *
  *     content ─▶ sleds that were not told it, or long ago ─▶ each of them, for a bounded time ─▶ told, or waiting
  *

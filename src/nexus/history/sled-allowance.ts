@@ -1,9 +1,9 @@
 /**
- * How many events of a kind the history takes of one sled, and of all sleds together: what a sled says, or how it fails, must not
- * push out the events of the others.
+ * How many events of a kind are recorded of one sled, and of all sleds together: what a sled says, or how it fails, must not push out
+ * the events of the others.
  *
- * SAL1. Each sled has a burst, and one more in each period; so have all sleds together, since in a fleet without identities one
- *      process may register any number of them.
+ * SAL1. Each sled has a burst, and one more in each period; so have all sleds together, since where sleds without an identity register
+ *      one process may name any number of them.
  */
 import type { SledId } from '../../core/ids.ts';
 import type { Clock } from '../../lib/clock.ts';

@@ -95,7 +95,7 @@ export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Pr
   await using stack = new AsyncDisposableStack();
   const adminKeys = await adminKeysOf(config);
   for (const key of config.leftovers)
-    deps.log.warn({ key }, 'this key has no effect any more; remove it from the file');
+    deps.log.warn({ key }, 'this key has no effect; remove it from the file');
   const credentials = stack.use(
     await watchCredentials(config.identity, { kind: 'nexus', adminKeys, ...deps }),
   );

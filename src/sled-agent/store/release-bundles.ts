@@ -9,9 +9,9 @@
  * RLB2. The verdict is never read from a disk: after a start each bundle is judged again, and serving waits for that, for no Nexus.
  * RLB3. What a bundle does not admit is withheld, not deleted: files, waits and the scrub are as before.
  * RLB4. A bundle stays while the config names it, or it is admitted and a file that it lists is here; the record of its admission goes with it.
+ * RLB5. Without an identity nothing is pinned, and nothing is withheld.
  * RLB6. What no config names and nothing admits does not stay, whatever it lists; and what only the word of a Nexus admits makes room for
  *      what a config names. So a Nexus that lied leaves no disk and no memory full of metadata.
- * RLB5. Without an identity nothing is pinned, and nothing is withheld.
  */
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';

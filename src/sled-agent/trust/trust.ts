@@ -9,7 +9,8 @@
  *      pinned; otherwise the word of a Nexus is enough, and the chain is marked so.
  * TRS2. Chains and keys are durable before they count. A bundle counts as soon as it is admitted: what admitted it is here anyway, and the
  *      write of a rotation has the record with it (ADM3).
- * TRS3. Chains and keys only grow, but for a chain by a word that makes room for one by more. A bundle leaves the record with its last file: a release that comes back is judged by the newest root.
+ * TRS3. Chains and keys only grow, but for a chain by a word that makes room for one by more. A bundle leaves the record with its last
+ *      file: a release that comes back is judged by the newest root.
  * TRS4. A chain by a word does not count beside the key of an administrator, until a statement names it.
  * TRS5. A chain that was refused for want of a statement is tried again when a statement comes: the two may arrive in any order.
  * TRS6. While a newer root is written, the older one admits nothing new: a crash would leave the root without the record of it.
@@ -258,7 +259,7 @@ const withAdmitted = (known: Pins['record'], bundles: ReadonlyMap<string, Admitt
   return record;
 };
 
-/** The latest statement on any root of a chain, the newest root first. */
+/** One distrusted root outweighs every trusted root of the chain, whichever was said later; of one root the later statement counts. */
 const statementOn = (
   { roots }: PinnedChain,
   { ofRoot }: StatedTrust,
