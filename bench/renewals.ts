@@ -47,9 +47,10 @@ const serve = async ({ directory, credentials }: Order): Promise<string> => {
   });
   const handlers = createCertificateApi({
     datastore: {
-      sledKeyGet: async () => ({ policy: undefined, key: undefined, current: undefined }),
-      nexusStanding: async () => ({ policy: undefined, revokedMs: null }),
-      databaseTimeMs: async () => Date.now(),
+      sledKeyGet: async () => ({
+        ...{ policy: undefined, key: undefined, current: undefined, nowMs: Date.now() },
+      }),
+      nexusStanding: async () => ({ policy: undefined, revokedMs: null, nowMs: Date.now() }),
     },
     issuer,
     revokedMs: source.revocations.timeOf,

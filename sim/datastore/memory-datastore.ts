@@ -95,7 +95,6 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
       write('repo_prune', repoPrune(version, uploadedAtMs, audit), { signal }),
     wantedSet: ({ claims, ...wait }) => read('wanted_set', state => wantedSetOf(state, claims), wait),
     commitDurability: async () => undefined,
-    databaseTimeMs: wait => read('database_time', (_, { nowMs }) => nowMs, wait),
     currentGeneration: wait => read('current_generation', currentGeneration, wait),
     pointsRecorded: (claims, wait) => read('points_recorded', pointsRecorded(claims), wait),
     generationRaise: (raise, { audit, signal }) =>

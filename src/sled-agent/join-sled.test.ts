@@ -94,7 +94,7 @@ type NexusOptions = {
 
 /** A Nexus, and the requests that reached it. */
 const startNexus = async (
-  datastore: Pick<Datastore, 'sledJoin' | 'nexusJoin' | 'isKeyDenied' | 'revocationList' | 'databaseTimeMs'>,
+  datastore: Pick<Datastore, 'sledJoin' | 'nexusJoin' | 'isKeyDenied' | 'revocationList'>,
   {
     identity = fleet,
     kind = 'nexus',
@@ -392,7 +392,6 @@ test('a Nexus without the authority, without its database, or that is not there,
     sledJoin: away,
     nexusJoin: away,
     isKeyDenied: away,
-    databaseTimeMs: async () => Date.now(),
     revocationList: away,
   });
   await using good = await startNexus(datastore);

@@ -99,6 +99,7 @@ export const sledJoin =
     const identity = { kind: 'sled', id: sledId } as const;
     const answerOf = ({ revocations }: MemoryState) => ({
       ...{ sledId, invitationId, revokedMs: revocations.get(revocationKey(identity))?.timeMs ?? null },
+      nowMs: moment.nowMs,
     });
     if (kind === 'repeat') {
       const expunged = moment.repeated ? (replacesSledId ?? undefined) : undefined;
@@ -128,10 +129,11 @@ export const sledJoin =
 
 export const sledKeyGet =
   (sledId: SledId, publicKeySha256: string): Query<SledKeyFacts> =>
-  state => ({
+  (state, { nowMs }) => ({
     policy: policyOf(state, sledId),
     key: state.sledKeys.get(publicKeySha256),
     current: currentKeyOf(state, sledId),
+    nowMs,
   });
 
 const factsOf = (

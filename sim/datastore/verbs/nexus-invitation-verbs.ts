@@ -82,6 +82,7 @@ export const nexusJoin =
     const answerOf = (state: MemoryState) => ({
       ...{ nexusId, invitationId, isRepeat: kind === 'repeat' && !moment.repeated },
       revokedMs: revokedMsOf(state, nexusId),
+      nowMs: moment.nowMs,
     });
     if (kind === 'repeat') return { state: before, answer: answerOf(before) };
     const used = { timeMs: moment.nowMs, publicKeySha256 };
@@ -98,7 +99,11 @@ export const nexusJoin =
 
 export const nexusStanding =
   (nexusId: NexusId): Query<NexusStanding> =>
-  state => ({ policy: state.nexuses.get(nexusId)?.policy, revokedMs: revokedMsOf(state, nexusId) });
+  (state, { nowMs }) => ({
+    policy: state.nexuses.get(nexusId)?.policy,
+    revokedMs: revokedMsOf(state, nexusId),
+    nowMs,
+  });
 
 /** By an invitation. */
 export const hasJoined = (state: MemoryState, id: NexusId): boolean => usesOf(state, id).length > 0;

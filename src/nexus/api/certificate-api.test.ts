@@ -82,7 +82,6 @@ const renew = async (
   const api = createCertificateApi({
     datastore: {
       nexusStanding: unused,
-      databaseTimeMs: async () => databaseTimeMs,
       async sledKeyGet(sledId, publicKeySha256) {
         expect(sledId).toBe(SLED);
         if (database === 'away') throw new DepotError('DATABASE_UNAVAILABLE', 'away');
@@ -90,7 +89,7 @@ const renew = async (
         const record = (of?: Partial<SledKeyRecord>) => of && { publicKeySha256, ...joined, ...of };
         await meanwhile();
         const policy = database === 'unknown' ? undefined : database;
-        return { policy, key: record(key), current: record(current) };
+        return { policy, key: record(key), current: record(current), nowMs: databaseTimeMs };
       },
     },
     revokedMs: revocations.timeOf,
@@ -218,11 +217,10 @@ const renewNexus = async (
   const api = createCertificateApi({
     datastore: {
       sledKeyGet: unused,
-      databaseTimeMs: async () => Date.now(),
       async nexusStanding(id) {
         expect(id).toBe(OTHER);
         if (away) throw new DepotError('DATABASE_UNAVAILABLE', 'away');
-        return { policy, revokedMs };
+        return { policy, revokedMs, nowMs: Date.now() };
       },
     },
     revokedMs: () => undefined,

@@ -24,17 +24,13 @@ import type { Peer } from '../../identity/judged-peer.ts';
 import { type PeerIdentity, spiffeId } from '../../identity/peer-identity.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError, isOfDatabase } from '../../lib/errors.ts';
-import type { ClockPort } from '../datastore/ports/clock-port.ts';
 import type { InvitationPort, SledKeyFacts } from '../datastore/ports/invitation-port.ts';
 import type { NexusInvitationPort } from '../datastore/ports/nexus-invitation-port.ts';
 
 const GRACE_MS = 365 * 86_400_000;
 
 type Deps = {
-  readonly datastore: Pick<
-    InvitationPort & NexusInvitationPort & ClockPort,
-    'sledKeyGet' | 'nexusStanding' | 'databaseTimeMs'
-  >;
+  readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledKeyGet' | 'nexusStanding'>;
   /** As this process knows it. */
   readonly revokedMs: (identity: PeerIdentity) => number | undefined;
   /** By a statement that this process knows (RVK6). */
@@ -57,7 +53,6 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
       );
     if (peer.kind !== 'identified' && peer.kind !== 'expired')
       throw new DepotError('UNAUTHORIZED', 'a certificate is renewed over a connection that presents it');
-    if (peer.kind === 'expired') requireGrace(peer, await deps.datastore.databaseTimeMs({ signal }));
     const revokedMs = deps.revokedMs(peer.identity);
     const fromMs =
       peer.identity.kind === 'nexus'
@@ -79,19 +74,21 @@ export const createCertificateApi = (deps: Deps): Handlers<typeof certificateApi
  */
 const requireInService = async (
   { datastore, sledsInService }: Deps,
-  { kind, identity, publicKey }: Presented,
+  peer: Presented,
   options: { readonly signal: AbortSignal },
 ): Promise<number> => {
+  const { kind, identity, publicKey } = peer;
   const id = SledId.parse(identity.id);
   try {
     const sha256 = publicKeySha256(publicKey);
     const facts = await datastore.sledKeyGet(id, sha256, options);
+    requireGrace(peer, facts.nowMs);
     if (facts.policy === 'expunged')
       throw new DepotError('SLED_DECOMMISSIONED', `sled ${id} is expunged: its certificate is not renewed`);
     requireOwnKey(id, sha256, facts);
     if (kind === 'expired' && facts.policy === undefined)
       throw joinsAgain(identity, 'has expired, and the database does not know the sled');
-    return await datastore.databaseTimeMs(options);
+    return facts.nowMs;
   } catch (error) {
     const known = sledsInService();
     if (kind === 'expired' || !isOfDatabase(error) || known?.ids.has(id) !== true) throw error;
@@ -102,11 +99,13 @@ const requireInService = async (
 /** RX5. @throws `NEXUS_EXPUNGED`, `FORBIDDEN`, `UNAUTHORIZED` */
 const requireNexusInService = async (
   { datastore, isUndone }: Deps,
-  { kind, identity, notBeforeMs }: Presented,
+  peer: Presented,
   options: { readonly signal: AbortSignal },
 ): Promise<number> => {
+  const { kind, identity, notBeforeMs } = peer;
   const id = NexusId.parse(identity.id);
-  const { policy, revokedMs } = await datastore.nexusStanding(id, options);
+  const { policy, revokedMs, nowMs } = await datastore.nexusStanding(id, options);
+  requireGrace(peer, nowMs);
   if (policy === 'expunged')
     throw new DepotError('NEXUS_EXPUNGED', `Nexus ${id} is expunged: its certificate is not renewed`);
   if (revokedMs !== null && notBeforeMs <= revokedMs && !isUndone(identity, revokedMs))
@@ -116,7 +115,7 @@ const requireNexusInService = async (
     );
   if (kind === 'expired' && policy === undefined)
     throw joinsAgain(identity, 'has expired, and the database does not know the Nexus');
-  return datastore.databaseTimeMs(options);
+  return nowMs;
 };
 
 /** RX2. @throws `FORBIDDEN` */
@@ -133,10 +132,11 @@ const requireOwnKey = (id: SledId, sha256: string, { key, current }: SledKeyFact
     );
 };
 
-/** @throws `UNAUTHORIZED` */
-const requireGrace = ({ identity, notAfterMs }: Extract<Peer, { kind: 'expired' }>, nowMs: number): void => {
-  if (nowMs > notAfterMs + GRACE_MS)
-    throw joinsAgain(identity, `has expired at ${isoTime(notAfterMs)}, more than a year ago`);
+/** RX4. @param nowMs by the database's clock @throws `UNAUTHORIZED` */
+const requireGrace = (peer: Presented, nowMs: number): void => {
+  if (peer.kind !== 'expired' || nowMs <= peer.notAfterMs + GRACE_MS) return;
+  const { identity, notAfterMs } = peer;
+  throw joinsAgain(identity, `has expired at ${isoTime(notAfterMs)}, more than a year ago`);
 };
 
 const joinsAgain = ({ kind, id }: PeerIdentity, why: string): DepotError => {

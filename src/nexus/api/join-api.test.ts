@@ -70,13 +70,15 @@ const ask = async (
     datastore: {
       nexusJoin: async () => expect.unreachable('no sled joins by it'),
       isKeyDenied: async () => false,
-      databaseTimeMs: async () => databaseTimeMs,
       async sledJoin(request, { audit }) {
         seen.requests.push(request);
         if (refusal !== undefined) throw new DepotError(refusal, 'refused');
         expect(audit).toMatchObject({ actor: { kind: 'invited_machine' }, remoteAddress: '192.0.2.1' });
         const invitationId = InvitationId.parse(randomUUID());
-        return { sledId: request.newSledId, invitationId, isRepeat: false, expunged: OLD, revokedMs };
+        return {
+          ...{ sledId: request.newSledId, invitationId, isRepeat: false, expunged: OLD, revokedMs },
+          nowMs: databaseTimeMs,
+        };
       },
     },
     issuer,

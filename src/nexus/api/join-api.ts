@@ -27,22 +27,19 @@ import {
 } from '../../identity/invitation-token.ts';
 import { type CertificateIssuer, requireIssuer } from '../../identity/issuer.ts';
 import { type JoinProof, provenKey } from '../../identity/join-proof.ts';
+import type { PeerIdentity } from '../../identity/peer-identity.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { tokenDigest } from '../../lib/operator-token.ts';
-import type { ClockPort } from '../datastore/ports/clock-port.ts';
-import type { InvitationPort } from '../datastore/ports/invitation-port.ts';
+import type { InvitationPort, JoinOutcome } from '../datastore/ports/invitation-port.ts';
 import type { NexusInvitationPort } from '../datastore/ports/nexus-invitation-port.ts';
 import type { Note } from '../history/history.ts';
 import type { OriginOfMachine } from '../operators/audit-origin.ts';
 import type { FleetPins } from './fleet-pins.ts';
 
 type Deps = {
-  readonly datastore: Pick<
-    InvitationPort & NexusInvitationPort & ClockPort,
-    'sledJoin' | 'nexusJoin' | 'isKeyDenied' | 'databaseTimeMs'
-  >;
+  readonly datastore: Pick<InvitationPort & NexusInvitationPort, 'sledJoin' | 'nexusJoin' | 'isKeyDenied'>;
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
   readonly originOfMachine: OriginOfMachine;
@@ -83,7 +80,6 @@ const joinByInvitation = async (
   deps: Joining,
 ): Promise<JoinedFleet> => {
   const issuer = requireIssuer(deps.issuer);
-  const { fleet } = issuer;
   const { sha256, publicKey } = proofOf(issuer, body);
   using _place = deps.places.take(request.caller.claimant);
   const wanted = {
@@ -92,7 +88,7 @@ const joinByInvitation = async (
     newSledId: SledId.parse(deps.newId()),
     presentSledId: body.present_sled_id,
   };
-  const { sledId, invitationId, isRepeat, expunged, revokedMs } = await deps.datastore
+  const { sledId, invitationId, isRepeat, expunged, ...times } = await deps.datastore
     .sledJoin(wanted, { signal, audit: deps.originOfMachine(request) })
     .catch(async (error: unknown) => {
       reportUsed(error, sha256, { log, ...request }, deps);
@@ -108,17 +104,10 @@ const joinByInvitation = async (
     deps.note({ kind: 'sled_policy', sledId: expunged, policy: 'expunged' });
     deps.activateReplication();
   }
-  await deps.learnRevocations({ log, signal });
-  deps.announceRevocations();
-  const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'sled', id: sledId }, publicKey, {
-    revokedMs: revokedMs ?? undefined,
-    fromMs: await deps.datastore.databaseTimeMs({ signal }),
-  });
+  const joined = { kind: 'sled', id: sledId, publicKey, ...times } as const;
   return {
     sled_id: sledId,
-    certificate_pem: certificatePem,
-    ca_pem: issuer.authoritiesPem(),
-    not_after: isoTime(notAfterMs),
+    ...(await certify(issuer, joined, { ...deps, log, signal })),
     ...(await pinsFor(body.token, deps.pins, { signal })),
   };
 };
@@ -142,7 +131,6 @@ const joinAsNexus = async (
   deps: Joining,
 ): Promise<JoinedFleetAsNexus> => {
   const issuer = requireIssuer(deps.issuer);
-  const { fleet } = issuer;
   const { sha256, publicKey } = proofOf(issuer, body);
   using _place = deps.places.take(request.caller.claimant);
   const wanted = {
@@ -150,7 +138,7 @@ const joinAsNexus = async (
     publicKeySha256: publicKeySha256(publicKey),
     presentNexusId: body.present_nexus_id,
   };
-  const { nexusId, invitationId, isRepeat, revokedMs } = await deps.datastore
+  const { nexusId, invitationId, isRepeat, ...times } = await deps.datastore
     .nexusJoin(wanted, { signal, audit: deps.originOfMachine(request) })
     .catch((error: unknown) => {
       reportUsed(error, sha256, { log, ...request }, deps);
@@ -161,14 +149,27 @@ const joinAsNexus = async (
       { joined_nexus_id: nexusId, invitation_id: invitationId, repeated: isRepeat },
       'machine joined as a Nexus',
     );
-  await deps.learnRevocations({ log, signal });
-  deps.announceRevocations();
-  const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind: 'nexus', id: nexusId }, publicKey, {
+  const joined = { kind: 'nexus', id: nexusId, publicKey, ...times } as const;
+  return { nexus_id: nexusId, ...(await certify(issuer, joined, { ...deps, log, signal })) };
+};
+
+type JoinedMachine = Pick<PeerIdentity, 'kind' | 'id'> &
+  Pick<JoinOutcome, 'revokedMs' | 'nowMs'> & { readonly publicKey: KeyObject };
+
+/** JH1. After the commit of the join, which may have revoked the key before. */
+const certify = async (
+  issuer: CertificateIssuer,
+  { kind, id, publicKey, revokedMs, nowMs }: JoinedMachine,
+  { learnRevocations, announceRevocations, log, signal }: Joining & Pick<JoinCall, 'log' | 'signal'>,
+): Promise<Pick<JoinedFleet, 'certificate_pem' | 'ca_pem' | 'not_after'>> => {
+  await learnRevocations({ log, signal });
+  announceRevocations();
+  const { fleet } = issuer;
+  const { certificatePem, notAfterMs } = issuer.issue({ fleet, kind, id }, publicKey, {
     revokedMs: revokedMs ?? undefined,
-    fromMs: await deps.datastore.databaseTimeMs({ signal }),
+    fromMs: nowMs,
   });
   return {
-    nexus_id: nexusId,
     certificate_pem: certificatePem,
     ca_pem: issuer.authoritiesPem(),
     not_after: isoTime(notAfterMs),

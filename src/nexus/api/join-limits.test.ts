@@ -30,7 +30,6 @@ const serving = (sledJoin: InvitationPort['sledJoin']) => {
       sledJoin,
       nexusJoin: async () => expect.unreachable('no sled joins by it'),
       isKeyDenied: async () => false,
-      databaseTimeMs: async () => Date.now(),
     },
     issuer: {
       ...NAMED,
@@ -102,7 +101,7 @@ test('a used token and a repeated join are each logged once a minute for an invi
   const { ask, lines, clock } = serving(async ({ newSledId: sledId }) => {
     if (isUsed) throw new DepotError('INVITATION_USED', 'another has it');
     const invitationId = InvitationId.parse(randomUUID());
-    return { sledId, invitationId, isRepeat, expunged: undefined, revokedMs: null };
+    return { sledId, invitationId, isRepeat, expunged: undefined, revokedMs: null, nowMs: 0 };
   });
   const linesOf = async (...tokens: string[]): Promise<string[]> => {
     for (const token of tokens) await ask('192.0.2.1', token).catch(() => undefined);

@@ -13,7 +13,6 @@
  * DB4. A change by a person writes its entry of the audit log in the same transaction, last.
  */
 import type { AuditPort } from './ports/audit-port.ts';
-import type { ClockPort } from './ports/clock-port.ts';
 import type { DurabilityPort } from './ports/durability-port.ts';
 import type { HistoryPort } from './ports/history-port.ts';
 import type { InvitationPort } from './ports/invitation-port.ts';
@@ -38,7 +37,6 @@ export type Datastore = TrustRootPort &
   TargetReleasePort &
   HistoryPort &
   DurabilityPort &
-  ClockPort &
   OperatorTokenPort &
   InvitationPort &
   NexusInvitationPort &

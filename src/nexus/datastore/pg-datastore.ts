@@ -18,7 +18,6 @@ import { auditAppend } from './verbs/audit/audit-append.ts';
 import { auditHead } from './verbs/audit/audit-head.ts';
 import { auditList } from './verbs/audit/audit-list.ts';
 import { commitDurability } from './verbs/durability/commit-durability.ts';
-import { databaseTimeMs } from './verbs/durability/database-time-ms.ts';
 import { fleetEventBounds } from './verbs/history/fleet-event-bounds.ts';
 import { fleetEventInsert } from './verbs/history/fleet-event-insert.ts';
 import { fleetEventList } from './verbs/history/fleet-event-list.ts';
@@ -152,7 +151,6 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   repoPrune: repoPrune(transactions),
   commitDurability: commitDurability(transactions),
   wantedSet: wantedSet(transactions),
-  databaseTimeMs: databaseTimeMs(transactions),
   currentGeneration: currentGeneration(transactions),
   pointsRecorded: pointsRecorded(transactions),
   generationRaise: generationRaise(transactions),

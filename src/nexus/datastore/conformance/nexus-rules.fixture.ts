@@ -1,7 +1,15 @@
 /** The rules of every datastore for Nexus instances. */
 import { describe, expect, test } from 'vitest';
-import { NexusId, RoundNonce } from '../../../core/ids.ts';
-import { insertTrustRoot, newId, type OpenDatastore, plannedBy, uploadOf, wait } from './records.fixture.ts';
+import { NexusId, RoundNonce, SledId } from '../../../core/ids.ts';
+import {
+  hashOf,
+  insertTrustRoot,
+  newId,
+  type OpenDatastore,
+  plannedBy,
+  uploadOf,
+  wait,
+} from './records.fixture.ts';
 
 export const nexusRules = (open: OpenDatastore): void => {
   describe('Nexus instances', () => {
@@ -30,14 +38,16 @@ export const nexusRules = (open: OpenDatastore): void => {
 
     test('has the clock of the database, which goes on (P8)', async () => {
       await using opened = await open();
-      const before = await opened.datastore.databaseTimeMs(wait);
-      await opened.datastore.nexusHeartbeat(
-        { id: newId(NexusId), operatorAddress: 'a', timeStartedMs: 0 },
-        wait,
-      );
-      const [listed] = await opened.datastore.nexusList(wait);
-      expect(listed!.timeHeartbeatMs).toBeGreaterThanOrEqual(before);
-      expect(await opened.datastore.databaseTimeMs(wait)).toBeGreaterThanOrEqual(listed!.timeHeartbeatMs);
+      const { datastore } = opened;
+      const id = newId(NexusId);
+      const { nowMs: beforeMs } = await datastore.nexusStanding(id, wait);
+      await datastore.nexusHeartbeat({ id, operatorAddress: 'a', timeStartedMs: 0 }, wait);
+      const [listed] = await datastore.nexusList(wait);
+      expect(listed!.timeHeartbeatMs).toBeGreaterThanOrEqual(beforeMs);
+      const { nowMs: standingMs } = await datastore.nexusStanding(id, wait);
+      expect(standingMs).toBeGreaterThanOrEqual(listed!.timeHeartbeatMs);
+      const { nowMs: keyMs } = await datastore.sledKeyGet(newId(SledId), hashOf('a key'), wait);
+      expect(keyMs).toBeGreaterThanOrEqual(standingMs);
     });
 
     test('is expunged only when silent for long enough, and learns of it (S23)', async () => {

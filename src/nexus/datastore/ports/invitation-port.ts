@@ -51,6 +51,8 @@ export type SledKeyFacts = {
   readonly key: SledKeyRecord | undefined;
   /** That joined last as this sled. */
   readonly current: SledKeyRecord | undefined;
+  /** By the database's clock, as of the same transaction. */
+  readonly nowMs: number;
 };
 
 export type JoinRequest = {
@@ -72,6 +74,8 @@ export type JoinOutcome = {
   readonly revokedMs: number | null;
   /** The sled that this join expunged. */
   readonly expunged: SledId | undefined;
+  /** Of this transaction, by the database's clock. */
+  readonly nowMs: number;
 };
 
 export type KeyDenial = { readonly publicKeySha256: string; readonly timeDeniedMs: number };

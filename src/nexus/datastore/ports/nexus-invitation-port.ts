@@ -39,6 +39,8 @@ export type NexusJoinOutcome = {
   readonly isRepeat: boolean;
   /** When the Nexus was revoked for the last time, as of this transaction; null if never. */
   readonly revokedMs: number | null;
+  /** Of this transaction, by the database's clock. */
+  readonly nowMs: number;
 };
 
 export type NexusStanding = {
@@ -46,6 +48,8 @@ export type NexusStanding = {
   readonly policy: Policy | undefined;
   /** Null for one that was never revoked. */
   readonly revokedMs: number | null;
+  /** By the database's clock, as of the same transaction. */
+  readonly nowMs: number;
 };
 
 export type NexusInvitationPort = {

@@ -1,4 +1,4 @@
-import { databaseNow } from '../../database-time.ts';
+import { readDatabaseMs } from '../../database-time.ts';
 import { MAX_LISTED_INVITATIONS } from '../../decisions/join.ts';
 import type { NexusInvitationPort } from '../../ports/nexus-invitation-port.ts';
 import type { Transactions } from '../../transactions.ts';
@@ -10,7 +10,7 @@ export const nexusInvitationList =
     transactions.read(
       'nexus_invitation_list',
       async db => {
-        const { now: databaseMs } = await db.selectNoFrom(databaseNow.as('now')).executeTakeFirstOrThrow();
+        const databaseMs = await readDatabaseMs(db);
         const rows = await db
           .selectFrom('nexus_invitation')
           .selectAll()

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { databaseNow } from '../../database-time.ts';
+import { readDatabaseMs } from '../../database-time.ts';
 import { decideNexusJoin, type NexusJoinFacts } from '../../decisions/nexus-join.ts';
 import type { NexusInvitationPort } from '../../ports/nexus-invitation-port.ts';
 import type { Database } from '../../tables.ts';
@@ -15,7 +15,8 @@ export const nexusJoin =
       'nexus_join',
       async (db, attempt) => {
         const { sha256, publicKeySha256 } = request;
-        const { kind, invitation, revokes } = decideNexusJoin(request, await readFacts(db, sha256));
+        const facts = await readFacts(db, sha256);
+        const { kind, invitation, revokes } = decideNexusJoin(request, facts);
         const { id: invitationId, nexusId } = invitation;
         const identity = { kind: 'nexus', id: nexusId } as const;
         // A repeat writes too, so that a synchronous standby has what it answers (P4).
@@ -38,13 +39,14 @@ export const nexusJoin =
         return {
           ...{ nexusId, invitationId, isRepeat: kind === 'repeat' && !attempt.repeated },
           revokedMs: await readRevocationMs(db, identity),
+          nowMs: facts.nowMs,
         };
       },
       { signal },
     );
 
 const readFacts = async (db: Database, sha256: string): Promise<NexusJoinFacts> => {
-  const { now: nowMs } = await db.selectNoFrom(databaseNow.as('now')).executeTakeFirstOrThrow();
+  const nowMs = await readDatabaseMs(db);
   const row = await db
     .selectFrom('nexus_invitation')
     .selectAll()

@@ -1,3 +1,4 @@
+import { readDatabaseMs } from '../../database-time.ts';
 import type { NexusInvitationPort } from '../../ports/nexus-invitation-port.ts';
 import type { Transactions } from '../../transactions.ts';
 import { readRevocationMs } from '../revocations/revocation-rows.ts';
@@ -11,6 +12,7 @@ export const nexusStanding =
       async db => ({
         policy: await readNexusPolicy(db, nexusId),
         revokedMs: await readRevocationMs(db, { kind: 'nexus', id: nexusId }),
+        nowMs: await readDatabaseMs(db),
       }),
       wait,
     );

@@ -1,5 +1,5 @@
 import { sql } from 'kysely';
-import { databaseNow } from '../../database-time.ts';
+import { readDatabaseMs } from '../../database-time.ts';
 import { decideJoin, type JoinDecision, requireNotExpunged } from '../../decisions/join.ts';
 import { revokesByJoin } from '../../decisions/revoke.ts';
 import type { InvitationPort, InvitationRecord, JoinRequest } from '../../ports/invitation-port.ts';
@@ -28,6 +28,7 @@ export const sledJoin =
           sledId,
           invitationId,
           revokedMs: await readRevocationMs(db, identity),
+          nowMs: facts.nowMs,
         });
         if (kind === 'repeat') {
           // An earlier attempt may have expunged it.
@@ -60,7 +61,7 @@ const readFacts = async (
   db: Database,
   { sha256, publicKeySha256 }: JoinRequest,
 ): Promise<Parameters<typeof decideJoin>[1]> => {
-  const { now: nowMs } = await db.selectNoFrom(databaseNow.as('now')).executeTakeFirstOrThrow();
+  const nowMs = await readDatabaseMs(db);
   const row = await db
     .selectFrom('sled_invitation')
     .selectAll()

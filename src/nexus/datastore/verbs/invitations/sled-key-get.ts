@@ -1,3 +1,4 @@
+import { readDatabaseMs } from '../../database-time.ts';
 import type { InvitationPort } from '../../ports/invitation-port.ts';
 import type { Transactions } from '../../transactions.ts';
 import { readPolicy } from '../sleds/policy-rows.ts';
@@ -12,6 +13,7 @@ export const sledKeyGet =
         policy: await readPolicy(db, sledId),
         key: await readKey(db, publicKeySha256),
         current: await readCurrentKey(db, sledId),
+        nowMs: await readDatabaseMs(db),
       }),
       wait,
     );
