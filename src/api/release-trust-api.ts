@@ -4,6 +4,7 @@ import { Sha256Hex, SystemVersion } from '../core/ids.ts';
 import {
   BUNDLE_STATES,
   MAX_ADMIN_KEYS,
+  MAX_BUNDLE_BYTES,
   MAX_OFFERED_RELEASES,
   MAX_ROOT_CHAINS,
 } from '../core/release-trust.ts';
@@ -67,7 +68,7 @@ export const releaseTrustRoutes = {
     path: '/release-metadata/{sha256}',
     summary: `Keep a bundle of signed metadata that the config in force names (at most ${MAX_OFFERED_RELEASES} of them). Its hash is compared; whether it is admitted, the list says.`,
     params: z.object({ sha256: Sha256Hex }),
-    body: { kind: 'stream' },
+    body: { kind: 'stream', maxBytes: MAX_BUNDLE_BYTES },
     status: 204,
     response: { kind: 'empty' },
     errors: [

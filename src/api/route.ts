@@ -8,7 +8,7 @@ import type { ErrorCode } from '../lib/error-codes.ts';
 export type HttpMethod = 'GET' | 'PUT' | 'POST' | 'DELETE';
 
 /**
- * How a body travels. `stream`: raw bytes, never held in memory, handled by the raw-body functions of `http/`.
+ * How a body travels. `stream`: raw bytes, handed over as they arrive, handled by the raw-body functions of `http/`.
  */
 export type RequestBody =
   | {
@@ -17,7 +17,11 @@ export type RequestBody =
       /** Where it may be longer, or has to be shorter, than other JSON bodies. */
       readonly maxBytes?: number;
     }
-  | { readonly kind: 'stream' };
+  | {
+      readonly kind: 'stream';
+      /** Where the route says it, whatever limit is configured for other streams. */
+      readonly maxBytes?: number;
+    };
 export type ResponseBody =
   | { readonly kind: 'json'; readonly schema: z.ZodType }
   | { readonly kind: 'empty' }

@@ -14,7 +14,7 @@ import type { RequestPlaces } from './request-places.ts';
 
 export type BodyLimitsByKind = {
   readonly jsonBodyBytes: number;
-  /** Of a `stream` body: 2 GiB for an artifact, 4 GiB for a repository, unless configured. */
+  /** Of a `stream` body whose route names no limit: 2 GiB for an artifact, 4 GiB for a repository, unless configured. */
   readonly streamBodyBytes: number;
   /** For JSON bodies longer than `jsonBodyBytes`, where a route allows them: each is memory, several times its length. */
   readonly largeBodies?: RequestPlaces;
@@ -98,7 +98,7 @@ const readBody = async (
   { jsonBodyBytes, streamBodyBytes, largeBodies, progress }: BodyLimitsByKind,
 ): Promise<unknown> => {
   if (body === undefined) return undefined;
-  const maxBytes = body.kind === 'json' ? (body.maxBytes ?? jsonBodyBytes) : streamBodyBytes;
+  const maxBytes = body.maxBytes ?? (body.kind === 'json' ? jsonBodyBytes : streamBodyBytes);
   const raw = rawBody(request, response, { maxBytes, progress }, { signal });
   if (body.kind === 'stream') return raw;
   const isLarge = Math.min(raw.contentLength ?? maxBytes, maxBytes) > jsonBodyBytes;

@@ -116,6 +116,13 @@ async function* readChunks(
 export const expectsContinue = (request: IncomingMessage): boolean =>
   request.headers.expect?.toLowerCase() === '100-continue';
 
+/** A body that is short enough for the memory, by the limit of its route. @throws as {@link RawBody.chunks} */
+export const readWhole = async ({ chunks }: Pick<RawBody, 'chunks'>): Promise<Buffer> => {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts);
+};
+
 /** Reads a whole JSON body. @throws DepotError `INVALID_REQUEST`, and as {@link RawBody.chunks} */
 export const readJsonBody = async (request: IncomingMessage, body: RawBody): Promise<unknown> => {
   const contentType = request.headers['content-type'] ?? '';
@@ -125,10 +132,9 @@ export const readJsonBody = async (request: IncomingMessage, body: RawBody): Pro
       'INVALID_REQUEST',
       'the request body has to be JSON: send Content-Type: application/json',
     );
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of body.chunks) chunks.push(chunk);
+  const bytes = await readWhole(body);
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {
     throw new DepotError('INVALID_REQUEST', 'the request body is not valid JSON', { cause });
   }

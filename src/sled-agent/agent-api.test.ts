@@ -171,6 +171,16 @@ test('metadata of a release beyond 64 MiB is refused before its bytes', async ()
   expect(String(answer)).toMatch(/^HTTP\/1\.1 413 /);
 });
 
+test('metadata of a release has its own limit, however few bytes an artifact may have', async () => {
+  await using sled = await startTestSled({ limits: { artifact_bytes: 10 } });
+  const answer = await fetch(`http://${sled.agent.agentAddress}/release-metadata/${'a'.repeat(64)}`, {
+    method: 'PUT',
+    body: 'x'.repeat(11),
+  });
+  const { error_code: code } = (await answer.json()) as { error_code: string };
+  expect(code, 'which the handler answers').toBe('NO_ARTIFACT_CONFIG');
+});
+
 test('a put that is cut leaves nothing, and the same put works afterwards', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('0123456789');

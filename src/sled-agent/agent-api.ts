@@ -2,10 +2,9 @@
 import type { ArtifactConfigBody, sledAgentApi } from '../api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type ArtifactHash, type Generation, type Point, pointText } from '../core/ids.ts';
-import { MAX_BUNDLE_BYTES } from '../core/release-trust.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { strangerOf } from '../http/places.ts';
-import type { RawBody } from '../http/raw-body.ts';
+import { readWhole } from '../http/raw-body.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { Statements } from '../identity/statements.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -111,7 +110,7 @@ export const agentHandlers = ({
 
   async releaseMetadataPut({ params: { sha256 }, body, caller, log }) {
     using _slot = bundles.take(caller.claimant);
-    await store.putBundle(sha256, await wholeBundle(body));
+    await store.putBundle(sha256, await readWhole(body));
     log.info({ bundle: sha256 }, 'metadata of a release stored');
   },
 
@@ -158,21 +157,6 @@ const isWanted = (
 ): boolean => {
   const config = store.config();
   return config?.generation === generation && config.artifacts.has(sha256);
-};
-
-/** @throws `BODY_TOO_LARGE` as soon as it is known */
-const wholeBundle = async (body: Pick<RawBody, 'contentLength' | 'chunks'>): Promise<Uint8Array> => {
-  const tooLarge = (bytes: number) =>
-    new DepotError('BODY_TOO_LARGE', `a bundle has ${bytes} bytes; the limit is ${MAX_BUNDLE_BYTES}`);
-  if ((body.contentLength ?? 0) > MAX_BUNDLE_BYTES) throw tooLarge(body.contentLength ?? 0);
-  const chunks: Uint8Array[] = [];
-  let sizeBytes = 0;
-  for await (const chunk of body.chunks) {
-    sizeBytes += chunk.byteLength;
-    if (sizeBytes > MAX_BUNDLE_BYTES) throw tooLarge(sizeBytes);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 };
 
 type Received = AsyncDisposable & { readonly chunks: AsyncIterable<Uint8Array> };
