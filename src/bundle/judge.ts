@@ -10,45 +10,34 @@
  * BJ3. A target without a SHA-256 is no artifact of any release (DO1), and is left out.
  * BJ4. What a bundle lists counts only where somebody exempted exactly these bytes. It includes the targets of every file that has the
  *      form of a targets role, whoever signed it.
+ * BJ5. Metadata that has two lengths for one hash is refused: no bytes have both.
  */
-import type { ArtifactHash, SystemVersion } from '../core/ids.ts';
+import type { ArtifactHash } from '../core/ids.ts';
 import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { parseMetadata } from '../tuf/metadata.ts';
 import type { MetadataSource } from '../tuf/repository.ts';
-import { rootDigest } from '../tuf/root-digest.ts';
 import { isRefusal } from '../tuf/root-refusals.ts';
 import type { Target } from '../tuf/targets.ts';
 import { createWorkBudget, type WorkBudget } from '../tuf/work-budget.ts';
 import { type TrustRoot, verifyRepository } from '../tuf/workflow.ts';
 import { type Bundle, parseBundle } from './bundle.ts';
 
-/** Lengths in bytes by hash. */
-export type Sizes = ReadonlyMap<ArtifactHash, number>;
-
-export type Voucher = {
-  /** Of the trust root that vouches, as it was given. */
-  readonly trustRootId: string;
-  /** Of the newest root, which the bundle may bring itself. */
-  readonly rootVersion: number;
-  /** Of what it says (RDG1). */
-  readonly rootSha256: string;
-};
+type Hashes = ReadonlySet<ArtifactHash>;
 
 /** Plain data, which crosses threads unchanged. */
 export type JudgedBundle = {
-  readonly systemVersion: SystemVersion;
-  /** Of the signed targets; empty without a trust root that vouches. */
-  readonly signed: Sizes;
-  /** Of the artifacts that no signed target lists, by the word of the bundle. */
-  readonly unsigned: Sizes;
+  /** The signed targets; empty without a trust root that vouches. */
+  readonly signed: Hashes;
+  /** The artifacts that no signed target lists, by the word of the bundle. */
+  readonly unsigned: Hashes;
   /** Everything that the bundle lists, for one that was exempted (BJ4). */
-  readonly listed: Sizes;
-  readonly verdict:
-    | { readonly kind: 'vouched'; readonly by: Voucher }
+  readonly listed: Hashes;
+  readonly verdict: /** The trust root is the one that vouches, as it was given. */
+    | { readonly kind: 'vouched'; readonly trustRootId: string }
     /** It has no metadata. */
     | { readonly kind: 'nothing_signed' }
-    | { readonly kind: 'refused'; readonly code: string; readonly message: string };
+    | { readonly kind: 'refused'; readonly message: string };
 };
 
 type Options = { readonly budgets?: () => WorkBudget };
@@ -63,19 +52,22 @@ export const judgeBundle = async (
   { budgets = () => createWorkBudget({ monotonicMs: systemClock.monotonicMs }) }: Options = {},
 ): Promise<JudgedBundle> => {
   const bundle = parseBundle(bytes);
-  const { systemVersion, unsigned } = bundle;
-  const common = { systemVersion, unsigned };
+  const unsigned = new Set(bundle.unsigned.keys());
   const files = filesOf(bundle);
   if (files.size === 0)
-    return { ...common, signed: new Map(), listed: unsigned, verdict: { kind: 'nothing_signed' } };
+    return { unsigned, signed: new Set(), listed: unsigned, verdict: { kind: 'nothing_signed' } };
   try {
-    const { signed, by } = await vouch(files, trustRoots, budgets());
-    return { ...common, signed, listed: together(signed, unsigned), verdict: { kind: 'vouched', by } };
+    const { signed, trustRootId } = await vouch(files, trustRoots, budgets());
+    return {
+      unsigned,
+      signed,
+      listed: together(signed, unsigned),
+      verdict: { kind: 'vouched', trustRootId },
+    };
   } catch (error) {
     if (!isVerdict(error)) throw error;
     const listed = together(listedBy(files, budgets()), unsigned);
-    const { code, message } = error;
-    return { ...common, signed: new Map(), listed, verdict: { kind: 'refused', code, message } };
+    return { unsigned, signed: new Set(), listed, verdict: { kind: 'refused', message: error.message } };
   }
 };
 
@@ -83,48 +75,44 @@ const vouch = async (
   files: ReadonlyMap<string, Uint8Array>,
   trustRoots: readonly TrustRoot[],
   budget: WorkBudget,
-): Promise<{ readonly signed: Sizes; readonly by: Voucher }> => {
-  const { trustRootId, newestRoot, allTargets } = await verifyRepository(sourceOf(files), {
+): Promise<{ readonly signed: Hashes; readonly trustRootId: string }> => {
+  const { trustRootId, allTargets } = await verifyRepository(sourceOf(files), {
     trustRoots,
     nowMs: 0, // BJ2
     allowExpired: true,
     allowRollback: true,
     budget,
   });
-  const by = {
-    ...{ trustRootId, rootVersion: newestRoot.signed.version },
-    rootSha256: rootDigest(newestRoot),
-  };
-  return { signed: sizesOf(allTargets.values()), by };
+  return { signed: hashesOf(allTargets.values()), trustRootId };
 };
 
 /** One of both where the other is empty: it crosses threads once, and is kept once. */
-const together = (a: Sizes, b: Sizes): Sizes => {
+const together = (a: Hashes, b: Hashes): Hashes => {
   if (b.size === 0) return a;
-  return a.size === 0 ? b : new Map([...a, ...b]);
+  return a.size === 0 ? b : new Set([...a, ...b]);
 };
 
-/** @throws DepotError `METADATA_INVALID` if one hash has two lengths */
-const sizesOf = (targets: Iterable<Target>): Sizes => {
-  const sizes = new Map<ArtifactHash, number>();
+/** @throws DepotError `METADATA_INVALID` if one hash has two lengths (BJ5) */
+const hashesOf = (targets: Iterable<Target>): Hashes => {
+  const lengths = new Map<ArtifactHash, number>();
   for (const { hashes, lengthBytes } of targets) {
     if (hashes.sha256 === undefined) continue; // BJ3
-    const known = sizes.get(hashes.sha256) ?? lengthBytes;
+    const known = lengths.get(hashes.sha256) ?? lengthBytes;
     if (known !== lengthBytes) {
       throw new DepotError(
         'METADATA_INVALID',
         `the sha256 ${hashes.sha256} is signed with the lengths ${known} and ${lengthBytes}`,
       );
     }
-    sizes.set(hashes.sha256, lengthBytes);
+    lengths.set(hashes.sha256, lengthBytes);
   }
-  return sizes;
+  return new Set(lengths.keys());
 };
 
 const NOT_TARGETS = /(?:^|\.)(?:root|timestamp|snapshot)\.json$/;
 
 /** BJ4. Nothing, if a file has not the form of a targets role. */
-const listedBy = (files: ReadonlyMap<string, Uint8Array>, budget: WorkBudget): Sizes => {
+const listedBy = (files: ReadonlyMap<string, Uint8Array>, budget: WorkBudget): Hashes => {
   const targets = function* () {
     for (const [name, bytes] of files) {
       if (NOT_TARGETS.test(name)) continue;
@@ -132,10 +120,10 @@ const listedBy = (files: ReadonlyMap<string, Uint8Array>, budget: WorkBudget): S
     }
   };
   try {
-    return sizesOf(targets());
+    return hashesOf(targets());
   } catch (error) {
     if (!isVerdict(error)) throw error;
-    return new Map();
+    return new Set();
   }
 };
 

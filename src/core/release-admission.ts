@@ -30,12 +30,7 @@ export type BundleVerdict = {
   readonly listed: Hashes;
 };
 
-/** A set, or the keys of a map. */
-export type Hashes = {
-  readonly size: number;
-  readonly has: (sha256: ArtifactHash) => boolean;
-  readonly keys: () => Iterable<ArtifactHash>;
-};
+type Hashes = ReadonlySet<ArtifactHash>;
 
 /** Why a bundle was admitted first: it is in the record by a signature, or by a word alone. */
 export type AdmittedBy = 'signature' | 'word';
@@ -54,7 +49,7 @@ export type AdmissionFacts = {
   readonly isExemptedByStatement: (bundle: string) => boolean;
 };
 
-export type BundleStanding = {
+type BundleStanding = {
   readonly bundle: string;
   /** Undefined for one that no config names. */
   readonly systemVersion: string | undefined;
@@ -87,7 +82,7 @@ export const judgeAdmission = (facts: AdmissionFacts): Admission => {
     if (by === undefined || verdict === undefined) return [];
     return [by === 'signature' ? verdict.signed : verdict.listed]; // ADM2
   });
-  let together: Pick<Hashes, 'has'> | undefined;
+  let together: Hashes | undefined;
   return {
     bundles,
     admits(sha256) {
@@ -98,11 +93,11 @@ export const judgeAdmission = (facts: AdmissionFacts): Admission => {
 };
 
 /** A listing asks for each artifact on each disk: with a thousand releases the search through each of them would take seconds. */
-const unionOf = (all: readonly Hashes[]): Pick<Hashes, 'has'> => {
+const unionOf = (all: readonly Hashes[]): Hashes => {
   const [first, ...others] = all;
   if (first !== undefined && others.length === 0) return first;
   const union = new Set<ArtifactHash>();
-  for (const hashes of all) for (const sha256 of hashes.keys()) union.add(sha256);
+  for (const hashes of all) for (const sha256 of hashes) union.add(sha256);
   return union;
 };
 

@@ -44,6 +44,6 @@ const verdictOf = (
   const lists = { signed, unsigned, listed };
   if (verdict.kind === 'nothing_signed') return { root: undefined, problem: undefined, ...lists };
   if (verdict.kind === 'refused') return { root: undefined, problem: verdict.message, ...lists };
-  const root = tried.find(({ id }) => id === verdict.by.trustRootId);
+  const root = tried.find(({ id }) => id === verdict.trustRootId);
   return { root: root && { chain: root.chain, version: root.version }, problem: undefined, ...lists };
 };
