@@ -19,8 +19,8 @@ export const MAX_BUNDLES_BYTES = 512 * 2 ** 20;
 export type BundleCopies = {
   /** Those with a whole file on some dataset. */
   readonly list: () => readonly string[];
-  /** Looks for files on the datasets that are admitted, and reads each once. */
-  readonly look: () => Promise<void>;
+  /** Those with a file on an admitted dataset that are not in the list: {@link BundleCopies.read} puts the whole ones there. */
+  readonly find: () => Promise<readonly string[]>;
   /** From the first dataset with a whole file; undefined if none has one. */
   readonly read: (bundle: string) => Promise<Uint8Array | undefined>;
   /** Whether all bundles together keep the limit with it (BP2). */
@@ -50,7 +50,7 @@ export const createBundleCopies = (deps: Deps): BundleCopies => {
   const copies: Copies = { ...deps, maxBundlesBytes, sizes: new Map() };
   return {
     list: () => [...copies.sizes.keys()],
-    look: () => look(copies),
+    find: () => find(copies),
     read: bundle => read(copies, bundle),
     hasRoom: (bundle, sizeBytes) => totalWith(copies, bundle, sizeBytes) <= maxBundlesBytes,
     write: (bundle, bytes) => write(copies, bundle, bytes),
@@ -61,15 +61,11 @@ export const createBundleCopies = (deps: Deps): BundleCopies => {
   };
 };
 
-const look = async (copies: Copies): Promise<void> => {
+const find = async (copies: Copies): Promise<readonly string[]> => {
   const found = new Set<string>();
   for (const dataset of copies.datasets)
     for (const bundle of await namesOn(copies, dataset)) found.add(bundle);
-  for (const bundle of found) {
-    if (copies.sizes.has(bundle)) continue;
-    const bytes = await read(copies, bundle);
-    if (bytes !== undefined) copies.sizes.set(bundle, bytes.length);
-  }
+  return [...found].filter(bundle => !copies.sizes.has(bundle));
 };
 
 const namesOn = async ({ disk }: Copies, dataset: Dataset): Promise<readonly string[]> => {
@@ -84,7 +80,9 @@ const namesOn = async ({ disk }: Copies, dataset: Dataset): Promise<readonly str
 const read = async (copies: Copies, bundle: string): Promise<Uint8Array | undefined> => {
   for (const dataset of copies.datasets.filter(each => each.isReadable())) {
     const bytes = await readFrom(copies, dataset, bundle);
-    if (bytes !== undefined) return bytes;
+    if (bytes === undefined) continue;
+    copies.sizes.set(bundle, bytes.length);
+    return bytes;
   }
   copies.sizes.delete(bundle);
   return undefined;

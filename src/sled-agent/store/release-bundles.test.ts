@@ -365,6 +365,23 @@ describe('a bundle', () => {
     expect([release, later].map(isHere)).toEqual([true, true]);
   });
 
+  test('is read once by a start, from one disk (RLB2)', async () => {
+    const trust = await pinnedTrust();
+    const { store, machine } = await start(trust);
+    await want(store, 1, [release]);
+    await store.putBundle(release.bundle, release.bytes);
+    await store[Symbol.asyncDispose]();
+    const reads: string[] = [];
+    const again = await machine.start({
+      trust: storeTrust(testTrust({ known: trust.saved() })),
+      before({ name, path }) {
+        if (name === 'read' && path.includes('release-metadata')) reads.push(path);
+      },
+    });
+    expect(await statesOf(again)).toEqual(['admitted']);
+    expect(reads).toEqual([bundleFile(DIRECTORIES[0], release)]);
+  });
+
   test('whose files are gone from every disk is asked for again while it still counts (BP1)', async () => {
     const { store, machine } = await start(await pinnedTrust());
     await want(store, 1, [release]);

@@ -13,7 +13,7 @@
  * RLB6. What no config names and nothing admits does not stay, whatever it lists; and what only the word of a Nexus admits makes room for
  *      what a config names. So a Nexus that lied leaves no disk and no memory full of metadata.
  */
-import { createHash } from 'node:crypto';
+import { bundleDigest } from '../../bundle/bundle.ts';
 import type { ArtifactConfig } from '../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import {
@@ -136,7 +136,7 @@ const put = async (keeping: Keeping, bundle: string, bytes: Uint8Array): Promise
   signal.throwIfAborted();
   if (!(releases() ?? []).some(each => each.bundle === bundle))
     throw new DepotError('NO_ARTIFACT_CONFIG', `the config of this sled names no bundle ${bundle}`);
-  const actual = createHash('sha256').update(bytes).digest('hex');
+  const actual = bundleDigest(bytes);
   if (actual !== bundle)
     throw new DepotError(
       'BUNDLE_INVALID',
@@ -176,15 +176,17 @@ const judgeStored = async (
     return { root: undefined, problem: error.message, isInvalid: true, ...NOTHING_LISTED };
   }
 };
-const NOTHING_LISTED = { signed: new Map(), unsigned: new Map(), listed: new Map() };
+
+const NOTHING_LISTED = {
+  signed: new Set<ArtifactHash>(),
+  unsigned: new Set<ArtifactHash>(),
+  listed: new Set<ArtifactHash>(),
+};
 
 const load = async (keeping: Keeping): Promise<void> => {
   const { copies, verdicts } = keeping;
-  await copies.look();
-  await judgeEach(
-    keeping,
-    copies.list().filter(bundle => !verdicts.has(bundle)),
-  );
+  const unjudged = copies.list().filter(bundle => !verdicts.has(bundle));
+  await judgeEach(keeping, [...unjudged, ...(await copies.find())], bundle => !verdicts.has(bundle));
 };
 
 /** Pins, keys or statements have changed: what is not admitted may be now. */
@@ -198,14 +200,20 @@ const judgeAgain = (keeping: Keeping): Promise<void> => {
   );
 };
 
-const judgeEach = async (keeping: Keeping, bundles: readonly string[]): Promise<void> => {
+/** @param isDue whether one that has a whole file is judged: the verdict of a file that returns stays */
+const judgeEach = async (
+  keeping: Keeping,
+  bundles: readonly string[],
+  isDue: (bundle: string) => boolean = () => true,
+): Promise<void> => {
   const { verdicts, copies, log, signal } = keeping;
   const waiting = [...bundles];
   const work = async (): Promise<void> => {
     for (let bundle = waiting.shift(); bundle !== undefined && !signal.aborted; bundle = waiting.shift()) {
       try {
         const bytes = await copies.read(bundle);
-        if (bytes !== undefined) verdicts.set(bundle, await judgeStored(keeping, bundle, bytes));
+        if (bytes !== undefined && isDue(bundle))
+          verdicts.set(bundle, await judgeStored(keeping, bundle, bytes));
       } catch (err) {
         if (!signal.aborted) log.error({ err, bundle }, 'the metadata of a release cannot be judged');
       }

@@ -5,8 +5,8 @@
  *
  * BF1. A file whose bytes have another hash than its name is damaged, and counts as missing: a Nexus sends the bundle again.
  */
-import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import { bundleDigest } from '../../../bundle/bundle.ts';
 import { MAX_BUNDLE_BYTES } from '../../../core/release-trust.ts';
 import { type Disk, unlinkIfThere } from '../../../lib/disk.ts';
 import { writeFileDurably } from '../../../lib/durable-file.ts';
@@ -37,9 +37,7 @@ export const readBundle = async (
     if (sizeBytes > MAX_BUNDLE_BYTES) return undefined;
     const bytes = new Uint8Array(sizeBytes);
     const filled = await file.read(bytes, 0);
-    return filled === sizeBytes && createHash('sha256').update(bytes).digest('hex') === bundle
-      ? bytes
-      : undefined;
+    return filled === sizeBytes && bundleDigest(bytes) === bundle ? bytes : undefined;
   } finally {
     await file.close();
   }
