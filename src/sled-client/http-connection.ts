@@ -1,6 +1,5 @@
 /** Sleds over HTTP. */
 import { depotArtifactUrl } from '../api/depot-api.ts';
-import { releaseTrustRoutes } from '../api/release-trust-api.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
 import { pointText } from '../core/ids.ts';
 import { type ClientTimeouts, createApiClient, DEFAULT_CLIENT_TIMEOUTS } from '../http/client.ts';
@@ -31,14 +30,12 @@ export const createHttpConnection = (
   const plain = plainPeers(timeouts);
   const peers = options.peers ?? plain;
   const peersOf = ({ scheme }: Endpoint): Peers => (scheme === 'http' ? plain : peers);
-  const optionsFor = ({ agent }: SledTarget) => ({
-    baseUrl: endpointUrl(agent),
-    dispatcher: peersOf(agent).dispatcher(agent.expected),
-    timeouts,
-  });
-  const agent = (sled: SledTarget) => createApiClient(sledAgentApi, optionsFor(sled));
-  const trust = (sled: SledTarget) =>
-    createApiClient({ ...sledAgentApi, routes: releaseTrustRoutes }, optionsFor(sled));
+  const agent = ({ agent: endpoint }: SledTarget) =>
+    createApiClient(sledAgentApi, {
+      baseUrl: endpointUrl(endpoint),
+      dispatcher: peersOf(endpoint).dispatcher(endpoint.expected),
+      timeouts,
+    });
 
   return {
     scheme: peers.scheme,
@@ -66,11 +63,11 @@ export const createHttpConnection = (
     },
     async putBundle(sled, { sha256, bytes }, wait) {
       const body = { sizeBytes: bytes.length, chunks: piecesOf(bytes) };
-      await trust(sled).releaseMetadataPut({ params: { sha256 }, body }, wait);
+      await agent(sled).releaseMetadataPut({ params: { sha256 }, body }, wait);
     },
     tellRoots: async (sled, chains, wait) =>
-      trust(sled).trustRootsPut({ body: rootChainsBody(chains) }, wait),
-    roots: async (sled, wait) => rootChainsOf(await trust(sled).trustRootsGet({}, wait)),
+      agent(sled).trustRootsPut({ body: rootChainsBody(chains) }, wait),
+    roots: async (sled, wait) => rootChainsOf(await agent(sled).trustRootsGet({}, wait)),
     revoke: async (sled, revocations, wait) =>
       agent(sled).revokedIdentitiesPut({ body: revocationsBody(revocations) }, wait),
     tellStatements: async (sled, statements, wait) =>
