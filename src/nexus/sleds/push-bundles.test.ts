@@ -112,6 +112,23 @@ test('the same bundle for many sleds is read once; large ones are sent to two sl
   expect(large.most()).toBe(2);
 });
 
+test('a large bundle is read for a sled when its turn comes, and not before to learn its length (PBU3)', async () => {
+  const large = pusher(40 * MIB); // one of them is kept
+  const sleds = targets(4);
+  const pushed: Promise<unknown>[] = [];
+  for (const [n, sled] of sleds.entries()) {
+    pushed.push(large.push(sled, bundle(1 + (n % 2))));
+    await large.settled();
+  }
+  expect(large.puts).toHaveLength(2);
+  for (let n = 0; n < sleds.length; n += 1) {
+    large.puts[n]!.answer();
+    await large.settled();
+  }
+  await Promise.all(pushed);
+  expect(large.reads).toEqual([1, 2, 1, 2].map(bundle));
+});
+
 test('sleds that take nothing hold up no other sled beyond a bounded time (PBU2)', async () => {
   const { clock, puts, bundles, push, settled } = pusher(8 * MIB);
   const [a, b, honest] = targets(3);

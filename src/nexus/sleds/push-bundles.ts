@@ -107,10 +107,10 @@ const waitFor = async (done: Promise<void>, clock: Clock, signal: AbortSignal): 
 
 /** @returns whether it was sent; not if its release was deleted a moment ago */
 const createSend = ({ datastore, connection, clock }: Deps, stop: AbortSignal) => {
-  const bytesOf = createReader(datastore, stop);
+  const { bytesOf, lengthOf } = createReader(datastore, stop);
   const limiters = { small: createLimiter(SENT_AT_ONCE.small), large: createLimiter(SENT_AT_ONCE.large) };
   return async (target: SledTarget, sha256: string): Promise<boolean> => {
-    const size = (await bytesOf(sha256))?.length;
+    const size = await lengthOf(sha256);
     if (size === undefined) return false;
     const kind = size > LARGE_BYTES ? 'large' : 'small';
     return await limiters[kind].run(
@@ -131,15 +131,23 @@ const createSend = ({ datastore, connection, clock }: Deps, stop: AbortSignal) =
 const createReader = ({ bundleGet }: Deps['datastore'], signal: AbortSignal) => {
   const reading = createLimiter(1);
   const kept = new Map<string, Uint8Array>();
-  return (sha256: string): Promise<Uint8Array | undefined> =>
-    reading.run(
-      async () => {
-        const bytes = kept.get(sha256) ?? (await bundleGet(sha256, { signal }));
-        if (bytes !== undefined) keep(kept, sha256, bytes);
-        return bytes;
-      },
-      { signal },
-    );
+  const lengths = new Map<string, number>();
+  const read = async (sha256: string): Promise<Uint8Array | undefined> => {
+    const bytes = kept.get(sha256) ?? (await bundleGet(sha256, { signal }));
+    if (bytes === undefined) {
+      lengths.delete(sha256);
+      return undefined;
+    }
+    keep(kept, sha256, bytes);
+    lengths.set(sha256, bytes.length);
+    return bytes;
+  };
+  return {
+    bytesOf: (sha256: string) => reading.run(() => read(sha256), { signal }),
+    /** Read once: the bytes may have to make room before they are sent. */
+    lengthOf: (sha256: string) =>
+      reading.run(async () => lengths.get(sha256) ?? (await read(sha256))?.length, { signal }),
+  };
 };
 
 const keep = (kept: Map<string, Uint8Array>, sha256: string, bytes: Uint8Array): void => {
