@@ -8,15 +8,12 @@ import type { LocatedTarget } from './targets.ts';
 
 export type RecordingSource = {
   readonly source: ArchiveFolder;
-  /** Asked for, whether they are there or not. */
-  readonly readNames: ReadonlySet<string>;
-  /** Those that were there. */
+  /** Those that were asked for and are there, by name. */
   readonly files: ReadonlyMap<string, Uint8Array>;
 };
 
-/** Remembers the requested names, so that unsigned files can be listed. @throws `METADATA_MISSING` without any */
+/** Remembers what was read, so that unsigned files can be listed. @throws `METADATA_MISSING` without any */
 export const recording = (inner: ArchiveFolder): RecordingSource => {
-  const readNames = new Set<string>();
   const files = new Map<string, Uint8Array>();
   const list = inner.list();
   if (list.length === 0) {
@@ -27,22 +24,21 @@ export const recording = (inner: ArchiveFolder): RecordingSource => {
   }
   const source: ArchiveFolder = {
     async read(fileName, maxBytes) {
-      readNames.add(fileName);
       const bytes = await inner.read(fileName, maxBytes);
       if (bytes !== undefined) files.set(fileName, bytes);
       return bytes;
     },
     list: () => list,
   };
-  return { source, readNames, files };
+  return { source, files };
 };
 
 export const unreadEntries = (
   archive: Archive,
-  { readNames }: RecordingSource,
+  { files }: RecordingSource,
   located: readonly LocatedTarget[],
 ): readonly ArchiveEntry[] => {
-  const read = new Set(Array.from(readNames, name => `${METADATA_FOLDER}${name}`));
+  const read = new Set(Array.from(files.keys(), name => `${METADATA_FOLDER}${name}`));
   for (const { entry } of located) read.add(entry.name);
   return [...archive.entries.values()].filter(({ name }) => !read.has(name));
 };
@@ -50,10 +46,10 @@ export const unreadEntries = (
 /** Older roots count as signed: a client that trusts an older one needs them, whichever this one started from. */
 export const unsignedEntries = (
   archive: Archive,
-  { source, readNames }: RecordingSource,
+  { source, files }: RecordingSource,
   located: readonly LocatedTarget[],
 ): readonly string[] => {
-  const metadataNames = [...readNames, ...rootVersions(source).map(version => `${version}.root.json`)];
+  const metadataNames = [...files.keys(), ...rootVersions(source).map(version => `${version}.root.json`)];
   const known = new Set([
     ...metadataNames.map(name => `${METADATA_FOLDER}${name}`),
     ...located.map(({ entry }) => entry.name),
