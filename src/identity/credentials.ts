@@ -19,6 +19,7 @@ import type { Logger } from '../lib/log.ts';
 import { type AdminKeys, NO_ADMIN_KEYS } from './admin-key.ts';
 import { countsSinceMs, identityOf } from './certificate.ts';
 import { type PeerIdentity, type PeerKind, spiffeId } from './peer-identity.ts';
+import { createListeners } from './remembered.ts';
 import { openRevocations, type Revocations } from './revocations.ts';
 import { openStatements, type Statements } from './statements.ts';
 
@@ -70,7 +71,7 @@ export const watchCredentials = async (
 ): Promise<CredentialSource & AsyncDisposable> => {
   let current = await readCredentials(files, kind);
   reportExpiry(current, clock, log);
-  const listeners = new Set<() => void>();
+  const { onChange, tell } = createListeners();
   const stop = new AbortController();
   const { signal } = stop;
 
@@ -85,7 +86,7 @@ export const watchCredentials = async (
     current = read;
     log.info({ spiffe_id: name, not_after: isoTime(read.notAfterMs) }, 'certificate replaced');
     reportExpiry(read, clock, log);
-    for (const listener of [...listeners]) listener();
+    tell();
   };
   const watch = async (): Promise<void> => {
     while (!signal.aborted) {
@@ -111,11 +112,8 @@ export const watchCredentials = async (
   const watching = watch();
   return {
     ...{ revocations, statements },
+    onChange,
     current: () => current,
-    onChange(listener) {
-      listeners.add(listener);
-      return { [Symbol.dispose]: () => void listeners.delete(listener) };
-    },
     async [Symbol.asyncDispose]() {
       stop.abort();
       await watching;

@@ -11,6 +11,7 @@ import { countsSinceMs } from './certificate.ts';
 import type { CredentialSource, Credentials, IdentityFiles } from './credentials.ts';
 import { type Authority, generateKey, issueAuthority, issueCertificate, type Validity } from './issue.ts';
 import type { PeerIdentity, PeerKind } from './peer-identity.ts';
+import { createListeners } from './remembered.ts';
 import { createRevocations, type Revocations } from './revocations.ts';
 import { createStatements, type Statements } from './statements.ts';
 import { serverTls } from './tls.ts';
@@ -80,18 +81,15 @@ export const replaceableCredentials = (
   first: Credentials,
 ): CredentialSource & { readonly replace: (next: Credentials) => void } => {
   let current = first;
-  const listeners = new Set<() => void>();
+  const { onChange, tell } = createListeners();
   const revocations = knownRevocations();
   return {
     ...{ revocations, statements: knownStatements() },
     current: () => current,
-    onChange(listener) {
-      listeners.add(listener);
-      return { [Symbol.dispose]: () => void listeners.delete(listener) };
-    },
+    onChange,
     replace(next) {
       current = next;
-      for (const listener of listeners) listener();
+      tell();
     },
   };
 };

@@ -31,6 +31,7 @@ import { DepotError } from '../lib/errors.ts';
 import { realDisk } from '../lib/real-disk.ts';
 import { CLOCK_TOLERANCE_MS } from './clock-tolerance.ts';
 import { PEER_KINDS, type PeerIdentity } from './peer-identity.ts';
+import { createListeners, createSaver } from './remembered.ts';
 
 export type Revocations = {
   readonly list: () => readonly Revocation[];
@@ -69,22 +70,8 @@ export const createRevocations = ({
 }: Options): Revocations => {
   let current = mergeRevocations(known);
   let times = timesOf(current);
-  let saved = JSON.stringify(current);
-  let saving: Promise<void> = Promise.resolve();
-  const listeners = new Set<() => void>();
-
-  /** One write at a time, and the last one has all. */
-  const saveAll = (): Promise<void> => {
-    saving = saving
-      .catch(() => undefined)
-      .then(async () => {
-        const text = JSON.stringify(current);
-        if (text === saved) return;
-        await save(current);
-        saved = text;
-      });
-    return saving;
-  };
+  const { onChange, tell } = createListeners();
+  const saveAll = createSaver(() => current, save, JSON.stringify);
   const isUndone = (identity: Pick<PeerIdentity, 'kind' | 'id'>, timeMs: number): boolean =>
     timeMs <= (restoredMs?.(identity) ?? Number.NEGATIVE_INFINITY);
   const timeOf = (identity: Pick<PeerIdentity, 'kind' | 'id'>): number | undefined => {
@@ -112,7 +99,7 @@ export const createRevocations = ({
       if (JSON.stringify(list) !== JSON.stringify(current)) {
         current = list;
         times = timesOf(current);
-        for (const listener of [...listeners]) listener();
+        tell();
       }
       await saveAll();
       if (refused > 0)
@@ -126,10 +113,7 @@ export const createRevocations = ({
           `${revocationKey(ahead)} is said to be revoked at ${isoTime(ahead.timeMs)}, which is in the future here; it counts for certificates from before ${isoTime(latestAddedMs)}: compare the clocks of both machines`,
         );
     },
-    onChange(listener) {
-      listeners.add(listener);
-      return { [Symbol.dispose]: () => void listeners.delete(listener) };
-    },
+    onChange,
   };
 };
 

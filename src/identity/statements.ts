@@ -28,6 +28,7 @@ import { readFileWhole, writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
 import { realDisk } from '../lib/real-disk.ts';
 import { type AdminKeys, verifyStatement } from './admin-key.ts';
+import { createListeners, createSaver } from './remembered.ts';
 
 export type RefusedStatement = { readonly signed: SignedStatement; readonly reason: string };
 
@@ -69,22 +70,11 @@ export const createStatements = ({ known, keys, fleet, save }: Options): Stateme
   const verified = known.map(signed => verifyStatement(signed, { keys, fleet }));
   const aside = known.filter((_, at) => verified[at]?.kind === 'refused'); // SMB3
   let current = mergeStatements(verified.flatMap(each => (each.kind === 'verified' ? [each] : [])));
-  let saved: readonly StatementEntry[] = current;
-  let saving: Promise<void> = Promise.resolve();
-  const listeners = new Set<() => void>();
-
-  /** One write at a time, and the last one has all. */
-  const saveAll = (): Promise<void> => {
-    saving = saving
-      .catch(() => undefined)
-      .then(async () => {
-        const now = current;
-        if (now === saved) return;
-        await save([...now.map(({ signed }) => signed), ...aside].slice(0, MAX_FILE_STATEMENTS));
-        saved = now;
-      });
-    return saving;
-  };
+  const { onChange, tell } = createListeners();
+  const saveAll = createSaver(
+    () => current,
+    entries => save([...entries.map(({ signed }) => signed), ...aside].slice(0, MAX_FILE_STATEMENTS)),
+  );
   const counting = (): readonly StatementEntry[] => {
     const pinned = new Set(keys.list().map(({ digest }) => digest));
     return current.filter(({ signed }) => pinned.has(signed.key)); // SMB1
@@ -117,15 +107,12 @@ export const createStatements = ({ known, keys, fleet, save }: Options): Stateme
       for (const { signed } of added.refused) refused.push({ signed, reason: FULL });
       if (!isSameList(added.list, current)) {
         current = added.list;
-        for (const listener of [...listeners]) listener();
+        tell();
       }
       await saveAll();
       return refused;
     },
-    onChange(listener) {
-      listeners.add(listener);
-      return { [Symbol.dispose]: () => void listeners.delete(listener) };
-    },
+    onChange,
   };
 };
 
