@@ -17,6 +17,7 @@ import { MAX_METADATA_BYTES, parseMetadata } from '../tuf/metadata.ts';
 import { MAX_ROOTS, type MetadataSource, rootVersions } from '../tuf/repository.ts';
 import { dropsOnlineKeys } from '../tuf/rollback.ts';
 import { isRefusal, noneVouches, type Refusal } from '../tuf/root-refusals.ts';
+import { ROOTS_ALONE } from '../tuf/trust-policy.ts';
 import { createTrustedSet, type TrustedSet } from '../tuf/trusted-set.ts';
 import { createWorkBudget } from '../tuf/work-budget.ts';
 import { createCheckRecorder } from './recorder.ts';
@@ -71,13 +72,7 @@ export const verifyRoots = async <Id extends string>(
   const moves: VerifiedRoots<Id>['moves'][number][] = [];
   for (const trustRoot of request.trustRoots) {
     try {
-      const policy = {
-        nowMs: request.nowMs,
-        allowExpired: true,
-        allowRollback: true,
-        trustedVersions: undefined,
-      };
-      const set = recorder.watch(createTrustedSet(trustRoot.bytes, policy, budget), trustRoot.id);
+      const set = recorder.watch(createTrustedSet(trustRoot.bytes, ROOTS_ALONE, budget), trustRoot.id);
       const known = await source.read(`${set.root().version}.root.json`, MAX_METADATA_BYTES.root);
       const followed = await follow(set, source, newest);
       if (followed.roots.length > 0 || (known !== undefined && isSameRoot(known, trustRoot.bytes)))

@@ -17,6 +17,7 @@ import type { SledConnection, SledTarget } from '../../sled-client/sled-connecti
 import { type Metadata, parseMetadata } from '../../tuf/metadata.ts';
 import { dropsOnlineKeys } from '../../tuf/rollback.ts';
 import { rootDigest, rootDigestOf } from '../../tuf/root-digest.ts';
+import { ROOTS_ALONE } from '../../tuf/trust-policy.ts';
 import { createTrustedSet } from '../../tuf/trusted-set.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type {
@@ -140,9 +141,7 @@ const rootsAfter = (root: Metadata<'root'>, chain: readonly Uint8Array[]): reado
 
 /** As far as the signatures go (FGR1). */
 const moveOf = ({ rootBytes, trustedVersions }: TrustRootRecord, newer: readonly Uint8Array[]): TrustMove => {
-  // A root that was replaced may have expired.
-  const policy = { nowMs: 0, allowExpired: true, allowRollback: true, trustedVersions: undefined };
-  const set = createTrustedSet(rootBytes, policy);
+  const set = createTrustedSet(rootBytes, ROOTS_ALONE);
   const first = set.root();
   const roots: NewRoot[] = [];
   for (const bytes of newer) {

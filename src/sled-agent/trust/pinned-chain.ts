@@ -13,6 +13,7 @@ import { DepotError, messageChain } from '../../lib/errors.ts';
 import { MAX_METADATA_BYTES, type Metadata } from '../../tuf/metadata.ts';
 import { MAX_ROOTS } from '../../tuf/repository.ts';
 import { rootDigest } from '../../tuf/root-digest.ts';
+import { ROOTS_ALONE } from '../../tuf/trust-policy.ts';
 import { createTrustedSet, parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
 
 export type PinnedRoot = {
@@ -100,13 +101,7 @@ const firstOf = (text: string): PinnedRoot => rootOf(text, parseSelfSignedRoot(b
 const followers = (first: PinnedRoot, texts: readonly string[], before: number): readonly PinnedRoot[] => {
   if (before + texts.length > MAX_ROOTS)
     throw broken(`a chain has ${before + texts.length} roots; the limit is ${MAX_ROOTS}`);
-  // Expiry does not matter: a root that was replaced has expired, and only signatures make a chain.
-  const set = createTrustedSet(bytesOf(first.text), {
-    nowMs: 0,
-    allowExpired: true,
-    allowRollback: true,
-    trustedVersions: undefined,
-  });
+  const set = createTrustedSet(bytesOf(first.text), ROOTS_ALONE);
   return texts.map(text => {
     const before = set.root().version;
     try {
