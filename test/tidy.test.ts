@@ -44,7 +44,7 @@ const rules: Record<string, readonly string[]> = {
     'lib/shown-text',
     'zod',
   ],
-  http: ['api', 'identity', 'lib', 'core/ids', 'core/operator-role', 'node:', 'npm'],
+  http: ['api', 'identity', 'lib', 'core/ids', 'core/operator-role', 'core/facts/refusal', 'node:', 'npm'],
   join: ['api', 'http', 'identity', 'lib', 'core/ids', 'node:'],
   'sled-wire': ['core', 'api', 'lib', 'zod'],
   'sled-client': ['core', 'api', 'http', 'sled-wire', 'lib', 'node:crypto'],

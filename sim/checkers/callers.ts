@@ -15,7 +15,7 @@ export type CallerChecker = { readonly onHeard: (heard: Heard) => void };
 const SPEAKERS: readonly (readonly [RegExp, 'nexus' | 'sled' | 'member' | 'self' | 'anyone'])[] = [
   [/^artifact_lease_/, 'self'],
   [/^artifact_get_by_sha256$/, 'member'],
-  [/^(artifact_|revoked_identities_|audit_heads_)/, 'nexus'],
+  [/^(artifact_|revoked_identities_|audit_heads_|release_metadata_|trust_roots_|statements_)/, 'nexus'],
   [/^(sled_agent_|certificate_renew)/, 'sled'],
   [/./, 'anyone'],
 ];

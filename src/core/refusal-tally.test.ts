@@ -1,13 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { RefusedRequest } from './facts/refusal.ts';
 import { OperatorTokenId } from './ids.ts';
-import {
-  createRefusalTally,
-  MAX_NAMED_ROWS,
-  MAX_STRANGER_ROWS,
-  type RefusalBatch,
-  type RefusedRequest,
-} from './refusal-tally.ts';
+import { createRefusalTally, MAX_NAMED_ROWS, MAX_STRANGER_ROWS, type RefusalBatch } from './refusal-tally.ts';
 
 const tokenIdOf = (n: number) =>
   OperatorTokenId.parse(`00000000-0000-4000-8000-${String(n).padStart(12, '0')}`);

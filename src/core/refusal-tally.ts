@@ -8,14 +8,11 @@
  * RFT2. A stranger is its network as places of a server count it, so that one machine has few rows; a caller with a name has one
  *      row for each reason, whatever its addresses.
  */
-import type { RefusalFact } from './facts/refusal.ts';
+import type { RefusalFact, RefusedRequest } from './facts/refusal.ts';
 
 /** Enough to see what goes on; an entry with all rows has about 12 KB. */
 export const MAX_STRANGER_ROWS = 16;
 export const MAX_NAMED_ROWS = 32;
-
-/** One refused request. `network`: under which an address without a name is counted. */
-export type RefusedRequest = Omit<RefusalFact, 'count' | 'firstMs' | 'lastMs'> & { readonly network: string };
 
 export type RefusalBatch = {
   readonly refusals: readonly RefusalFact[];

@@ -9,6 +9,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Logger } from '../lib/log.ts';
+import { createReport } from './log-report.ts';
 import {
   createPlaces,
   isPlace,
@@ -34,9 +35,6 @@ export type Connections = {
   readonly closeAll: () => void;
 };
 
-/** A hostile peer must not fill the log. */
-const LOG_EVERY_MS = 60_000;
-
 type Connection = { readonly place: Place; readonly close: () => void; running: number };
 
 export const createConnections = (
@@ -57,7 +55,7 @@ export const createConnections = (
     open.delete(key);
     place[Symbol.dispose]();
     close();
-    report(place.peer, 'an idle connection is closed for a new one: too many are open');
+    report({ peer: place.peer }, 'an idle connection is closed for a new one: too many are open');
     const again = places.take(address);
     return isPlace(again) ? again : undefined;
   };
@@ -67,7 +65,7 @@ export const createConnections = (
       const key = keyOf(socket);
       const place = takePlace(socket.remoteAddress ?? '');
       if (place === undefined) {
-        report(socket.remoteAddress, 'a connection is refused: too many requests are running');
+        report({ peer: socket.remoteAddress }, 'a connection is refused: too many requests are running');
         socket.destroy();
         return;
       }
@@ -118,18 +116,4 @@ const longestIdle = (
     (largest, each) => (largest === undefined || countOf(each) > countOf(largest) ? each : largest),
     undefined,
   );
-};
-
-/** Logs the first one of an interval, with the number of those since the last line. */
-const createReport = (log: Logger): ((peer: string | undefined, what: string) => void) => {
-  let lastMs = Number.NEGATIVE_INFINITY;
-  let unreported = 0;
-  return (peer, what) => {
-    unreported += 1;
-    const nowMs = performance.now();
-    if (nowMs - lastMs < LOG_EVERY_MS) return;
-    log.warn({ peer, times: unreported }, what);
-    lastMs = nowMs;
-    unreported = 0;
-  };
 };

@@ -1,51 +1,15 @@
 /** A request that was refused for its caller, as a fact: for whatever keeps count of them. */
 import type { IncomingMessage } from 'node:http';
 import type { Admission } from '../api/route.ts';
-import type { OperatorTokenId } from '../core/ids.ts';
+import type { RefusedRequest } from '../core/facts/refusal.ts';
 import type { Peer } from '../identity/judged-peer.ts';
 import { spiffeId } from '../identity/peer-identity.ts';
 import { findDepotError } from '../lib/errors.ts';
 import type { Caller, Connected } from './caller.ts';
 import { strangerOf } from './places.ts';
 
-type TokenWhy =
-  | 'no_token'
-  | 'token_damaged'
-  | 'token_unknown'
-  | 'token_revoked'
-  | 'token_expired'
-  | 'role_too_small';
-type CertificateWhy =
-  | 'no_certificate'
-  | 'certificate_refused'
-  | 'certificate_expired'
-  | 'certificate_revoked'
-  | 'other_identity';
-type Why =
-  | TokenWhy
-  | CertificateWhy
-  | 'host_not_served'
-  | 'cross_site'
-  | 'invitation_used'
-  | 'invitation_invalid'
-  | 'key_of_another_sled'
-  | 'sled_not_plain';
-
-export type Refusal = {
-  readonly why: Why;
-  /** Empty for an unknown one. */
-  readonly address: string;
-  /** As places count the address of a stranger. */
-  readonly network: string;
-  /** What proves who the caller is, if anything does. */
-  readonly tokenId?: OperatorTokenId | undefined;
-  readonly identity?: string | undefined;
-  /** The method, and the path of the route: no text of the caller. */
-  readonly request: string;
-};
-
 /** Is called in the path of the request: it must not wait. */
-export type NoteRefusal = (refusal: Refusal) => void;
+export type NoteRefusal = (refusal: RefusedRequest) => void;
 
 type SeenRequest = {
   readonly connected: Connected;
@@ -81,16 +45,17 @@ const refusalOf = (
   error: unknown,
   { connected, admission, request: { method = '' }, signal }: SeenRequest,
   operator: Caller['operator'] | undefined,
-): Refusal | undefined => {
+): RefusedRequest | undefined => {
   // A request is ended when the certificate of its caller is revoked (H4).
   const who = whyOf(error, { peer: connected.peer, operator, isEnded: signal.aborted });
   if (who === undefined) return undefined;
   const address = connected.address ?? '';
+  // Of the route: no text of the caller.
   const request = `${method} ${admission.path ?? 'of another path'}`;
   return { ...who, address, network: strangerOf(address), request };
 };
 
-type Who = Pick<Refusal, 'why' | 'tokenId' | 'identity'>;
+type Who = Pick<RefusedRequest, 'why' | 'tokenId' | 'identity'>;
 
 type Judged = {
   readonly peer: Peer;

@@ -8,6 +8,7 @@ import { type Dispatcher, request } from 'undici';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { depotApi } from '../api/depot-api.ts';
 import type { Api, Route } from '../api/route.ts';
+import type { RefusedRequest } from '../core/facts/refusal.ts';
 import type { CredentialSource, Credentials } from '../identity/credentials.ts';
 import {
   replaceableCredentials,
@@ -24,7 +25,6 @@ import { type BoundRoute, bindApi } from './handlers.ts';
 import { openApiDocuments } from './openapi.ts';
 import { plainPeers, secureDispatcher, securePeers } from './peers.ts';
 import { rawGet } from './raw-get.ts';
-import type { Refusal } from './refusal.ts';
 import { type ApiServer, serveApi } from './server.ts';
 
 const SLED = '11111111-1111-4111-8111-111111111111';
@@ -77,7 +77,7 @@ const AUDIENCES = {
 } satisfies Record<Exclude<Route['audience'], 'public'>, readonly CallerName[]>;
 
 /** As which reason a refusal of each caller is counted, by a route for processes. */
-const COUNTED_AS: Readonly<Record<string, Refusal['why']>> = {
+const COUNTED_AS: Readonly<Record<string, RefusedRequest['why']>> = {
   nobody: 'no_certificate',
   'the token alone': 'no_certificate',
   'a wrong token': 'no_certificate',
@@ -109,7 +109,7 @@ test('two routes alone serve callers that show nothing: those of machines that j
   expect(open.map(({ operationId }) => operationId)).toEqual(['sled_join', 'nexus_join']);
 });
 
-const WHY_OF_TOKEN: Readonly<Record<string, Refusal['why']>> = { 'a wrong token': 'token_unknown' };
+const WHY_OF_TOKEN: Readonly<Record<string, RefusedRequest['why']>> = { 'a wrong token': 'token_unknown' };
 
 describe('each route of each server serves its audience alone, and shows whom it refused and why (T2a, T6)', () => {
   const fleet = testFleetIdentity();
@@ -122,7 +122,7 @@ describe('each route of each server serves its audience alone, and shows whom it
   test.each(Object.entries(openApiDocuments))('%s', async (document, apis) => {
     const credentials = replaceableCredentials(serverOf(document));
     const { kind } = credentials.current().identity;
-    const refusals: Refusal[] = [];
+    const refusals: RefusedRequest[] = [];
     await using server = await serveApi({
       apis: [bare(apis)],
       onRefused: refusal => refusals.push(refusal),

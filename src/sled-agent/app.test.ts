@@ -1,8 +1,12 @@
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { request } from 'undici';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
+import { secureDispatcher } from '../http/peers.ts';
 import { testFleetIdentity, writeCredentials } from '../identity/identity.fixture.ts';
+import type { ClientCredentials } from '../identity/tls.ts';
+import type { Logger } from '../lib/log.ts';
 import { runSledAgent, type SledAgentReady } from './main.ts';
 import { hashOf, neverAborts, startTestNexus, startTestSled, type TestNexus } from './sled.fixture.ts';
 
@@ -79,6 +83,47 @@ test('a depot without TLS serves artifacts alone, to programs without a certific
   expect([read.status, await read.text()]).toEqual([200, 'abc']);
   await using without = await startTestSled();
   expect(without.agent.plainDepotAddress).toBeUndefined();
+});
+
+test('whom a sled refuses is in its log as a warning, of each of its servers (RFL1)', async () => {
+  const identity = testFleetIdentity();
+  const own = identity.issue('sled');
+  const { certificateFile, keyFile, authoritiesFile } = await writeCredentials(folder, own);
+  const files = { certificate_file: certificateFile, key_file: keyFile, ca_file: authoritiesFile };
+  const secure = { transport: 'tls', identity: files, trust: { require_signed: false } } as const;
+  const lines: unknown[] = [];
+  const logOf = (component: unknown): Logger => {
+    const ignore = () => undefined;
+    const warn = (facts: object) => void ('why' in facts && lines.push({ component, ...facts }));
+    return { debug: ignore, info: ignore, warn, error: ignore, child: each => logOf(each.component) };
+  };
+  await using sled = await startTestSled(secure, { floor: false, log: logOf(undefined) });
+  const ask = async (as: ClientCredentials, url: string): Promise<number> => {
+    const dispatcher = secureDispatcher(() => as, { fleet: identity.fleet, kind: 'sled' });
+    onTestFinished(() => dispatcher.close());
+    const { statusCode, body } = await request(url, { dispatcher });
+    await body.dump();
+    return statusCode;
+  };
+  const { agentAddress, depotAddress } = sled.agent;
+  const artifact = `https://${depotAddress}/artifact/sha256/${hashOf('abc')}`;
+  const { authoritiesPem } = own;
+  expect(await ask(identity.issue('sled'), `https://${agentAddress}/artifacts`)).toBe(403);
+  expect(await ask({ authoritiesPem }, artifact)).toBe(401);
+  expect(await ask({ authoritiesPem }, artifact)).toBe(401);
+  expect(lines).toEqual([
+    {
+      component: 'agent',
+      why: 'other_identity',
+      identity: expect.stringMatching(/^spiffe:/),
+      ...{ address: '127.0.0.1', request: 'GET /artifacts', times: 1 },
+    },
+    {
+      component: 'depot',
+      why: 'no_certificate',
+      ...{ address: '127.0.0.1', request: 'GET /artifact/sha256/{sha256}', times: 1 },
+    },
+  ]);
 });
 
 test('a sled with a dataset missing starts, reports it, and stores artifacts on the other (G8)', async () => {

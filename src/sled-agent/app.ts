@@ -19,6 +19,7 @@ import { watchKnownHosts } from '../http/known-hosts.ts';
 import { type Peers, plainPeers, securePeers } from '../http/peers.ts';
 import { DEFAULT_PROGRESS } from '../http/progress.ts';
 import { rawGet } from '../http/raw-get.ts';
+import { createRefusalLog } from '../http/refusal-log.ts';
 import { type ApiServer, type ServerOptions, serveApi } from '../http/server.ts';
 import { type CredentialSource, watchCredentials } from '../identity/credentials.ts';
 import { startRenewal } from '../identity/renewal.ts';
@@ -98,11 +99,11 @@ export const startSledAgent = async (
       streamBodyBytes: config.store.maxArtifactBytes,
     },
   };
-  const depots = {
-    ...serve,
-    apis: [bindApi(depotApi, services.depot)],
-    log: log.child({ component: 'depot' }),
+  const logOf = (component: string) => {
+    const own = log.child({ component });
+    return { log: own, onRefused: createRefusalLog(own, clock) };
   };
+  const depots = { ...serve, apis: [bindApi(depotApi, services.depot)], ...logOf('depot') };
   const depot = started.use(await serveApi({ ...depots, listen: config.depotListen }));
   const plainDepot = started.use(await servePlainDepot(config, depots));
   const agent = started.use(
@@ -110,7 +111,7 @@ export const startSledAgent = async (
       ...serve,
       apis: [bindApi(sledAgentApi, services.agent)],
       listen: config.listen,
-      log: log.child({ component: 'agent' }),
+      ...logOf('agent'),
     }),
   );
   const host = config.advertiseHost ?? agent.host;

@@ -48,6 +48,12 @@ export const RefusalFact = z.object({
 });
 export type RefusalFact = Readonly<z.infer<typeof RefusalFact>>;
 
+/** One refused request. */
+export type RefusedRequest = Omit<RefusalFact, 'count' | 'firstMs' | 'lastMs'> & {
+  /** Under which an address without a name is counted. */
+  readonly network: string;
+};
+
 export const refusalText = ({ why, address, tokenId, identity, request, count }: RefusalFact): string => {
   const name = tokenId === undefined ? identity : `token ${tokenId}`;
   const from = address === '' ? 'an unknown address' : address;

@@ -10,7 +10,8 @@
  * RFW4. A stop writes what was counted. Only a process that ends otherwise loses it, of a minute or, after a burst, of an hour.
  */
 import type { AuditOrigin } from '../../core/facts/audit.ts';
-import { createRefusalTally, type RefusalBatch, type RefusedRequest } from '../../core/refusal-tally.ts';
+import type { RefusedRequest } from '../../core/facts/refusal.ts';
+import { createRefusalTally, type RefusalBatch } from '../../core/refusal-tally.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, isOfDatabase } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';

@@ -3,11 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { createMemoryDatabase } from '../../../sim/datastore/memory-database.ts';
 import { debugApi } from '../../api/debug-api.ts';
 import type { Admission, Api, Route } from '../../api/route.ts';
+import type { RefusedRequest } from '../../core/facts/refusal.ts';
 import { OperatorTokenId } from '../../core/ids.ts';
 import { OPERATOR_ROLES, type OperatorRole } from '../../core/operator-role.ts';
 import { seededRng } from '../../core/rng.ts';
 import { openApiDocuments } from '../../http/openapi.ts';
-import type { Refusal } from '../../http/refusal.ts';
 import { serveApi } from '../../http/server.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
@@ -103,7 +103,7 @@ const serve = async (name: string) => {
   };
   const apis = SERVERS[name]!;
   const isOperators = name === 'the operator server';
-  const refusals: Refusal[] = [];
+  const refusals: RefusedRequest[] = [];
   const server = await serveApi({
     apis: apis.map(({ routes }) => Object.values(routes).map(route => ({ route, handle }))),
     pages: isOperators ? [metricsPage(handle)] : [],
