@@ -146,7 +146,8 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
   );
   renewPeriodically(host, {
     lifeMs: deps.plan.certificateLifeMs,
-    request: async () => issueOwn(issuer, host),
+    request: async renewal =>
+      issueOwn(issuer, host, { fromMs: await services.databaseTimeMs({ signal: renewal }) }),
     log,
   });
   return behindAdmission(services, member);
@@ -156,11 +157,12 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
 const issueOwn = (
   issuer: ReturnType<typeof passportIssuer>,
   { box, member: { revocations } }: Pick<Host, 'box' | 'member'>,
+  { fromMs }: { readonly fromMs: number | undefined },
 ): string => {
   const { identity, notBeforeMs } = box.passport;
   const fault = revocations.fault(identity, notBeforeMs);
   if (fault !== undefined) throw new DepotError('UNAUTHORIZED', fault);
-  const times = { revokedMs: revocations.timeOf(identity) };
+  const times = { revokedMs: revocations.timeOf(identity), fromMs };
   return issuer.issue(identity, box.key.publicKey, times).certificatePem;
 };
 

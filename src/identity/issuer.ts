@@ -91,15 +91,21 @@ export const openIssuer = async (
   };
 };
 
-/** The certificate of this process itself, anew. @throws `UNAUTHORIZED` for one that is revoked, so that none follows it (ISU1) */
+/**
+ * The certificate of this process itself, anew.
+ *
+ * @param times.fromMs as of `issue`: the time of the database while that answers (RX6)
+ * @throws `UNAUTHORIZED` for one that is revoked, so that none follows it (ISU1)
+ */
 export const issueOwn = (
   issuer: CertificateIssuer,
   { current, revocations }: Pick<CredentialSource, 'current' | 'revocations'>,
+  { fromMs }: { readonly fromMs?: number | undefined } = {},
 ): IssuedCertificate => {
   const { identity, certificatePem, notBeforeMs } = current();
   const fault = revocations.fault(identity, notBeforeMs);
   if (fault !== undefined)
     throw new DepotError('UNAUTHORIZED', `this process does not renew its own certificate: ${fault}`);
   const { publicKey } = new X509Certificate(certificatePem);
-  return issuer.issue(identity, publicKey, { revokedMs: revocations.timeOf(identity) });
+  return issuer.issue(identity, publicKey, { revokedMs: revocations.timeOf(identity), fromMs });
 };

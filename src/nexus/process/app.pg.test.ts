@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { createApiClient } from '../../http/client.ts';
+import { systemClock } from '../../lib/clock.ts';
 import { createCuttingProxy } from '../datastore/cutting-proxy.fixture.ts';
 import { createTestDatabase } from '../datastore/database.fixture.ts';
 import { createTestWorld, type TestWorld } from './nexus.fixture.ts';
@@ -52,8 +53,13 @@ test('a Nexus that waits for its database can be stopped', async () => {
 
 test('a database that goes away while Nexus runs is an error of the requests, and not the end of Nexus', async () => {
   await using proxy = await createCuttingProxy(world.database.connection);
-  await using nexus = await world.startNexus({ config: { database: { url: proxy.connection } } });
+  const clock = { ...systemClock, nowMs: () => Date.now() + 365 * 86_400_000 };
+  const config = { database: { url: proxy.connection } };
+  await using nexus = await world.startNexus({ config, clock });
+  const databaseTimeMs = (await nexus.services.databaseTimeMs(wait)) ?? 0;
+  expect(Math.abs(databaseTimeMs - Date.now()), 'not the clock of this Nexus').toBeLessThan(3_600_000);
   proxy.setRefusing(true);
+  expect(await nexus.services.databaseTimeMs(wait)).toBeUndefined();
   await expect(nexus.operator.repositoryList({ query }, wait)).rejects.toMatchObject({
     code: 'DATABASE_UNAVAILABLE',
   });

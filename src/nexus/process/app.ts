@@ -31,12 +31,9 @@ import { type Peers, securePeers } from '../../http/peers.ts';
 import { noKnownPeers } from '../../http/places.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
 import { type AdminKeys, NO_ADMIN_KEYS, readAdminPublicKey } from '../../identity/admin-key.ts';
-import { type CredentialSource, type IdentityFiles, watchCredentials } from '../../identity/credentials.ts';
-import { type CertificateIssuer, issueOwn, openIssuer } from '../../identity/issuer.ts';
-import { startRenewal } from '../../identity/renewal.ts';
-import { renewAnywhere } from '../../join/renew-anywhere.ts';
+import { type CredentialSource, watchCredentials } from '../../identity/credentials.ts';
+import { type CertificateIssuer, openIssuer } from '../../identity/issuer.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { endpoint } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { createHttpConnection } from '../../sled-client/http-connection.ts';
@@ -49,7 +46,8 @@ import { createOperatorCheck } from '../operators/operator-check.ts';
 import { openStagingDirectory } from '../releases/staging/directory.ts';
 import { freeBytesOf } from '../releases/staging/space.ts';
 import { metricsPage } from '../status/metrics.ts';
-import type { NexusConfig } from './config.ts';
+import type { IdentifiedConfig, NexusConfig } from './config.ts';
+import { renewItself } from './renew-itself.ts';
 import { type ServiceDeps, type Services, startServices } from './services.ts';
 import { type StartingFacts, startingMetrics, startingStatus } from './starting.ts';
 import { bindLate, createLate, type Late } from './startup.ts';
@@ -88,8 +86,6 @@ export type Nexus = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-export type IdentifiedConfig = NexusConfig & { readonly identity: IdentityFiles };
-
 /** @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`, `CONFIG_INVALID`, `ADDRESS_IN_USE`, `LISTEN_NOT_LOOPBACK` */
 export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Promise<Nexus> => {
   await using stack = new AsyncDisposableStack();
@@ -101,7 +97,6 @@ export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Pr
   );
   const peers = stack.use(securePeers(credentials));
   const issuer = await issuerOf(config, credentials, deps);
-  stack.use(renewItself(config, config.identity, { credentials, issuer, peers, ...deps }));
   const nexusId = NexusId.parse(credentials.current().identity.id);
   const directory = stack.use(await openStagingDirectory(config.stagingDirectory, { nexusId }));
   const token = await readOrMakeToken(config.tokenFile);
@@ -151,6 +146,8 @@ export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Pr
     await started.catch(() => undefined);
   });
 
+  stack.use(renewItself(config, { credentials, issuer, peers, started, ...deps }));
+
   const owned = stack.move();
   return {
     id: directory.nexusId,
@@ -180,33 +177,6 @@ const issuerOf = async (
     fleet,
     nowMs: clock.nowMs,
     acceptedPem: () => credentials.current().authoritiesPem,
-  });
-};
-
-type RenewingParts = Pick<NexusDeps, 'clock' | 'log'> & {
-  readonly credentials: CredentialSource;
-  /** Undefined without the authority's key: then another Nexus renews the certificate. */
-  readonly issuer: CertificateIssuer | undefined;
-  readonly peers: Peers;
-};
-
-/** Until it is disposed. */
-const renewItself = (
-  { otherNexuses }: NexusConfig,
-  { certificateFile }: IdentityFiles,
-  { credentials, issuer, peers, clock, log }: RenewingParts,
-): AsyncDisposable => {
-  const others = otherNexuses.map(address => endpoint('https', address, { kind: 'nexus' }));
-  if (issuer === undefined && others.length === 0) return new AsyncDisposableStack();
-  return startRenewal({
-    credentials,
-    certificateFile,
-    request: async options =>
-      issuer === undefined
-        ? await renewAnywhere(others, peers, options)
-        : issueOwn(issuer, credentials).certificatePem,
-    clock,
-    log: log.child({ component: 'identity' }),
   });
 };
 

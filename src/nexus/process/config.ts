@@ -198,10 +198,10 @@ export type NexusConfig = {
 export const readNexusSettings = async (path: string): Promise<NexusConfig> =>
   nexusConfig(await readTomlConfig(path, NexusConfigFile), path);
 
+export type IdentifiedConfig = NexusConfig & { readonly identity: IdentityFiles };
+
 /** @throws as {@link readNexusSettings}, and `IDENTITY_REQUIRED` */
-export const readNexusConfig = async (
-  path: string,
-): Promise<NexusConfig & { readonly identity: IdentityFiles }> => {
+export const readNexusConfig = async (path: string): Promise<IdentifiedConfig> => {
   const { identity, ...config } = await readNexusSettings(path);
   if (identity === undefined) throw identityRequired(path, 'nexus');
   return { ...config, identity };

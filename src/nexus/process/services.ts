@@ -7,7 +7,7 @@
  * the database's connections close.
  */
 import { type CertificateExpiry, certificateReasons } from '../../core/certificate-expiry.ts';
-import type { TrustRootId } from '../../core/ids.ts';
+import type { NexusId, TrustRootId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { SeenCertificate } from '../../http/peers.ts';
 import type { AdminKeys } from '../../identity/admin-key.ts';
@@ -16,6 +16,7 @@ import { spiffeId } from '../../identity/peer-identity.ts';
 import type { Revocations } from '../../identity/revocations.ts';
 import type { Statements } from '../../identity/statements.ts';
 import type { Clock } from '../../lib/clock.ts';
+import { isOfDatabase } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { FetchRelease } from '../../source/fetch-release.ts';
@@ -26,6 +27,8 @@ import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { AuditPort } from '../datastore/ports/audit-port.ts';
 import type { HistoryPort } from '../datastore/ports/history-port.ts';
+import type { NexusInvitationPort } from '../datastore/ports/nexus-invitation-port.ts';
+import type { Wait } from '../datastore/ports/verb.ts';
 import { waitForDatabase } from '../datastore/wait-for-database.ts';
 import { createHistory, type History } from '../history/history.ts';
 import { originOfNexus } from '../operators/audit-origin.ts';
@@ -46,6 +49,8 @@ export type Services = NexusHandlers & {
   readonly driver: Driver;
   readonly staging: Staging;
   readonly tokens: KnownTokens;
+  /** Undefined while the database is away. */
+  readonly databaseTimeMs: (wait: Wait) => Promise<number | undefined>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
@@ -138,8 +143,23 @@ export const startServices = async (
     driver: tasks.driver,
     staging: intake.staging,
     tokens,
+    databaseTimeMs: wait => databaseTimeMs(datastore, nexus.id, wait),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
+};
+
+/** RIT1 */
+const databaseTimeMs = async (
+  datastore: Pick<NexusInvitationPort, 'nexusStanding'>,
+  id: NexusId,
+  wait: Wait,
+): Promise<number | undefined> => {
+  try {
+    return (await datastore.nexusStanding(id, wait)).nowMs;
+  } catch (error) {
+    if (isOfDatabase(error)) return undefined;
+    throw error;
+  }
 };
 
 /** An expunged sled may be gone for good. */
