@@ -10,7 +10,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import process from 'node:process';
 import { text as readText } from 'node:stream/consumers';
 import { afterAll, expect, test } from 'vitest';
@@ -110,6 +110,24 @@ const readBlocks = async (): Promise<string[]> => {
   );
 };
 
+/** By what it pinned it stores only what verified metadata lists, and no reason says otherwise. */
+const expectPinned = async (serial: string): Promise<void> => {
+  expect(await run('admin', `tuf-depot sled show ${serial}`)).toMatch(
+    /required; [1-9]\d* trust roots? and 1 admin key pinned; 0 artifacts withheld/,
+  );
+  expect(await run('admin', 'tuf-depot status || true')).not.toContain('SLED_STORES_UNSIGNED');
+};
+
+/** The names of the private keys on a machine: that of an admin belongs on none. */
+const secretsOn = async (host: number): Promise<string[]> => {
+  const files = await run(addressOf(host), "grep -rl 'PRIVATE KEY' . || true");
+  return files
+    .split('\n')
+    .filter(file => file !== '')
+    .map(file => basename(file))
+    .sort();
+};
+
 const replacements = (server: Server): number => server.log().split('certificate replaced').length - 1;
 
 test('one Nexus and three sleds are made by the blocks of the page, and get a new authority', async () => {
@@ -150,8 +168,10 @@ test('one Nexus and three sleds are made by the blocks of the page, and get a ne
   const uploaded = await admin(next('repo upload'));
   expect(uploaded).toContain('1.0.0 is complete: whole on 3 of 3 sleds');
   expect(uploaded).toMatch(/^verdict: +ok$/m);
+  for (const sled of SLEDS) await expectPinned(`BRM4222003${sled}`);
 
-  await admin(next('scp -r fleet-ca'));
+  await admin(next('fleet-ca/ca-key.pem'));
+  expect(await secretsOn(NEXUS)).toEqual(['ca-key.pem', 'key.pem']);
   await first.stop();
   const nexus = serve(addressOf(NEXUS), next('authority_directory'));
   await until(async () => nexus.log().includes('nexus serves'), 'Nexus serves again');
@@ -165,7 +185,9 @@ test('one Nexus and three sleds are made by the blocks of the page, and get a ne
     'the sled that joined answers',
   );
   expect(fourth.log()).toContain('This machine has joined prod.example.org as sled ');
-  await admin('tuf-depot repo wait 1.0.0 && tuf-depot sled set-policy BRM42220034 expunged');
+  await admin('tuf-depot repo wait 1.0.0');
+  await expectPinned('BRM42220034');
+  await admin('tuf-depot sled set-policy BRM42220034 expunged');
   await fourth.stop();
   await untilAllAnswer();
 
@@ -203,4 +225,6 @@ test('one Nexus and three sleds are made by the blocks of the page, and get a ne
   const refused = await admin('! tuf-depot status --ca-file fleet/fleet-ca/ca.pem 2>&1');
   expect(refused).toContain('[PEER_IDENTITY]');
   expect(await admin('tuf-depot status')).toMatch(/^verdict: +ok$/m);
+  for (const host of [FURTHER_NEXUS, ...SLEDS.map(sledHost)])
+    expect(await secretsOn(host), addressOf(host)).toEqual(['key.pem']);
 }, 300_000);

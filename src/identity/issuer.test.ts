@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
+import { makeAdminKey } from './admin-key.ts';
 import { replaceableCredentials, testFleetIdentity, writeAuthority } from './identity.fixture.ts';
 import { issueOwn, openIssuer } from './issuer.ts';
 
@@ -24,4 +25,24 @@ test('a process renews its own certificate until it is revoked, and one that was
   const validity = { notBeforeMs: own.notBeforeMs + 1_000, notAfterMs: own.notAfterMs };
   credentials.replace(fleet.issue('nexus', { id, validity }));
   expect(issueOwn(issuer, credentials).notAfterMs).toBeGreaterThan(Date.now());
+});
+
+test('a directory of the authority that has the private admin key is said in the log, and is no fault (ISU2)', async () => {
+  const { fleet, authority } = testFleetIdentity();
+  const directory = await mkdtemp(join(tmpdir(), 'authority-'));
+  onTestFinished(() => rm(directory, { recursive: true }));
+  await writeAuthority(directory, authority);
+  const warnings: unknown[] = [];
+  const log = { warn: (...words: unknown[]) => void warnings.push(words) };
+  const open = () => openIssuer(directory, { fleet, nowMs: Date.now, acceptedPem: () => '', log });
+  await open();
+  expect(warnings).toEqual([]);
+  await makeAdminKey(directory);
+  expect((await open()).fleet).toBe(fleet);
+  expect(warnings).toEqual([
+    [{ file: join(directory, 'admin-key.pem') }, expect.stringMatching(/move the file to the person/)],
+  ]);
+  await rm(join(directory, 'admin-key.pem'));
+  await open();
+  expect(warnings).toHaveLength(1);
 });

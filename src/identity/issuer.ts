@@ -3,9 +3,14 @@
  *
  * ISU1. A certificate begins after the revocation that was known before its subject was looked up, and not after a later one:
  *      so a revocation in between covers it (RVK1, RVD2).
+ * ISU2. The private admin key is not needed here, and whoever takes over this machine would have it: it is never read, and the log
+ *      says that it lies there.
  */
 import { type KeyObject, X509Certificate } from 'node:crypto';
+import { access } from 'node:fs/promises';
 import { DepotError } from '../lib/errors.ts';
+import { type Logger, silentLogger } from '../lib/log.ts';
+import { adminKeyPaths } from './admin-key.ts';
 import { CERTIFICATE_LIFE_MS, openAuthority, validFrom } from './authority-files.ts';
 import { type CredentialSource, parseCertificates } from './credentials.ts';
 import { publicKeySha256 } from './invitation-token.ts';
@@ -52,10 +57,12 @@ export const openIssuer = async (
     fleet,
     nowMs,
     acceptedPem,
+    log = silentLogger,
   }: {
     readonly fleet: string;
     readonly nowMs: () => number;
     readonly acceptedPem: () => string;
+    readonly log?: Pick<Logger, 'warn'>;
   },
 ): Promise<CertificateIssuer> => {
   const authority = await openAuthority(directory);
@@ -66,6 +73,7 @@ export const openIssuer = async (
       'CONFIG_INVALID',
       `identity.authority_directory: ${directory} is the authority of ${authority.fleet}, and the certificate of this process is of ${fleet}`,
     );
+  await warnOfAdminKey(directory, log);
   const own = authority.certificate;
   return {
     fleet,
@@ -89,6 +97,20 @@ export const openIssuer = async (
       };
     },
   };
+};
+
+/** ISU2 */
+const warnOfAdminKey = async (directory: string, log: Pick<Logger, 'warn'>): Promise<void> => {
+  const { keyFile } = adminKeyPaths(directory);
+  const isThere = await access(keyFile).then(
+    () => true,
+    () => false,
+  );
+  if (isThere)
+    log.warn(
+      { file: keyFile },
+      'the private admin key lies on the machine of this Nexus, which does not need it: whoever takes over the machine can sign statements; move the file to the person who decides',
+    );
 };
 
 /**

@@ -17,7 +17,7 @@ export const addIdentityInit = (parent: Command, session: Session): void => {
       .description('make the authority of a fleet, which issues the certificates of its processes')
       .requiredOption(
         '--out <directory>',
-        'where to write it: ca.pem, and ca-key.pem, which has to stay secret',
+        'where to write them: ca.pem and admin-key.pub.pem, and ca-key.pem and admin-key.pem, which have to stay secret',
       )
       .option('--fleet <name>', 'name of the fleet in certificates (a random one)'),
     'tuf-depot identity init --fleet prod.example.org --out fleet-ca',
@@ -42,7 +42,7 @@ export const addIdentityInit = (parent: Command, session: Session): void => {
         session.terminal.outStyle,
       ),
       '',
-      `Keep ${directory} off the machines of the fleet, and back it up. Move the admin key to where a person keeps it: what it signs, sleds believe whatever a Nexus says. Give its public part, ${publicKeyFile}, to Nexus (identity.admin_key_file) and sleds (trust.admin_key_files).`,
+      `Keep ${directory} off the machines of the fleet, and back it up. Move the admin key to where a person keeps it: sleds believe what it signs, even against a Nexus. Give its public part, ${publicKeyFile}, to Nexus (identity.admin_key_file) and sleds (trust.admin_key_files).`,
       'Next, issue a certificate for each process:',
       `  tuf-depot identity issue nexus --ca ${options.out} --out nexus-1`,
       `  tuf-depot identity issue sled --serial SERIAL --ca ${options.out} --out sled-1`,

@@ -169,7 +169,7 @@ const adminKeysOf = async ({ adminKeyFile }: NexusConfig): Promise<AdminKeys> =>
 const issuerOf = async (
   { authorityDirectory }: NexusConfig,
   credentials: CredentialSource,
-  { clock }: NexusDeps,
+  { clock, log }: NexusDeps,
 ): Promise<CertificateIssuer | undefined> => {
   if (authorityDirectory === undefined) return undefined;
   const { fleet } = credentials.current().identity;
@@ -177,6 +177,7 @@ const issuerOf = async (
     fleet,
     nowMs: clock.nowMs,
     acceptedPem: () => credentials.current().authoritiesPem,
+    log,
   });
 };
 
