@@ -32,15 +32,18 @@ export const FleetEventView = z
   .meta({ id: 'FleetEvent' });
 export type FleetEventView = z.infer<typeof FleetEventView>;
 
+/** With nanoseconds and an offset, and a few to spare: page tokens carry it. */
+const MAX_TIME_CHARS = 64;
+
 export const HistoryQuery = PageQuery.extend({
   sled_id: SledId.optional(),
   sha256: ArtifactHash.optional(),
   /** Events that name this release, and all events of its artifacts. */
   system_version: z.string().max(64).regex(SYSTEM_VERSION_PATTERN).optional(),
   kind: FleetEventKind.optional(),
-  since: Timestamp.optional(),
+  since: Timestamp.max(MAX_TIME_CHARS).optional(),
   /** Exclusive. */
-  until: Timestamp.optional(),
+  until: Timestamp.max(MAX_TIME_CHARS).optional(),
 });
 
 export type HistoryQuery = z.infer<typeof HistoryQuery>;

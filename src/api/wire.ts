@@ -35,6 +35,9 @@ const DEFAULT_PAGE_LIMIT = 100;
 /** A larger `limit` is reduced to this, since pages are held in memory. */
 export const MAX_PAGE_LIMIT = 1000;
 
+/** Longer than a token with every filter of a list. */
+const MAX_PAGE_TOKEN_CHARS = 2_048;
+
 /** At most 16 digits: neither empty, nor hexadecimal, nor rounded. Anything else is left for the schema to refuse. */
 const digitsToNumber = (value: unknown): unknown =>
   typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value;
@@ -46,7 +49,8 @@ export const PageQuery = z.object({
   limit: queryNumber(z.number().int().min(1))
     .optional()
     .transform(limit => Math.min(limit ?? DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT)),
-  page_token: z.string().max(512).optional(),
+  /** It carries the query that the list began with, so that a client need not send it again. */
+  page_token: z.string().max(MAX_PAGE_TOKEN_CHARS).optional(),
 });
 export type PageQuery = z.infer<typeof PageQuery>;
 

@@ -256,3 +256,17 @@ export const jsonRoutesOf = (server: keyof typeof DOCUMENTS_OF): readonly Route[
     .flatMap(name => openApiDocuments[name] ?? [])
     .flatMap(api => Object.values<Route>(api.routes))
     .filter(({ body }) => body?.kind !== 'stream');
+
+/** Queries of a route that its schema accepts, as texts. */
+export const acceptedQuery = ({ query }: Route): fc.Arbitrary<Readonly<Record<string, string>>> =>
+  query === undefined
+    ? fc.constant({})
+    : accepted(jsonOf(query))
+        .map(values =>
+          Object.fromEntries(
+            Object.entries(values as object)
+              .filter(([, value]) => value !== undefined)
+              .map(([name, value]) => [name, asText(value)]),
+          ),
+        )
+        .filter(values => query.safeParse(values).success);

@@ -8,6 +8,7 @@ import { errorAnswer, sendBytes, sendJson } from './answers.ts';
 import type { Caller } from './caller.ts';
 import { type FileAnswer, sendFile } from './file-body.ts';
 import type { BoundRoute, Page } from './handlers.ts';
+import { openPage } from './page-token.ts';
 import type { ProgressDeadline } from './progress.ts';
 import { rawBody, readJsonBody } from './raw-body.ts';
 import type { RequestPlaces } from './request-places.ts';
@@ -66,9 +67,10 @@ export const answerRoute = async (
   { route, handle }: BoundRoute,
   limits: BodyLimitsByKind,
 ): Promise<void> => {
+  const page = openPage(route, query);
   const result = await handle({
     params: parsePart('path parameter', route.params, params),
-    query: parsePart('query parameter', route.query, query),
+    query: parsePart('query parameter', route.query, page.query),
     body: await readBody({ request, response, caller, signal }, route, limits),
     requestId,
     caller,
@@ -80,7 +82,7 @@ export const answerRoute = async (
   const { status } = route;
   switch (route.response.kind) {
     case 'json':
-      return sendJson(request, response, { status, value: result, progress: limits.progress });
+      return sendJson(request, response, { status, value: page.answer(result), progress: limits.progress });
     case 'empty':
       return sendBytes(request, response, { status, headers: {}, bytes: undefined });
     case 'stream': {

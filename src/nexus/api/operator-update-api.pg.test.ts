@@ -120,6 +120,22 @@ test('the target release moves only forward, is shown in the status, and is not 
   ).rejects.toMatchObject({ code: 'RECOVERY_NOT_NEEDED' });
 });
 
+test('a client that sends the token of a page alone goes on in the same order, and loses no release (PGT1)', async () => {
+  const nexus = await world.startNexus();
+  const versions = ['1.0.0', '1.1.0', '1.2.0', '1.10.0', '2.0.0'];
+  await uploadVersions(nexus, ...versions);
+  for (const sort_by of ['version_ascending', 'version_descending', undefined] as const) {
+    const seen: string[] = [];
+    let query: { limit: number; page_token?: string; sort_by?: typeof sort_by } = { limit: 2, sort_by };
+    for (let pages = 0; pages < 3; pages += 1) {
+      const { items, next_page } = await nexus.operator.repositoryList({ query }, wait);
+      seen.push(...items.map(({ system_version }) => system_version));
+      if (typeof next_page === 'string') query = { limit: 2, page_token: next_page };
+    }
+    expect(seen, String(sort_by)).toEqual(sort_by === 'version_ascending' ? versions : versions.toReversed());
+  }
+});
+
 /** Sleds that hold everything, or nothing, of what they are configured to. */
 const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] => {
   let config: Parameters<SledConnection['putConfig']>[1] | undefined;
