@@ -189,6 +189,13 @@ export type SignedStatement = {
 };
 export type StatementEntry = { readonly signed: SignedStatement; readonly statement: Statement };
 
+/** Those whose text can be read; whether they are signed is another question. */
+export const entriesOf = (list: readonly SignedStatement[]): readonly StatementEntry[] =>
+  list.flatMap(signed => {
+    const parsed = parseStatement(signed.statement);
+    return parsed.kind === 'statement' ? [{ signed, statement: parsed.statement }] : [];
+  });
+
 /** SM3: negative if `a` counts more than `b`. */
 const byWeight = (a: StatementEntry, b: StatementEntry): number =>
   compare(b.statement.time, a.statement.time) ||

@@ -85,7 +85,7 @@ test('without the admin key a statement of this fleet is recorded as unverified,
   const unverifying = serve({ adminKeys: NO_ADMIN_KEYS });
   expect(await unverifying.create(signed())).toMatchObject({ state: 'unverified', counts: true });
   await expect(unverifying.create(signed(ALLOWED, { of: 'other.example' }))).rejects.toThrow('other.example');
-  await expect(unverifying.create({ ...signed(), statement: '{}' })).rejects.toThrow('the text is none of');
+  await expect(unverifying.create({ ...signed(), statement: '{}' })).rejects.toThrow('is not a statement of version 1');
   const nameless = serve({ hasIdentity: false });
   await expect(nameless.create(signed())).rejects.toThrow('this Nexus has no identity');
 });
@@ -103,5 +103,17 @@ test('the list has the newest first, names the fleet and the keys, and says whic
   expect(items.map(({ kind, counts }) => [kind, counts])).toEqual([
     ['distrust_root', true],
     ['trust_root', false],
+  ]);
+});
+
+test('a later record with a false signature does not outweigh the verified one, which sleds count (STA2)', async () => {
+  const api = serve();
+  const trusted = signed({ kind: 'trust_root', ...ROOT });
+  await api.create(trusted);
+  const { statement } = signed({ kind: 'distrust_root', ...ROOT });
+  api.records.push({ signed: { ...trusted, statement }, timeRecordedMs: 6 });
+  expect((await api.list()).items).toMatchObject([
+    { kind: 'distrust_root', state: 'refused', counts: false },
+    { kind: 'trust_root', state: 'verified', counts: true },
   ]);
 });

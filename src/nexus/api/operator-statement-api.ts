@@ -1,13 +1,18 @@
 /**
  * Handlers of the operator's API for statements.
  *
+ *     records ─▶ each parsed and judged once ─▶ those that are not refused are merged ─▶ views: what it is, and whether it counts
+ *
  * STA1. Only what can count is recorded: a statement of this fleet, and where this Nexus has the admin key, one that it verifies.
+ * STA2. One that is refused outweighs nothing: sleds, which verify each, do not count it either.
  */
 import type { operatorStatementApi, StatementView } from '../../api/operator-statement-api.ts';
 import {
+  entriesOf,
   mergeStatements,
   parseStatement,
   type SignedStatement,
+  type Statement,
   type StatementEntry,
   subjectOf,
 } from '../../core/statement.ts';
@@ -30,10 +35,8 @@ type Deps = {
 
 export const createOperatorStatementApi = (deps: Deps): Handlers<typeof operatorStatementApi> => ({
   async statementList({ signal }) {
-    const records = await deps.datastore.statementList({ signal });
-    const counting = countingIn(records);
     return {
-      items: records.flatMap(record => viewOf(record, counting, deps)),
+      items: viewsOf(await deps.datastore.statementList({ signal }), deps),
       ...(deps.fleet !== undefined && { fleet: deps.fleet }),
       admin_keys: deps.adminKeys.list().map(({ digest }) => digest),
     };
@@ -45,7 +48,8 @@ export const createOperatorStatementApi = (deps: Deps): Handlers<typeof operator
     deps.announceStatements();
     const { kind, id } = entry.statement;
     log.info({ statement_id: id, kind, admin_key: body.key }, 'statement of an admin key recorded');
-    const [view] = viewOf(record, countingIn(await deps.datastore.statementList({ signal })), deps);
+    const listed = await deps.datastore.statementList({ signal });
+    const [view] = viewsOf([record, ...listed.filter(other => !isSame(other.signed, record.signed))], deps);
     if (view === undefined) throw new Error('a statement that was recorded can be read');
     return view;
   },
@@ -81,33 +85,48 @@ const verdictOn = (
 const refused = (reason: string): DepotError =>
   new DepotError('STATEMENT_REFUSED', `the statement is not recorded: ${reason}`);
 
-const countingIn = (records: readonly StatementRecord[]): ReadonlySet<string> =>
-  new Set(
-    mergeStatements(
-      records.flatMap(({ signed }) => {
-        const parsed = parseStatement(signed.statement);
-        return parsed.kind === 'statement' ? [{ signed, statement: parsed.statement }] : [];
-      }),
-    ).map(({ signed }) => signed.statement),
+const isSame = (a: SignedStatement, b: SignedStatement): boolean =>
+  a.statement === b.statement && a.signature === b.signature && a.key === b.key;
+
+type Judged = {
+  readonly record: StatementRecord;
+  readonly statement: Statement;
+  readonly verdict: Verdict;
+};
+
+/** In their order, without those whose text cannot be read. */
+const viewsOf = (
+  records: readonly StatementRecord[],
+  deps: Pick<Deps, 'fleet' | 'adminKeys'>,
+): StatementView[] => {
+  const judged = records.flatMap(record => judge(record, deps));
+  const counting = mergeStatements(
+    judged.flatMap(
+      ({ record: { signed }, statement, verdict }) =>
+        verdict.kind === 'refused' ? [] : [{ signed, statement }], // STA2
+    ),
   );
+  const texts = new Set(counting.map(({ signed }) => signed.statement));
+  return judged.map(each => viewOf(each, texts));
+};
+
+const judge = (
+  record: StatementRecord,
+  { fleet = '', adminKeys }: Pick<Deps, 'fleet' | 'adminKeys'>,
+): readonly Judged[] => {
+  const verdict = verdictOn(record.signed, { fleet, adminKeys });
+  if (verdict.kind !== 'refused') return [{ record, statement: verdict.statement, verdict }];
+  return entriesOf([record.signed]).map(({ statement }) => ({ record, statement, verdict }));
+};
 
 const viewOf = (
-  { signed, timeRecordedMs }: StatementRecord,
+  { record: { signed, timeRecordedMs }, statement, verdict }: Judged,
   counting: ReadonlySet<string>,
-  { fleet, adminKeys }: Pick<Deps, 'fleet' | 'adminKeys'>,
-): readonly StatementView[] => {
-  const parsed = parseStatement(signed.statement);
-  if (parsed.kind === 'fault') return [];
-  const { statement } = parsed;
-  const verdict = verdictOn(signed, { fleet: fleet ?? '', adminKeys });
-  return [
-    {
-      ...{ statement: signed.statement, signature: signed.signature, key: signed.key },
-      ...{ id: statement.id, kind: statement.kind, subject: subjectOf(statement), time: statement.time },
-      time_recorded: isoTime(timeRecordedMs),
-      state: verdict.kind,
-      counts: verdict.kind !== 'refused' && counting.has(signed.statement),
-      ...(verdict.kind === 'refused' && { message: verdict.reason }),
-    },
-  ];
-};
+): StatementView => ({
+  ...{ statement: signed.statement, signature: signed.signature, key: signed.key },
+  ...{ id: statement.id, kind: statement.kind, subject: subjectOf(statement), time: statement.time },
+  time_recorded: isoTime(timeRecordedMs),
+  state: verdict.kind,
+  counts: verdict.kind !== 'refused' && counting.has(signed.statement),
+  ...(verdict.kind === 'refused' && { message: verdict.reason }),
+});

@@ -9,12 +9,7 @@
  * STT3. A Nexus without the admin key tells what the database has; nothing depends on its judgement.
  */
 import type { SledId } from '../../core/ids.ts';
-import {
-  MAX_STATEMENTS,
-  mergeStatements,
-  parseStatement,
-  type SignedStatement,
-} from '../../core/statement.ts';
+import { entriesOf, MAX_STATEMENTS, mergeStatements, type SignedStatement } from '../../core/statement.ts';
 import type { Statements } from '../../identity/statements.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf } from '../../lib/errors.ts';
@@ -57,7 +52,7 @@ export const statementTask = (deps: Deps): BackgroundTask => {
       const list = await learnStatements(deps, { log, signal });
       const texts = new Set(list.map(({ statement }) => statement));
       const sleds = await inServiceTargets(deps, signal);
-      const untold = told.untold(sleds, last => [...texts].every(text => last.texts.has(text)));
+      const untold = told.untold(sleds, last => texts.isSubsetOf(last.texts));
       const waiting = await tellSleds(
         {
           each: list.length === 0 ? [] : untold,
@@ -120,12 +115,7 @@ const learnStatements = async (
 
 /** STT3 */
 const countingOf = (recorded: readonly SignedStatement[]): readonly SignedStatement[] =>
-  mergeStatements(
-    recorded.flatMap(signed => {
-      const parsed = parseStatement(signed.statement);
-      return parsed.kind === 'statement' ? [{ signed, statement: parsed.statement }] : [];
-    }),
-  )
+  mergeStatements(entriesOf(recorded))
     .toSorted((a, b) => (a.statement.time < b.statement.time ? 1 : -1))
     .slice(0, MAX_STATEMENTS)
     .map(({ signed }) => signed);
