@@ -1,7 +1,8 @@
 /** Nexus's API for machines that join: the only one that serves a caller without a certificate. Not part of the published API. */
 import { z } from 'zod';
 import { NexusId, SledId } from '../core/ids.ts';
-import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../core/release-trust.ts';
+import { MAX_ADMIN_KEYS } from '../core/release-trust.ts';
+import { RootChains } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { Timestamp } from './wire.ts';
 
@@ -59,8 +60,7 @@ export const JoinedFleet = z
     // For a token that names what the machine pins.
     /** PEM: public keys of administrators. */
     admin_keys: z.array(z.string().max(4_096)).max(MAX_ADMIN_KEYS).optional(),
-    /** The texts of the roots of each chain, the oldest first. */
-    root_chains: z.array(z.array(z.string()).min(1).max(1_024)).max(MAX_ROOT_CHAINS).optional(),
+    root_chains: RootChains.optional(),
   })
   .meta({ id: 'JoinedFleet' });
 export type JoinedFleet = z.infer<typeof JoinedFleet>;

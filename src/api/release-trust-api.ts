@@ -52,12 +52,13 @@ export const WireTrustReport = z
 /** A root has at most 1 MiB; real ones have a few KiB. */
 const MAX_CHAINS_BODY_BYTES = 32 * 1024 * 1024;
 
-export const TrustRootChains = z
-  .object({
-    /** The texts of the roots of each chain, the oldest first, without a gap. */
-    chains: z.array(z.array(z.string()).min(1).max(1_024)).max(MAX_ROOT_CHAINS),
-  })
-  .meta({ id: 'TrustRootChains' });
+/** A signer that rotates its root each month fills a chain in 85 years. */
+const MAX_CHAIN_ROOTS = 1_024;
+
+/** The texts of the roots of each chain, the oldest first, without a gap. */
+export const RootChains = z.array(z.array(z.string()).min(1).max(MAX_CHAIN_ROOTS)).max(MAX_ROOT_CHAINS);
+
+export const TrustRootChains = z.object({ chains: RootChains }).meta({ id: 'TrustRootChains' });
 export type TrustRootChains = z.infer<typeof TrustRootChains>;
 
 export const releaseTrustRoutes = {

@@ -7,9 +7,11 @@
  */
 import { type AdminKeys, publicKeyPem } from '../../identity/admin-key.ts';
 import { type InvitedPins, MAX_INVITED_ROOTS } from '../../identity/invitation-token.ts';
+import { rootChainsBody } from '../../sled-wire/release-trust.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
 import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
 import type { Wait } from '../datastore/ports/verb.ts';
+import { trustRootChains } from '../releases/upload/check-archive.ts';
 
 type Deps = {
   readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootChain'>;
@@ -40,12 +42,10 @@ export const createFleetPins = ({ datastore, adminKeys }: Deps): FleetPins => ({
   },
   async offered(wait) {
     const { items } = await datastore.trustRootList({ limit: MAX_OFFERED }, wait);
-    const chains = await Promise.all(items.map(({ id }) => datastore.trustRootChain(id, wait)));
+    const chains = await trustRootChains(datastore, items, wait.signal);
     return {
       adminKeys: adminKeys.list().map(publicKeyPem),
-      rootChains: chains.flatMap(chain =>
-        chain === undefined ? [] : [chain.map(bytes => Buffer.from(bytes).toString('utf8'))],
-      ),
+      rootChains: rootChainsBody(chains.map(({ chain }) => chain)).chains,
     };
   },
 });

@@ -13,6 +13,7 @@ import { errorCodeOf } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledTarget } from '../../sled-client/sled-connection.ts';
+import { isUnreachable } from '../sleds/failure.ts';
 
 const ANSWER_TIMEOUT_MS = 5_000;
 const CONCURRENCY = 64;
@@ -82,5 +83,5 @@ export const tellSleds = async <S, T>(
 /** Other tasks report a sled that does not answer. */
 const isSilent = (error: unknown): boolean => {
   const code = errorCodeOf(error);
-  return code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED' || code === 'INTERNAL';
+  return isUnreachable(code) || code === 'INTERNAL';
 };

@@ -15,7 +15,7 @@ import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
-import { allTrustRoots } from '../releases/upload/check-archive.ts';
+import { allTrustRoots, trustRootChains } from '../releases/upload/check-archive.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import { STATEMENT_TASK } from './statement-task.ts';
 import type { BackgroundTask } from './task.ts';
@@ -71,8 +71,7 @@ export const trustRootTask = (deps: Deps): BackgroundTask => {
 
 const readChains = async ({ datastore }: Pick<Deps, 'datastore'>, signal: AbortSignal): Promise<Chains> => {
   const roots = await allTrustRoots(datastore, signal);
-  const chains = await Promise.all(roots.map(({ id }) => datastore.trustRootChain(id, { signal })));
-  return chains.flatMap(chain => (chain === undefined ? [] : [chain]));
+  return (await trustRootChains(datastore, roots, signal)).map(({ chain }) => chain);
 };
 
 const digestOf = (chains: Chains): string => {

@@ -216,10 +216,8 @@ const everyRoot = async (
   roots: readonly TrustRootRecord[],
   signal: AbortSignal,
 ): Promise<VerifyRequest<TrustRootId>['trustRoots']> => {
-  const chains = await Promise.all(
-    roots.map(async ({ id }) => ({ id, chain: await datastore.trustRootChain(id, { signal }) })),
-  );
-  return chains.flatMap(({ id, chain = [] }) => chain.toReversed().map(bytes => ({ id, bytes })));
+  const chains = await trustRootChains(datastore, roots, signal);
+  return chains.flatMap(({ id, chain }) => chain.toReversed().map(bytes => ({ id, bytes })));
 };
 
 const RECORDED_BEFORE = 'this archive was recorded before: it is exempt from expiry and rollback';
@@ -229,3 +227,16 @@ export const allTrustRoots = (
   signal: AbortSignal,
 ): Promise<readonly TrustRootRecord[]> =>
   readAllPages(TRUST_ROOT_PAGE, page => datastore.trustRootList(page, { signal }));
+
+/** The whole chain of each, the oldest root first; one that was deleted meanwhile has none. */
+export const trustRootChains = async (
+  datastore: Pick<TrustRootPort, 'trustRootChain'>,
+  roots: readonly Pick<TrustRootRecord, 'id'>[],
+  signal: AbortSignal,
+): Promise<readonly { readonly id: TrustRootId; readonly chain: readonly Uint8Array[] }[]> => {
+  const read = async ({ id }: Pick<TrustRootRecord, 'id'>) => {
+    const chain = await datastore.trustRootChain(id, { signal });
+    return chain === undefined ? [] : [{ id, chain }];
+  };
+  return (await Promise.all(roots.map(read))).flat();
+};
