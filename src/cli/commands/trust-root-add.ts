@@ -8,7 +8,6 @@ import { printable } from '../output/style.ts';
 import { present, type Session } from '../session/session.ts';
 import { describeRoot, rootLines } from '../trust/root-description.ts';
 import { readRootFile } from '../trust/root-file.ts';
-import { trustRootContent } from '../trust/root-statement.ts';
 
 export const addTrustRootAdd = (parent: Command, session: Session): void => {
   withRemoteOptions(
@@ -26,8 +25,8 @@ export const addTrustRootAdd = (parent: Command, session: Session): void => {
     const { added, statement } = await withDepot(session, options, async depot => {
       // Before the change: without the signature no sled would believe it.
       const signer = await signerIfNeeded(session, options, depot);
-      const statement =
-        signer && (await sendStatement(depot, signer, trustRootContent(root), session.clock.nowMs()));
+      const content = { kind: 'trust_root', rootSha256: root.digest } as const;
+      const statement = signer && (await sendStatement(depot, signer, content, session.clock.nowMs()));
       return { added: await depot.updates.trustRootCreate({ body }), statement };
     });
     const style = session.terminal.outStyle;

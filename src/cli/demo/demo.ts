@@ -24,7 +24,6 @@ import { programCommand } from '../program-path.ts';
 import type { Session } from '../session/session.ts';
 import { describeRoot } from '../trust/root-description.ts';
 import { readRootFile } from '../trust/root-file.ts';
-import { trustRootContent } from '../trust/root-statement.ts';
 import { exemptionText, exemptUploaded } from '../upload/exemption.ts';
 import { uploadArchive } from '../upload/upload.ts';
 import { openUploadFile } from '../upload/upload-source.ts';
@@ -34,6 +33,7 @@ import { type DemoArtifact, type DemoRelease, unshared } from './demo-releases.t
 import { INDENT, type Narrator } from './narrator.ts';
 import { type DemoReleases, makeReleases, neededBytes } from './releases.ts';
 import { countTransfers, type Transfers } from './transfers.ts';
+import { trustedText, waitUntilTrusted } from './trusted.ts';
 
 export const DEMO_STEPS = 7;
 /** A local fleet that has not replicated a release by then never will. */
@@ -200,16 +200,23 @@ const trust = async (
 ): Promise<void> => {
   const root = await readRootFile(release.path, 'newest', session);
   const body: unknown = JSON.parse(new TextDecoder().decode(root.bytes));
-  await sendStatement(depot, await signerOf(fleet, depot), trustRootContent(root), session.clock.nowMs());
+  const signer = await signerOf(fleet, depot);
+  const content = { kind: 'trust_root', rootSha256: root.digest } as const;
+  await sendStatement(depot, signer, content, session.clock.nowMs());
   await depot.updates.trustRootCreate({ body });
   narrator.say(`trusts root version ${root.version}, keys ${describeRoot(body).keyText}`);
+  const trusting = await waitUntilTrusted(session, depot, {
+    ...{ sleds: fleet.sleds.length, rootSha256: root.digest, adminKey: signer.key.digest },
+  });
+  narrator.say(trustedText(trusting));
 };
 
 /** The person of the demo has the admin key of its fleet. */
 const signerOf = async ({ authoritiesFile }: Fleet, depot: Depot): Promise<Signer> => {
   const known = await depot.statements.statementList();
   const key = await readAdminKey(adminKeyPaths(dirname(authoritiesFile)).keyFile);
-  return { key, known, fleet: (await readFleetTrust(authoritiesFile)).fleet };
+  if (depot.provenFleet === undefined) throw new DepotError('INTERNAL', 'the fleet of the demo has no name');
+  return { key, known, fleet: depot.provenFleet };
 };
 
 const upload = async (
