@@ -3,7 +3,7 @@ import { parseVersion } from '../arguments/versions.ts';
 import { ADMIN_KEY_OPTION, type AdminKeyOptions } from '../connection/admin-key-file.ts';
 import { withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
-import { exemptRelease } from '../connection/exempt-release.ts';
+import { bundleOf, exemptRelease } from '../connection/exempt-release.ts';
 import { signerIfNeeded } from '../connection/statements.ts';
 import { present, type Session } from '../session/session.ts';
 
@@ -22,7 +22,8 @@ export const addRepoExempt = (parent: Command, session: Session): void => {
     const exempted = await withDepot(session, options, async depot => {
       // Before the change: without the signature no sled with the key would believe it.
       const signer = await signerIfNeeded(session, options, depot);
-      return await exemptRelease(depot, signer, systemVersion, session.clock.nowMs());
+      const release = { systemVersion, bundle: await bundleOf(depot, systemVersion) };
+      return await exemptRelease(depot, signer, release, session.clock.nowMs());
     });
     present(session, options, exempted, () => [
       `Exempted ${exempted.system_version}: sleds store and serve what its bundle ${exempted.bundle} lists, whatever signed it.`,

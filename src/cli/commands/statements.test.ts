@@ -53,15 +53,20 @@ const statementIn = (signed: SignedStatement): Statement => {
 type Against = TestHandlers & {
   readonly known?: Partial<StatementList>;
   readonly env?: Record<string, string>;
+  /** Before Nexus answers with its statements. */
+  readonly onList?: () => Promise<void>;
 };
 
 /** The statements that a Nexus was sent, each verified. */
-const against = async ({ known, env = {}, ...handlers }: Against, ...args: string[]) => {
+const against = async ({ known, env = {}, onList, ...handlers }: Against, ...args: string[]) => {
   const sent: Statement[] = [];
   await using nexus = await serveTestNexus({
     ...handlers,
     statements: {
-      statementList: async () => ({ items: [], fleet: FLEET, admin_keys: [key.digest], ...known }),
+      async statementList() {
+        await onList?.();
+        return { items: [], fleet: FLEET, admin_keys: [key.digest], ...known };
+      },
       async statementCreate({ body }) {
         const keys = { list: () => [key, other] };
         expect(verifyStatement(body, { keys, fleet: FLEET })).toMatchObject({ kind: 'verified' });
@@ -133,6 +138,16 @@ test('without a key the error says where one is looked for; a key of another fle
   expect(open.err).toContain('can be read by other users');
   await chmod(otherFile, 0o600);
   expect([wrong, open].map(({ sent }) => sent.length)).toEqual([0, 0]);
+});
+
+test('a command that signs reads its token once: a pipe is empty the second time', async () => {
+  const tokenFile = join(directory, 'token-pipe');
+  await writeFile(tokenFile, TEST_TOKEN);
+  const run = await against(
+    { env: { TUF_DEPOT_TOKEN: '' }, onList: () => writeFile(tokenFile, '') },
+    ...['statement', 'sign', 'trust-root', DIGEST, '--admin-key', keyFile, '--token-file', tokenFile],
+  );
+  expect(run).toMatchObject({ exitCode: 0, err: '', sent: [{ kind: 'trust_root', fleet: FLEET }] });
 });
 
 test('the key is found in the environment, and beside the logins, where one of another fleet is passed over (AKF1)', async () => {

@@ -4,7 +4,7 @@ import { rootDigestOf } from '../../tuf/root-digest.ts';
 import { ADMIN_KEY_OPTION, type AdminKeyOptions } from '../connection/admin-key-file.ts';
 import { withRemoteOptions } from '../connection/connection.ts';
 import { type Depot, withDepot } from '../connection/depot-client.ts';
-import { findSigner, listStatements, type Signer, sendStatement } from '../connection/statements.ts';
+import { findSigner, hasAdminKey, type Signer, sendStatement } from '../connection/statements.ts';
 import { present, type Session } from '../session/session.ts';
 import { parseTrustRootId } from './trust-root-show.ts';
 
@@ -43,12 +43,11 @@ const deleteRoot = async (
   const params = { trust_root_id: id };
   const { roots } = await depot.sources.trustRootChain({ params });
   const digests = roots.map(({ root }) => rootDigestOf(Buffer.from(root)));
-  const signer = await findSigner(session, options, depot);
-  const known = signer?.known ?? (await listStatements(depot));
+  const { known, signer } = await findSigner(session, options, depot);
   // Before the deletion: if a statement is refused, the command can be run again.
   const statement_ids = signer === undefined ? [] : await distrust(depot, signer, digests, session);
   await depot.updates.trustRootDelete({ params });
-  return { digests, statement_ids, hasKey: known !== undefined && known.admin_keys.length > 0 };
+  return { digests, statement_ids, hasKey: hasAdminKey(known) };
 };
 
 const distrust = async (

@@ -46,6 +46,8 @@ type Bound<C> = {
 
 export type Depot = {
   readonly url: string;
+  /** The fleet that the server proves by its certificate; undefined without an authority. */
+  readonly provenFleet: string | undefined;
   readonly updates: Bound<ApiClient<typeof operatorUpdateApi>>;
   readonly uploads: Bound<ApiClient<typeof operatorUploadApi>>;
   readonly fleet: Bound<ApiClient<typeof operatorFleetApi>>;
@@ -107,6 +109,7 @@ export const openDepot = (
   const fleet = bind(clients.fleet, signal);
   return {
     url,
+    provenFleet: trust?.fleet,
     updates,
     uploads: bind(clients.uploads, signal),
     fleet,

@@ -12,7 +12,6 @@ import { isoTime } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Session } from '../session/session.ts';
 import { type AdminKeyOptions, findAdminKey } from './admin-key-file.ts';
-import { resolveConnection } from './connection.ts';
 import type { Depot } from './depot-client.ts';
 
 export type Signer = {
@@ -21,13 +20,19 @@ export type Signer = {
   readonly known: StatementList;
 };
 
+type Found = {
+  /** Undefined from a Nexus of a version without statements. */
+  readonly known: StatementList | undefined;
+  readonly signer: Signer | undefined;
+};
+
 /** @throws DepotError `CONFIG_INVALID` without a key, with what to do */
 export const requireSigner = async (
   session: Session,
   options: AdminKeyOptions,
   depot: Depot,
 ): Promise<Signer> => {
-  const signer = await findSigner(session, options, depot);
+  const { signer } = await findSigner(session, options, depot);
   if (signer !== undefined) return signer;
   throw noKey('a statement needs the signature of an admin key, and none was found');
 };
@@ -38,11 +43,10 @@ export const signerIfNeeded = async (
   options: AdminKeyOptions,
   depot: Depot,
 ): Promise<Signer | undefined> => {
-  const signer = await findSigner(session, options, depot);
-  const needed = signer === undefined ? await listStatements(depot) : undefined;
-  if (needed === undefined || needed.admin_keys.length === 0) return signer;
+  const { known, signer } = await findSigner(session, options, depot);
+  if (signer !== undefined || !hasAdminKey(known)) return signer;
   throw noKey(
-    `the sleds of this fleet believe this only if the admin key ${needed.admin_keys.join(' or ')} has signed it, and no such key was found`,
+    `the sleds of this fleet believe this only if the admin key ${known.admin_keys.join(' or ')} has signed it, and no such key was found`,
   );
 };
 
@@ -58,15 +62,17 @@ export const findSigner = async (
   session: Session,
   options: AdminKeyOptions,
   depot: Depot,
-): Promise<Signer | undefined> => {
+): Promise<Found> => {
   const known = await listStatements(depot);
-  if (known === undefined) return undefined;
-  const { trust } = await resolveConnection(options, session);
-  const fleet = trust?.fleet ?? known.fleet; // CST1
-  if (fleet === undefined) return undefined;
+  const fleet = depot.provenFleet ?? known?.fleet; // CST1
+  if (known === undefined || fleet === undefined) return { known, signer: undefined };
   const key = await findAdminKey(options, session, { fleet, known: known.admin_keys });
-  return key && { key, fleet, known };
+  return { known, signer: key && { key, fleet, known } };
 };
+
+/** Whether the fleet believes an admin key, and no word of a Nexus. */
+export const hasAdminKey = (known: StatementList | undefined): known is StatementList =>
+  known !== undefined && known.admin_keys.length > 0;
 
 /** Undefined from a Nexus of a version without statements. */
 export const listStatements = (depot: Depot): Promise<StatementList | undefined> =>

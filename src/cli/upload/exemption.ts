@@ -7,13 +7,12 @@
  *
  * UX1. What is asked of Nexus here comes after the upload: if it fails, the release is recorded all the same, and the answer says so.
  */
-import type { ReleaseReplication } from '../../api/operator-fleet-api.ts';
 import type { SystemVersion } from '../../core/ids.ts';
 import { subjectOf } from '../../core/statement.ts';
 import { DepotError, findDepotError, messageChain } from '../../lib/errors.ts';
 import type { Depot } from '../connection/depot-client.ts';
-import { exemptRelease } from '../connection/exempt-release.ts';
-import { listStatements, type Signer } from '../connection/statements.ts';
+import { bundleOf, exemptRelease } from '../connection/exempt-release.ts';
+import { hasAdminKey, listStatements, type Signer } from '../connection/statements.ts';
 import { printable } from '../output/style.ts';
 
 export type Exemption =
@@ -31,8 +30,9 @@ export const exemptUploaded = async (
   nowMs: number,
 ): Promise<Exemption> => {
   try {
-    if ((await bundleOf(depot, version))?.kind === 'signed') return { state: 'not_needed' };
-    const { statement_id } = await exemptRelease(depot, signer, version, nowMs);
+    const bundle = await bundleOf(depot, version);
+    if (bundle?.kind === 'signed') return { state: 'not_needed' };
+    const { statement_id } = await exemptRelease(depot, signer, { systemVersion: version, bundle }, nowMs);
     return { state: 'exempted', ...(statement_id !== undefined && { statement_id }) };
   } catch (cause) {
     const refusal = findDepotError(cause);
@@ -50,7 +50,7 @@ export const exemptionOf = async (depot: Depot, version: SystemVersion): Promise
     const bundle = await bundleOf(depot, version);
     if (bundle === undefined || bundle.kind === 'signed') return { state: 'not_needed' };
     const stated = await listStatements(depot);
-    const hasKey = stated !== undefined && stated.admin_keys.length > 0;
+    const hasKey = hasAdminKey(stated);
     const subject = subjectOf({ kind: 'exempt_release', systemVersion: version, bundle: bundle.sha256 });
     const isStated = stated?.items.some(each => each.subject === subject && each.state === 'verified');
     if (hasKey ? isStated : bundle.exempted) return { state: 'not_needed' };
@@ -60,10 +60,6 @@ export const exemptionOf = async (depot: Depot, version: SystemVersion): Promise
     return { state: 'unknown', problem: messageChain(error) };
   }
 };
-
-/** Undefined from a Nexus of a version without bundles. */
-const bundleOf = async (depot: Depot, version: SystemVersion): Promise<ReleaseReplication['bundle']> =>
-  (await depot.fleet.releaseReplication({ params: { system_version: version } })).bundle;
 
 /** For people; undefined where there is nothing to do. */
 export const exemptionText = (exemption: Exemption, version: SystemVersion): string | undefined => {
