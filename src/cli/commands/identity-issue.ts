@@ -16,6 +16,7 @@ import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { parseAmount } from '../arguments/amount.ts';
 import { usageError } from '../output/failure.ts';
+import { identityFileRows, identityFilesData } from '../output/identity-files.ts';
 import { factLines } from '../output/table.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 
@@ -56,19 +57,11 @@ export const addIdentityIssue = (parent: Command, session: Session): void => {
     const data = {
       spiffe_id: spiffeId(identity),
       not_after: isoTime(validity.notAfterMs),
-      certificate_file: files.certificateFile,
-      key_file: files.keyFile,
-      ca_file: files.authoritiesFile,
+      ...identityFilesData(files),
     };
     present(session, options, data, () => [
       ...factLines(
-        [
-          ['process', data.spiffe_id],
-          ['valid until', data.not_after],
-          ['certificate', data.certificate_file],
-          ['key', data.key_file],
-          ['authority', data.ca_file],
-        ],
+        [['process', data.spiffe_id], ['valid until', data.not_after], ...identityFileRows(files)],
         session.terminal.outStyle,
       ),
       '',

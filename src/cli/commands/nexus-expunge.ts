@@ -1,8 +1,7 @@
 import type { Command } from 'commander';
-import { NexusId } from '../../core/ids.ts';
+import { parseNexusId } from '../arguments/id.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
-import { usageError } from '../output/failure.ts';
 import { present, type Session } from '../session/session.ts';
 
 export const addNexusExpunge = (parent: Command, session: Session): void => {
@@ -19,12 +18,10 @@ export const addNexusExpunge = (parent: Command, session: Session): void => {
       ),
     'tuf-depot nexus expunge 5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7',
   ).action(async (text: string, options: RemoteOptions & { readonly compromised?: boolean }) => {
-    const id = NexusId.safeParse(text);
-    if (!id.success)
-      throw usageError(`${text} is not the id of a Nexus`, 'tuf-depot nexus list shows the ids');
-    const params = { nexus_id: id.data };
+    const id = parseNexusId(text);
+    const params = { nexus_id: id };
     const query = options.compromised === true ? { compromised: 'true' as const } : {};
     await withDepot(session, options, depot => depot.fleet.nexusExpunge({ params, query }));
-    present(session, options, { expunged: id.data }, () => [`Nexus ${id.data} is expunged.`]);
+    present(session, options, { expunged: id }, () => [`Nexus ${id} is expunged.`]);
   });
 };

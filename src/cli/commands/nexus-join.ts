@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isoTime } from '../../lib/clock.ts';
+import { identityFileRows, identityFilesData } from '../output/identity-files.ts';
 import { factLines } from '../output/table.ts';
 import { PASTE_TOKEN, readSecret } from '../session/prompt.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
@@ -30,20 +31,12 @@ export const addNexusJoin = (parent: Command, session: Session): void => {
       fleet: joined.identity.fleet,
       nexus: joined.nexus,
       not_after: isoTime(joined.notAfterMs),
-      certificate_file: joined.files.certificateFile,
-      key_file: joined.files.keyFile,
-      ca_file: joined.files.authoritiesFile,
+      ...identityFilesData(joined.files),
     };
     present(session, options, data, () => [
       `This machine has joined ${data.fleet} as Nexus ${data.nexus_id}.`,
       ...factLines(
-        [
-          ['answered by', data.nexus],
-          ['valid until', data.not_after],
-          ['certificate', data.certificate_file],
-          ['key', data.key_file],
-          ['authority', data.ca_file],
-        ],
+        [['answered by', data.nexus], ['valid until', data.not_after], ...identityFileRows(joined.files)],
         session.terminal.outStyle,
       ),
       '',

@@ -7,6 +7,7 @@ import { messageChain } from '../../lib/errors.ts';
 import type { JoinedSled } from '../../sled-agent/join-sled.ts';
 import { parseSha256 } from '../arguments/sha256.ts';
 import { usageError } from '../output/failure.ts';
+import { identityFileRows, identityFilesData } from '../output/identity-files.ts';
 import { factLines } from '../output/table.ts';
 import { PASTE_TOKEN, readSecret } from '../session/prompt.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
@@ -52,9 +53,7 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
       fleet: joined.identity.fleet,
       nexus: joined.nexus,
       not_after: isoTime(joined.notAfterMs),
-      certificate_file: joined.files.certificateFile,
-      key_file: joined.files.keyFile,
-      ca_file: joined.files.authoritiesFile,
+      ...identityFilesData(joined.files),
       admin_key_sha256: joined.pinned?.adminKeySha256 ?? null,
       pinned_roots: joined.pinned?.roots ?? [],
     };
@@ -68,9 +67,7 @@ export const addSledAgentJoin = (parent: Command, session: Session): void => {
         [
           ['answered by', data.nexus],
           ['valid until', data.not_after],
-          ['certificate', data.certificate_file],
-          ['key', data.key_file],
-          ['authority', data.ca_file],
+          ...identityFileRows(joined.files),
           ...pinLines(joined.pinned),
         ],
         session.terminal.outStyle,

@@ -1,18 +1,14 @@
 import type { Command } from 'commander';
 import { TrustRootId } from '../../core/ids.ts';
+import { parseId } from '../arguments/id.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
-import { usageError } from '../output/failure.ts';
 import { factLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
 import { describeRoot, rootLines } from '../trust/root-description.ts';
 
-export const parseTrustRootId = (text: string): TrustRootId => {
-  const parsed = TrustRootId.safeParse(text);
-  if (!parsed.success)
-    throw usageError(`${text} is not the id of a trust root`, 'tuf-depot trust-root list shows the ids');
-  return parsed.data;
-};
+export const parseTrustRootId = (text: string): TrustRootId =>
+  parseId(TrustRootId, text, 'a trust root', 'tuf-depot trust-root list');
 
 export const addTrustRootShow = (parent: Command, session: Session): void => {
   withRemoteOptions(
