@@ -85,7 +85,9 @@ test('without the admin key a statement of this fleet is recorded as unverified,
   const unverifying = serve({ adminKeys: NO_ADMIN_KEYS });
   expect(await unverifying.create(signed())).toMatchObject({ state: 'unverified', counts: true });
   await expect(unverifying.create(signed(ALLOWED, { of: 'other.example' }))).rejects.toThrow('other.example');
-  await expect(unverifying.create({ ...signed(), statement: '{}' })).rejects.toThrow('is not a statement of version 1');
+  await expect(unverifying.create({ ...signed(), statement: '{}' })).rejects.toThrow(
+    'is not a statement of version 1',
+  );
   const nameless = serve({ hasIdentity: false });
   await expect(nameless.create(signed())).rejects.toThrow('this Nexus has no identity');
 });

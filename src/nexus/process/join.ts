@@ -8,17 +8,12 @@ import { readNexusConfig } from './config.ts';
 
 export type JoinedNexus = Joined & { readonly nexusId: NexusId };
 
-/** @throws as `joinFleet`; `CONFIG_INVALID` for a configuration without `[identity]`, or without the address of a Nexus */
+/** @throws as `joinFleet` and `readNexusConfig`; `CONFIG_INVALID` for a configuration without the address of a Nexus */
 export const joinNexus = async (
   configPath: string,
   options: JoinOptions & { readonly by: string },
 ): Promise<JoinedNexus> => {
   const { identity: files, stagingDirectory, otherNexuses: nexuses } = await readNexusConfig(configPath);
-  if (files === undefined)
-    throw new DepotError(
-      'CONFIG_INVALID',
-      `${configPath} has no section [identity]: certificate_file, key_file and ca_file name the files that a join writes`,
-    );
   if (nexuses.length === 0 && options.nexus === undefined)
     throw new DepotError(
       'CONFIG_INVALID',
