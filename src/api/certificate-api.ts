@@ -1,6 +1,7 @@
 /** Nexus's certificate API: a process renews the certificate that it presents. Not part of the published API. */
 import { z } from 'zod';
 import { type Api, defineRoute } from './route.ts';
+import { NEXUS_INTERNAL_VERSION } from './versions.ts';
 import { Timestamp } from './wire.ts';
 
 export const RenewedCertificate = z
@@ -13,7 +14,7 @@ export const RenewedCertificate = z
 
 export const certificateApi = {
   title: 'Internal API, certificates',
-  version: '1.0.0',
+  version: NEXUS_INTERNAL_VERSION,
   description: 'A sled agent, or a Nexus without the key of the authority, renews its certificate.',
   routes: {
     certificateRenew: defineRoute({

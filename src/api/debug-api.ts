@@ -1,6 +1,7 @@
 /** Background tasks, for debugging. Compatible with the published API. */
 import { z } from 'zod';
 import { type Api, defineRoute } from './route.ts';
+import { TASK_VERSION } from './versions.ts';
 import { Timestamp } from './wire.ts';
 
 export const Duration = z
@@ -51,7 +52,7 @@ export type BackgroundTaskView = z.infer<typeof BackgroundTaskView>;
 
 export const debugApi = {
   title: 'Debug API, background tasks',
-  version: '0.0.1',
+  version: TASK_VERSION,
   description: 'Lists, shows and activates the background tasks of one Nexus.',
   routes: {
     bgtaskList: defineRoute({

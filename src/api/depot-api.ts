@@ -2,13 +2,14 @@
 import { z } from 'zod';
 import { ArtifactHash } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
+import { REPO_DEPOT_VERSION } from './versions.ts';
 
 /** The default port of a sled's Repo Depot. */
 export const REPO_DEPOT_PORT = 12348;
 
 export const depotApi = {
   title: 'TUF Repo Depot API',
-  version: '1.0.0',
+  version: REPO_DEPOT_VERSION,
   description:
     'Fetches artifacts by their SHA-256. Range, HEAD, ETag (the hash) and Content-Length as in RFC 9110.',
   routes: {

@@ -4,6 +4,7 @@ import { Generation, IncarnationId, SetDigest, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { DatasetHealth } from './sled-agent-api.ts';
 import { Port, SocketAddressText } from './socket-address.ts';
+import { NEXUS_INTERNAL_VERSION } from './versions.ts';
 import { ByteCount, isVisible, NOT_VISIBLE } from './wire.ts';
 
 /**
@@ -90,7 +91,7 @@ export const RECORDED_ADDRESS_DETAIL = 'recorded_address';
 
 export const internalApi = {
   title: 'Internal API, sled registration',
-  version: '1.0.0',
+  version: NEXUS_INTERNAL_VERSION,
   description: 'Sled agents register with Nexus.',
   routes: {
     sledAgentGet: defineRoute({

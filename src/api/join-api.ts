@@ -4,6 +4,7 @@ import { NexusId, SledId } from '../core/ids.ts';
 import { MAX_ADMIN_KEYS } from '../core/release-trust.ts';
 import { RootChains } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
+import { NEXUS_INTERNAL_VERSION } from './versions.ts';
 import { Timestamp } from './wire.ts';
 
 /** A token of the longest fleet name, a key and a signature are 900 bytes. */
@@ -67,7 +68,7 @@ export type JoinedFleet = z.infer<typeof JoinedFleet>;
 
 export const joinApi = {
   title: 'Internal API, joining',
-  version: '1.0.0',
+  version: NEXUS_INTERNAL_VERSION,
   description: 'A machine joins the fleet with an invitation.',
   routes: {
     sledJoin: defineRoute({

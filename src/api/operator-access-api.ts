@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { OperatorTokenId } from '../core/ids.ts';
 import { OperatorRole } from '../core/operator-role.ts';
 import { type Api, defineRoute } from './route.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { resultsPage, Timestamp } from './wire.ts';
 
 const DAY_S = 86_400;
@@ -58,7 +59,7 @@ const TAGS = ['operators'] as const;
 
 export const operatorAccessApi = {
   title: 'Operator API, tokens',
-  version: '1.0.0',
+  version: OPERATOR_VERSION,
   description: 'The tokens of operators.',
   routes: {
     operatorSelf: defineRoute({

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { AuditEntryId, NexusId, OperatorTokenId, Sha256Hex, SledId } from '../core/ids.ts';
 import { OperatorRole } from '../core/operator-role.ts';
 import { type Api, defineRoute } from './route.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
 export const AuditHeadView = z
@@ -76,7 +77,7 @@ const TAGS = ['operators'] as const;
 
 export const operatorAuditApi = {
   title: 'Operator API, audit log',
-  version: '1.0.0',
+  version: OPERATOR_VERSION,
   description: 'Who changed what, when, and from where.',
   routes: {
     auditList: defineRoute({

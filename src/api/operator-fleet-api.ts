@@ -28,6 +28,7 @@ import {
   WirePoint,
 } from './sled-agent-api.ts';
 import { ReachableIp } from './socket-address.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { ByteCount, Details, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
 
 /**
@@ -301,7 +302,7 @@ const TAGS = ['fleet'] as const;
 
 export const operatorFleetApi = {
   title: 'Operator API, fleet endpoints',
-  version: '1.0.0',
+  version: OPERATOR_VERSION,
   description: 'Sleds, Nexus instances, artifacts, and the state of replication.',
   routes: {
     fleetStatus: defineRoute({

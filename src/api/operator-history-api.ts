@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { EVENT_KINDS } from '../core/facts/event.ts';
 import { ArtifactHash, EventId, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
 export const FleetEventKind = z.enum(EVENT_KINDS);
@@ -50,7 +51,7 @@ export type HistoryQuery = z.infer<typeof HistoryQuery>;
 
 export const operatorHistoryApi = {
   title: 'Operator API, history',
-  version: '1.0.0',
+  version: OPERATOR_VERSION,
   description: 'Requests, outcomes and changes, as recorded in the database.',
   routes: {
     fleetHistory: defineRoute({

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { InvitationId, NexusId, Sha256Hex, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { resultsPage, Timestamp } from './wire.ts';
 
 /** Long enough to walk to a machine; a token that is found later is of no use. */
@@ -108,7 +109,7 @@ const TAGS = ['fleet'] as const;
 
 export const operatorInvitationApi = {
   title: 'Operator API, invitations',
-  version: '1.0.0',
+  version: OPERATOR_VERSION,
   description: 'Invitations of machines to the fleet.',
   routes: {
     joinRequestList: defineRoute({

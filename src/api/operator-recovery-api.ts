@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ArtifactHash, Generation, PointName, SetDigest, SledId, SystemVersion } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { Details } from './wire.ts';
 
 /** Artifacts listed in an answer, which also has their total. */
@@ -103,7 +104,7 @@ const TAGS = ['fleet'] as const;
 
 export const operatorRecoveryApi = {
   title: 'Operator API, recoveries',
-  version: '1.0.0',
+  version: OPERATOR_VERSION,
   description: 'Recoveries, for sleds that hold configs that the database does not know.',
   routes: {
     generationRecoveryView: defineRoute({

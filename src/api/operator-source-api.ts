@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { TrustRootId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { ByteCount, CheckView, resultsPage, Timestamp } from './wire.ts';
 
 export const SourceView = z
@@ -52,7 +53,7 @@ const TAGS = ['system/update'] as const;
 
 export const operatorSourceApi = {
   title: 'Operator API, sources',
-  version: '1.0.0',
+  version: OPERATOR_VERSION,
   description: 'Upstream TUF repositories that Nexus follows, and the chains of trust roots.',
   routes: {
     sourceList: defineRoute({

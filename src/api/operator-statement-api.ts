@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { Sha256Hex } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { SignedStatement } from './statement.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { Timestamp } from './wire.ts';
 
 export const StatementView = z
@@ -42,7 +43,7 @@ const TAGS = ['system/update'] as const;
 
 export const operatorStatementApi = {
   title: 'Operator API, statements',
-  version: '1.0.0',
+  version: OPERATOR_VERSION,
   description: 'Decisions of a person that sleds believe whatever a Nexus says.',
   routes: {
     statementList: defineRoute({

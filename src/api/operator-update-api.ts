@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { ArtifactHash, HashKind, Sha256Hex, SYSTEM_VERSION_PATTERN, TrustRootId } from '../core/ids.ts';
 import { BUNDLE_KINDS } from '../core/release-trust.ts';
 import { type Api, defineRoute } from './route.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { ByteCount, CheckView, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
 
 const Version = z.string().max(64).regex(SYSTEM_VERSION_PATTERN, 'must be a semantic version such as 1.2.3');
@@ -112,7 +113,7 @@ export const ExemptedRelease = z
 
 export const operatorUpdateApi = {
   title: 'Operator API, update endpoints',
-  version: '2026081901.0.0',
+  version: OPERATOR_VERSION,
   description: 'Upload, list, view and delete releases; trust roots; the target release.',
   routes: {
     repositoryUpload: defineRoute({

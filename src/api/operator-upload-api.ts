@@ -4,6 +4,7 @@ import { UploadStage } from '../core/facts/reason.ts';
 import { UploadId } from '../core/ids.ts';
 import { TrustRootUpload, TufRepoUpload } from './operator-update-api.ts';
 import { type Api, defineRoute } from './route.ts';
+import { OPERATOR_VERSION } from './versions.ts';
 import { CheckView, Timestamp } from './wire.ts';
 
 export const UploadView = z
@@ -37,7 +38,7 @@ export type UploadView = z.infer<typeof UploadView>;
 
 export const operatorUploadApi = {
   title: 'Operator API, uploads',
-  version: '1.0.0',
+  version: OPERATOR_VERSION,
   description: 'The progress of an upload that this Nexus received.',
   routes: {
     uploadView: defineRoute({

@@ -4,6 +4,7 @@
 import type { z } from 'zod';
 import type { OperatorRole } from '../core/operator-role.ts';
 import type { ErrorCode } from '../lib/error-codes.ts';
+import type { ApiVersion } from './versions.ts';
 
 export type HttpMethod = 'GET' | 'PUT' | 'POST' | 'DELETE';
 
@@ -83,7 +84,7 @@ export const defineRoute = <const R extends Route>(route: R): R => route;
 
 export type Api = {
   readonly title: string;
-  readonly version: string;
+  readonly version: ApiVersion;
   readonly description: string;
   readonly routes: Readonly<Record<string, Route>>;
 };

@@ -25,6 +25,7 @@ import {
 import { type Api, defineRoute } from './route.ts';
 import { SocketAddressText } from './socket-address.ts';
 import { SignedStatement } from './statement.ts';
+import { SLED_AGENT_VERSION } from './versions.ts';
 import { ByteCount, isVisible, NOT_VISIBLE, queryNumber, Timestamp } from './wire.ts';
 
 export const WirePoint = z.object({ generation: Generation, config_digest: SetDigest }).meta({ id: 'Point' });
@@ -299,7 +300,7 @@ const GenerationQuery = z.object({
 
 export const sledAgentApi = {
   title: 'Sled Agent API, artifact endpoints',
-  version: '48.0.0',
+  version: SLED_AGENT_VERSION,
   description: 'Requests of Nexus to a sled: adopt a config, list, store and copy artifacts.',
   routes: {
     artifactConfigGet: defineRoute({

@@ -9,7 +9,7 @@ import { type ApiServer, type ServerOptions, serveApi } from './server.ts';
 
 export const testApi = {
   title: 'Test',
-  version: '1.0.0',
+  version: { contract: '2.0.0', known: ['2.1.0', '2.0.0'], isNamed: true },
   description: '',
   routes: {
     greet: defineRoute({

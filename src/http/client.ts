@@ -12,6 +12,7 @@ import type { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request as undiciRequest } from 'undici';
 import type { z } from 'zod';
 import type { Api, Route } from '../api/route.ts';
+import { type ApiVersion, versionHeader } from '../api/versions.ts';
 import { DepotError } from '../lib/errors.ts';
 import { parseAnswer, peerError, peerName } from './peer-answer.ts';
 import { peerFault } from './peer-fault.ts';
@@ -99,7 +100,7 @@ export const createApiClient = <A extends Api>(api: A, options: ClientOptions): 
   const call =
     (route: Route) =>
     (input: ErasedInput, { signal }: { signal: AbortSignal }) =>
-      callRoute(route, input, { ...options, timeouts, dispatcher, signal });
+      callRoute(route, input, { ...options, version: api.version, timeouts, dispatcher, signal });
   return {
     ...Object.fromEntries(Object.entries(api.routes).map(([name, route]) => [name, call(route)])),
     async [Symbol.asyncDispose]() {
@@ -116,6 +117,7 @@ type ErasedInput = {
 
 type Call = {
   readonly baseUrl: string;
+  readonly version: ApiVersion;
   readonly token?: string | undefined;
   readonly timeouts: ClientTimeouts;
   readonly dispatcher: Dispatcher;
@@ -145,7 +147,7 @@ const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<
       method: route.method,
       dispatcher: call.dispatcher,
       signal: AbortSignal.any([signal, deadline.signal]),
-      headers: requestHeaders(route, call.token, body),
+      headers: { ...requestHeaders(route, call.token, body), ...versionHeader(call.version) },
       // undici takes any async iterable; its types name only Readable.
       body: (upload?.chunks as Readable | undefined) ?? jsonText(input.body) ?? null,
     });

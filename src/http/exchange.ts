@@ -12,6 +12,7 @@ import { openPage } from './page-token.ts';
 import type { ProgressDeadline } from './progress.ts';
 import { rawBody, readJsonBody } from './raw-body.ts';
 import type { RequestPlaces } from './request-places.ts';
+import { requireKnownVersion } from './request-version.ts';
 
 export type BodyLimitsByKind = {
   readonly jsonBodyBytes: number;
@@ -64,9 +65,10 @@ export const runExchange = async (
 export const answerRoute = async (
   { requestId, caller, request, response, log, signal }: Exchange,
   { params, query }: { params: unknown; query: unknown },
-  { route, handle }: BoundRoute,
+  { route, version, handle }: BoundRoute,
   limits: BodyLimitsByKind,
 ): Promise<void> => {
+  requireKnownVersion(request.rawHeaders, version);
   const page = openPage(route, query);
   const result = await handle({
     params: parsePart('path parameter', route.params, params),

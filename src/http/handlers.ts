@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
 import type { Admission, Api, Route } from '../api/route.ts';
+import type { ApiVersion } from '../api/versions.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Caller } from './caller.ts';
 import type { FileAnswer } from './file-body.ts';
@@ -52,7 +53,12 @@ export type Handler<R extends Route> = (request: HandlerRequest<R>) => AnswerOf<
 export type Handlers<A extends Api> = { readonly [K in keyof A['routes']]: Handler<A['routes'][K]> };
 
 /** A route with its handler, without types: the server parses by the route before the call. */
-export type BoundRoute = { readonly route: Route; readonly handle: ErasedHandler };
+export type BoundRoute = {
+  readonly route: Route;
+  /** Of its API (AV1). */
+  readonly version: ApiVersion;
+  readonly handle: ErasedHandler;
+};
 
 export type ErasedRequest = Omit<HandlerRequest<Route>, 'params' | 'query' | 'body' | 'setHeader'> & {
   readonly params: unknown;
@@ -66,6 +72,7 @@ export type ErasedHandler = (request: ErasedRequest) => Promise<unknown>;
 export const bindApi = <A extends Api>(api: A, handlers: Handlers<A>): readonly BoundRoute[] =>
   Object.entries(api.routes).map(([name, route]) => ({
     route,
+    version: api.version,
     handle: handlers[name as keyof A['routes']] as ErasedHandler,
   }));
 

@@ -63,7 +63,7 @@ export const openApiDocument = (apis: readonly [Api, ...Api[]]): JsonObject => {
   const { title, description, version } = apis[0];
   return {
     openapi: '3.0.3',
-    info: { title, description, version },
+    info: { title, description, version: version.contract },
     paths: sorted(paths),
     components: {
       responses: { Error: { description: 'Error', content: jsonContent(reference('Error')) } },

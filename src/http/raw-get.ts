@@ -8,6 +8,7 @@
  * The rules of the buffers are in raw-transfer.ts, those of answers in response-head.ts.
  */
 import assert from 'node:assert/strict';
+import { REPO_DEPOT_VERSION, versionHeader } from '../api/versions.ts';
 import type { ClientTls } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { createPagePool } from './page-pool.ts';
@@ -128,6 +129,7 @@ const requestText = ({ path, peer }: Target, range: ByteRange | undefined): stri
     `Host: ${peer}`,
     'Accept: */*',
     'User-Agent: tuf-depot',
+    ...Object.entries(versionHeader(REPO_DEPOT_VERSION)).map(([name, value]) => `${name}: ${value}`),
     'Connection: close',
     ...(range === undefined ? [] : [`Range: bytes=${range.first}-${range.last ?? ''}`]),
     '\r\n',

@@ -35,9 +35,9 @@ const signal = neverAborts();
 /** Handlers that only show that they were reached. */
 const bare = (apis: readonly Api[]): BoundRoute[] =>
   apis
-    .flatMap(api => Object.values<Route>(api.routes))
-    .map(route => ({
-      route,
+    .flatMap(({ routes, version }) => Object.values<Route>(routes).map(route => ({ route, version })))
+    .map(bound => ({
+      ...bound,
       handle: async () => {
         throw new DepotError('NOT_FOUND', 'reached');
       },

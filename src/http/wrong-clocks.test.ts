@@ -18,6 +18,7 @@ const serveDepot = (credentials: Credentials) =>
     apis: [
       Object.values<Route>(depotApi.routes).map(route => ({
         route,
+        version: depotApi.version,
         handle: async () => {
           throw new DepotError('NOT_FOUND', 'reached');
         },

@@ -15,6 +15,7 @@ export const errorCodes = {
   // Any server or command.
   INTERNAL: { status: 500, retry: 'backoff' },
   INVALID_REQUEST: { status: 400, retry: 'never' },
+  API_VERSION_UNKNOWN: { status: 400, retry: 'never' },
   UNAUTHORIZED: { status: 401, retry: 'never' },
   FORBIDDEN: { status: 403, retry: 'never' },
   NOT_FOUND: { status: 404, retry: 'never' },

@@ -9,6 +9,8 @@ export const errorRemedies = {
   // Any server or command.
   INTERNAL: 'Try again; if the error persists, report it with the lines of the log.',
   INVALID_REQUEST: 'Correct it; the OpenAPI documents have the shapes.',
+  API_VERSION_UNKNOWN:
+    'Name one of the versions that the message lists, or leave the header out for the newest one.',
   UNAUTHORIZED:
     'Log in with a valid token: tuf-depot login ADDRESS. Or give one: --token-file FILE, TUF_DEPOT_TOKEN_FILE or TUF_DEPOT_TOKEN, or --data DIRECTORY for a fleet of tuf-depot start; in the API the header Authorization: Bearer TOKEN. An admin makes one with tuf-depot token create. Without any, use the break-glass token of the Nexus: the file that token_file in its configuration names, by default nexus-token beside it. A process of the fleet presents a valid certificate instead: tuf-depot identity show FILE.',
   FORBIDDEN: 'Use the identity, or a token with the role, that the message names.',

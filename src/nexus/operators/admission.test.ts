@@ -105,7 +105,7 @@ const serve = async (name: string) => {
   const isOperators = name === 'the operator server';
   const refusals: RefusedRequest[] = [];
   const server = await serveApi({
-    apis: apis.map(({ routes }) => Object.values(routes).map(route => ({ route, handle }))),
+    apis: apis.map(({ routes, version }) => Object.values(routes).map(route => ({ route, version, handle }))),
     pages: isOperators ? [metricsPage(handle)] : [],
     listen: { host: '127.0.0.1', port: 0 },
     ...(isOperators && { operators: createOperatorCheck(BREAK_GLASS, () => tokens) }),

@@ -46,6 +46,7 @@ export const bindLate = <A extends Api>(
 ): readonly BoundRoute[] =>
   Object.entries(api.routes).map(([name, route]) => ({
     route,
+    version: api.version,
     handle: async request => {
       const key = name as keyof A['routes'];
       const handle = (early()[key] ?? handlers()[key]) as ErasedHandler;
