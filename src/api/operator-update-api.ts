@@ -26,6 +26,14 @@ export type TufRepo = z.infer<typeof TufRepo>;
 
 export const TufRepoUploadStatus = z.enum(['already_exists', 'inserted']).meta({ id: 'TufRepoUploadStatus' });
 
+export const TrustRootUpload = z
+  .object({
+    status: z.enum(['root_advanced', 'root_known']),
+    trust_roots: z.array(z.object({ id: TrustRootId, root_version: z.number().int().min(1) })),
+  })
+  .meta({ id: 'TrustRootUpload' });
+export type TrustRootUpload = z.infer<typeof TrustRootUpload>;
+
 export const TufRepoUpload = z
   .object({
     repo: TufRepo,
@@ -35,23 +43,17 @@ export const TufRepoUpload = z
     overrides: z.array(z.string()).optional(),
     /** Extra: every check, in order, with its clause. */
     checks: z.array(CheckView).optional(),
+    /**
+     * Extra: the archive has roots and no release. `repo` then describes the archive, as clients of the published shape
+     * read it in every answer; no release of its version is recorded.
+     */
+    roots: TrustRootUpload.optional(),
   })
   .meta({ id: 'TufRepoUpload' });
 export type TufRepoUpload = z.infer<typeof TufRepoUpload>;
 
-/** Extra: the answer to an archive with roots and no release. */
-export const TrustRootUpload = z
-  .object({
-    status: z.enum(['root_advanced', 'root_known']),
-    trust_roots: z.array(z.object({ id: TrustRootId, root_version: z.number().int().min(1) })),
-    checks: z.array(CheckView),
-  })
-  .meta({ id: 'TrustRootUpload' });
-export type TrustRootUpload = z.infer<typeof TrustRootUpload>;
-
-/** The kind of an upload. */
-export const isReleaseUpload = (answer: TufRepoUpload | TrustRootUpload): answer is TufRepoUpload =>
-  'repo' in answer;
+/** What an upload of roots alone names instead of a release: a version below every release. */
+export const ROOTS_VERSION_PREFIX = '0.0.0-roots.';
 
 export const VersionSortMode = z
   .enum(['version_ascending', 'version_descending'])
@@ -136,7 +138,7 @@ export const operatorUpdateApi = {
       }),
       body: { kind: 'stream' },
       status: 200,
-      response: { kind: 'json', schema: z.union([TufRepoUpload, TrustRootUpload]) },
+      response: { kind: 'json', schema: TufRepoUpload },
       errors: [
         'BODY_TOO_LARGE',
         'NO_SPACE',

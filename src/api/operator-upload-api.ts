@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { UploadStage } from '../core/facts/reason.ts';
 import { UploadId } from '../core/ids.ts';
-import { TrustRootUpload, TufRepoUpload } from './operator-update-api.ts';
+import { TufRepoUpload } from './operator-update-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
 import { CheckView, Timestamp } from './wire.ts';
@@ -29,7 +29,7 @@ export const UploadView = z
       })
       .optional(),
     /** Of a recorded one: the answer to the upload. */
-    result: z.union([TufRepoUpload, TrustRootUpload]).optional(),
+    result: TufRepoUpload.optional(),
     /** Of a failed one. */
     error: z.object({ error_code: z.string(), message: z.string(), report: z.array(CheckView) }).optional(),
   })

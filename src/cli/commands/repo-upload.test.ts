@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { UploadView } from '../../api/operator-upload-api.ts';
-import { UploadId } from '../../core/ids.ts';
+import { TrustRootId, UploadId } from '../../core/ids.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { serveTestNexus, TEST_TOKEN, type TestHandlers, TIME, testRepo } from '../nexus.fixture.ts';
 import { runTestCli, type TestRun } from '../run.fixture.ts';
@@ -71,6 +71,20 @@ test('an upload that Nexus keeps until its database answers is polled by its id,
   );
   expect(run.out).toMatch(/1\.2\.0 uploaded: .* waited .* for the database/);
   expect(looks()).toBe(2);
+});
+
+test('an archive of roots alone is shown as the roots that moved, not as the release that its answer names', async () => {
+  const id = TrustRootId.parse('00000000-0000-4000-8000-00000000000a');
+  const roots = { status: 'root_advanced' as const, trust_roots: [{ id, root_version: 3 }] };
+  const run = await upload({
+    updates: {
+      async repositoryUpload({ body }) {
+        await drain(body);
+        return { repo: testRepo('0.0.0-roots.3'), status: 'inserted', roots, checks: [] };
+      },
+    },
+  });
+  expect(run).toMatchObject({ exitCode: 0, out: `trust root ${id} is now root version 3\n` });
 });
 
 test('an upload that fails while it is polled ends as if it had been answered', async () => {

@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { isReleaseUpload, type TrustRootUpload, type TufRepoUpload } from '../../api/operator-update-api.ts';
+import type { TrustRootUpload, TufRepoUpload } from '../../api/operator-update-api.ts';
 import { plural } from '../../core/facts/phrase.ts';
 import type { SystemVersion } from '../../core/ids.ts';
 import { DepotError, findDepotError, reportOf } from '../../lib/errors.ts';
@@ -69,7 +69,8 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
         throw uploadError(error, file);
       });
       const { answer } = result;
-      if (!isReleaseUpload(answer)) return present(session, options, answer, () => rootLines(answer));
+      const { roots, checks } = answer;
+      if (roots !== undefined) return present(session, options, { ...roots, checks }, () => rootLines(roots));
       const version: SystemVersion = parseVersion(answer.repo.system_version);
       const exemption = options.exempt
         ? await exemptUploaded(depot, signer, version, session.clock.nowMs())

@@ -5,7 +5,7 @@
  * FU2. A Nexus that does not answer may be restarting, and has {@link UNREACHABLE_GRACE_MS} for it. While it starts it
  *      knows no uploads, and is polled again.
  */
-import type { TrustRootUpload, TufRepoUpload } from '../../api/operator-update-api.ts';
+import type { TufRepoUpload } from '../../api/operator-update-api.ts';
 import type { UploadView } from '../../api/operator-upload-api.ts';
 import type { UploadId } from '../../core/ids.ts';
 import type { ReportedCheck } from '../../lib/check-report.ts';
@@ -20,7 +20,7 @@ import type { Session } from '../session/session.ts';
 const POLL_MS = 1_000;
 const UNREACHABLE_GRACE_MS = 60_000;
 
-export type FollowedUpload = TufRepoUpload | TrustRootUpload;
+export type FollowedUpload = TufRepoUpload;
 
 /** @throws the error of the upload; `NOT_FOUND` when Nexus no longer knows the upload */
 export const followUpload = async (

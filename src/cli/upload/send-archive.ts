@@ -4,7 +4,7 @@
  * SN1. When the session is interrupted the request is cut, and Nexus discards the received bytes: nothing is recorded
  *      before the last byte is received and verified.
  */
-import type { TrustRootUpload, TufRepoUpload } from '../../api/operator-update-api.ts';
+import type { TufRepoUpload } from '../../api/operator-update-api.ts';
 import { UploadId } from '../../core/ids.ts';
 import { findDepotError } from '../../lib/errors.ts';
 import type { Depot } from '../connection/depot-client.ts';
@@ -29,7 +29,7 @@ export type UploadRequest = {
 export type SentArchive = {
   /** Of an upload that Nexus keeps until its database answers: the id to ask for. */
   readonly outcome:
-    | { readonly kind: 'answered'; readonly answer: TufRepoUpload | TrustRootUpload }
+    | { readonly kind: 'answered'; readonly answer: TufRepoUpload }
     | { readonly kind: 'waiting'; readonly uploadId: UploadId };
   readonly sentBytes: number;
   /** Until the last byte was sent. */

@@ -1,11 +1,12 @@
 /** Handlers of the operator's API for uploads: the state of one, and the answer to its client. */
-import type { TrustRootUpload, TufRepo, TufRepoUpload } from '../../api/operator-update-api.ts';
+import { ROOTS_VERSION_PREFIX, type TufRepo, type TufRepoUpload } from '../../api/operator-update-api.ts';
 import type { operatorUploadApi, UploadView } from '../../api/operator-upload-api.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { ReportedCheck } from '../../lib/check-report.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain, reportOf } from '../../lib/errors.ts';
 import type { RepoRecord } from '../datastore/ports/release-port.ts';
+import type { RootOutcome } from '../releases/upload/root-upload.ts';
 import type { UploadOutcome } from '../releases/upload/upload.ts';
 import type { UploadReport } from '../releases/upload/upload-states.ts';
 import type { Uploads } from '../releases/upload/uploads.ts';
@@ -56,15 +57,27 @@ const stateFacts = (state: UploadReport['state']): Partial<UploadView> => {
   }
 };
 
-export const uploadAnswer = (outcome: UploadOutcome): TufRepoUpload | TrustRootUpload => {
+export const uploadAnswer = (outcome: UploadOutcome): TufRepoUpload => {
   const checks = outcome.checks.map(checkView);
-  if (!('repo' in outcome)) {
-    const trustRoots = outcome.trustRoots.map(({ id, rootVersion }) => ({ id, root_version: rootVersion }));
-    return { status: outcome.status, trust_roots: trustRoots, checks };
-  }
+  if (!('repo' in outcome)) return { ...rootsAnswer(outcome), checks };
   const { status, repo, report, overrides } = outcome;
   return { status, repo: repoView(repo), report: [...report], overrides: [...overrides], checks };
 };
+
+const rootsAnswer = ({ status, trustRoots, archive }: RootOutcome): TufRepoUpload => ({
+  status: status === 'root_advanced' ? 'inserted' : 'already_exists',
+  repo: {
+    hash: archive.hash,
+    hash_kind: 'archive',
+    system_version: `${ROOTS_VERSION_PREFIX}${Math.max(...trustRoots.map(({ rootVersion }) => rootVersion))}`,
+    file_name: archive.fileName,
+    time_created: isoTime(archive.timeMs),
+  },
+  roots: {
+    status,
+    trust_roots: trustRoots.map(({ id, rootVersion }) => ({ id, root_version: rootVersion })),
+  },
+});
 
 const checkView = (check: ReportedCheck) => ({
   ...check,

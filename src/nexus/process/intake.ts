@@ -123,6 +123,6 @@ const checks = ({ config, datastore, verifyRelease, verifyRoots, clock, lost }: 
   return {
     check: (archive, options) =>
       checkArchive({ datastore, verifyRelease, clock, limits, lost }, archive, options),
-    takeRoots: (path, options) => takeRoots({ datastore, verifyRoots, clock, log }, path, options),
+    takeRoots: (archive, options) => takeRoots({ datastore, verifyRoots, clock, log }, archive, options),
   } satisfies Partial<Parameters<typeof createUploads>[0]>;
 };

@@ -24,7 +24,11 @@ export type RootOutcome = {
   readonly status: 'root_advanced' | 'root_known';
   readonly trustRoots: readonly { readonly id: TrustRootId; readonly rootVersion: number }[];
   readonly checks: readonly ReportedCheck[];
+  readonly archive: RootArchive & { readonly timeMs: number };
 };
+
+/** An archive of roots. */
+export type RootArchive = { readonly hash: string; readonly fileName: string };
 
 type Deps = {
   readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootAdvance'>;
@@ -36,7 +40,7 @@ type Deps = {
 /** @throws as `verifyRoots`, and as `trustRootAdvance` */
 export const takeRoots = async (
   { datastore, verifyRoots, clock, log }: Deps,
-  path: string,
+  { path, ...archive }: RootArchive & { readonly path: string },
   { signal, newOrigin }: { signal: AbortSignal; newOrigin?: (() => AuditOrigin) | undefined },
 ): Promise<RootOutcome> => {
   const known = await allTrustRoots(datastore, signal);
@@ -51,7 +55,12 @@ export const takeRoots = async (
     log.info({ trust_root_id: id, root_version: move.newestVersion }, 'trust root moved by an upload');
   }
   const isNew = moves.some(({ roots }) => roots.length > 0);
-  return { status: isNew ? 'root_advanced' : 'root_known', trustRoots, checks };
+  return {
+    status: isNew ? 'root_advanced' : 'root_known',
+    trustRoots,
+    checks,
+    archive: { ...archive, timeMs: clock.nowMs() },
+  };
 };
 
 /** RU1. */

@@ -1,5 +1,5 @@
 /** Trust roots across uploads: they move forward, are kept whole, and remember what rollback is measured against. */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -134,11 +134,23 @@ test('an archive of roots alone moves the trust root and leaves nothing in stagi
     ]),
   );
   expect(await uploadRoots(roots)).toMatchObject({
-    status: 'root_advanced',
-    trust_roots: [{ id, root_version: 3 }],
+    status: 'inserted',
+    // All that clients of the published shape read.
+    repo: {
+      hash: createHash('sha256')
+        .update(await readFile(roots.path))
+        .digest('hex'),
+      system_version: '0.0.0-roots.3',
+      file_name: 'roots.zip',
+      time_created: expect.stringMatching(/^20/),
+    },
+    roots: { status: 'root_advanced', trust_roots: [{ id, root_version: 3 }] },
   });
   expect(await rootVersion(id)).toBe(3);
-  expect(await uploadRoots(roots)).toMatchObject({ status: 'root_known' });
+  expect(await uploadRoots(roots)).toMatchObject({
+    status: 'already_exists',
+    roots: { status: 'root_known' },
+  });
   expect(await nexus.staged()).toEqual([]);
   const entries = await world.database.query<{ content: string }>(
     "SELECT content FROM audit_entry WHERE content LIKE '%trust_root_advanced%'",

@@ -41,7 +41,7 @@ import {
 import type { FleetCapacity } from './fleet-capacity.ts';
 import { receive, requireSize } from './receive-body.ts';
 import { record, recordAgain } from './record-release.ts';
-import type { RootOutcome } from './root-upload.ts';
+import type { RootArchive, RootOutcome } from './root-upload.ts';
 import type { UploadLimits, UploadOutcome, UploadRequest } from './upload.ts';
 import { createUploadStates, type UploadReport, type UploadTracker } from './upload-states.ts';
 
@@ -83,7 +83,7 @@ type Deps = {
   readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
   /** For an archive of roots alone, which `check` refuses as `ROOTS_ONLY`. */
   readonly takeRoots: (
-    path: string,
+    archive: RootArchive & { readonly path: string },
     options: { signal: AbortSignal; newOrigin: UploadRequest['newOrigin'] },
   ) => Promise<RootOutcome>;
   readonly note: Note;
@@ -205,7 +205,7 @@ const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<
 /** A release that fits on the fleet, or the outcome of an archive of roots (U5). Waits for the database (U7). */
 const verify = async (
   { check, takeRoots, capacity }: Deps,
-  { allowExpired, allowRollback, allowRevokedKeys = false, newOrigin }: UploadRequest,
+  { fileName, allowExpired, allowRollback, allowRevokedKeys = false, newOrigin }: UploadRequest,
   archiveHash: string,
   { path }: Incoming,
   { patience, present: signal }: Job,
@@ -218,8 +218,10 @@ const verify = async (
       if (errorCodeOf(error) === 'ROOTS_ONLY') return undefined;
       throw error;
     });
-  if (checked === undefined)
-    return await patience.run(() => takeRoots(path, { signal, newOrigin }), { signal });
+  if (checked === undefined) {
+    const archive = { path, hash: archiveHash, fileName };
+    return await patience.run(() => takeRoots(archive, { signal, newOrigin }), { signal });
+  }
   await patience.run(() => capacity.checkRelease(artifactSizes(checked), { signal }), { signal });
   return checked;
 };
