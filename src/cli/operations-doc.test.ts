@@ -71,3 +71,70 @@ test('every command is documented', () => {
     expect(row, command).toBeDefined();
   }
 });
+
+/** The code of a page: lines of blocks, continued ones as one, and spans. */
+const codeOf = (page: string): string[] => {
+  const blocks = [...page.matchAll(/^ *```[a-z]*\n([\s\S]*?)^ *```$/gm)].map(([, block]) => block!);
+  const spans = [...page.replace(/^ *```[a-z]*\n[\s\S]*?^ *```$/gm, '').matchAll(/`([^`]+)`/g)].map(
+    ([, span]) => span!,
+  );
+  return [...blocks.flatMap(block => block.replaceAll(/\\\n */g, '').split('\n')), ...spans];
+};
+
+/** The commands in a line or a span: after the name of the program, or a span that is a command alone. */
+const commandsIn = (code: string, program: Command): string[][] => {
+  const named = [...code.matchAll(/(?:^|[ `$(]|\.\/)tuf-depot ([a-z][^|;&)#>]*)/g)].map(
+    ([, words]) => words!,
+  );
+  const alone = program.commands.some(command => code.startsWith(`${command.name()} `)) ? [code] : [];
+  return [...named, ...alone].map(text => text.trim().split(/[ ,]+/));
+};
+
+/** What is wrong with words that should be a command and its options. */
+const faultOf = (words: readonly string[], program: Command): string | undefined => {
+  const path: Command[] = [program];
+  for (const word of words) {
+    const next = path.at(-1)!.commands.find(command => command.name() === word);
+    if (next !== undefined) path.push(next);
+    else if (!word.startsWith('-')) break;
+  }
+  const last = path.at(-1)!;
+  const following = words[path.length - 1];
+  if (path.length === 1) return 'no such command';
+  if (
+    last.commands.length > 0 &&
+    following !== undefined &&
+    /^[a-z-]+$/.test(following) &&
+    !following.startsWith('-')
+  )
+    return `no such command: ${following}`;
+  const known = new Set(path.flatMap(({ options }) => options.flatMap(({ long, short }) => [long, short])));
+  const unknown = words.filter(
+    word => /^--?[a-z]/.test(word) && word !== '--help' && !known.has(word.split('=')[0]!),
+  );
+  return unknown.length === 0 ? undefined : `no option ${unknown.join(', ')}`;
+};
+
+test('every command that a page shows exists, with each of its options', async () => {
+  const program = createProgram({ terminal: {} } as never);
+  const pages = [
+    'README.md',
+    'SECURITY.md',
+    'CONTRIBUTING.md',
+    'docs/operations.md',
+    'docs/errors.md',
+    'docs/tuf.md',
+  ];
+  const faults: string[] = [];
+  let commands = 0;
+  for (const path of pages) {
+    const page = await readFile(new URL(`../../${path}`, import.meta.url), 'utf8');
+    for (const words of codeOf(page).flatMap(code => commandsIn(code, program))) {
+      commands += 1;
+      const fault = faultOf(words, program);
+      if (fault !== undefined) faults.push(`${path}: tuf-depot ${words.join(' ')}: ${fault}`);
+    }
+  }
+  expect(faults).toEqual([]);
+  expect(commands).toBeGreaterThan(200);
+});
