@@ -6,8 +6,9 @@
  * An archive that this reader opens reads the same in every other one: it refuses whatever readers disagree
  * about, instead of choosing an interpretation.
  *
- * AR1. Opening checks every record of the file and reads no content (end-records ER1-ER2, central-directory CD1-CD2,
- *      names N1-N2, layout LY1-LY2); after it the entries cover the file without gap or overlap.
+ * AR1. Opening checks every record of the file and reads no content but that of folders, which is empty (end-records
+ *      ER1-ER2, central-directory CD1-CD2, names N1-N2, layout LY1-LY2); after it the entries cover the file without
+ *      gap or overlap.
  * AR2. The cost of all entries is known, and bounded, before the first of them is read.
  * AR3. Content is checked while it is read (content CT1-CT2).
  */
@@ -62,7 +63,7 @@ export const openArchive = async (
 ): Promise<Archive> => {
   const limits = { ...ARCHIVE_LIMITS, ...options.limits };
   const inflate = options.inflate ?? inflateOnThreadPool;
-  const entries = await readEntries(file, limits);
+  const entries = await readEntries(file, limits, inflate);
 
   const read: Archive['read'] = (entry, { signal } = {}) => readContent(file, entry, { inflate, signal });
   return {
@@ -95,6 +96,7 @@ export const openArchive = async (
 const readEntries = async (
   file: RandomAccessFile,
   limits: ArchiveLimits,
+  inflate: Inflate,
 ): Promise<ReadonlyMap<string, ArchiveEntry>> => {
   const directory = await findDirectory(file, limits);
   const names = createNameRegister();
@@ -109,12 +111,20 @@ const readEntries = async (
   const dataOffsets = await locateData(file, headers, directory.start, limits);
   const entries = new Map<string, ArchiveEntry>();
   for (const header of headers) {
-    if (header.isFolder) continue;
     const { name, method, sizeBytes, compressedBytes, crc32 } = header;
     const dataOffset = requireEntry(dataOffsets, name, 'the offset of the entry');
-    entries.set(name, { name, method, sizeBytes, compressedBytes, crc32, dataOffset });
+    const entry = { name, method, sizeBytes, compressedBytes, crc32, dataOffset };
+    if (header.isFolder) await checkEmpty(file, entry, inflate);
+    else entries.set(name, entry);
   }
   return entries;
+};
+
+/** A few bytes at the most, as the central directory was checked: the deflated nothing of a folder. */
+const checkEmpty = async (file: RandomAccessFile, folder: ArchiveEntry, inflate: Inflate): Promise<void> => {
+  if (folder.compressedBytes === 0) return;
+  const content = readContent(file, folder, { inflate, signal: undefined });
+  while ((await content.next()).done !== true);
 };
 
 const checkCost = (header: CentralHeader, totalBytes: number, limits: ArchiveLimits): void => {
@@ -125,6 +135,7 @@ const checkCost = (header: CentralHeader, totalBytes: number, limits: ArchiveLim
   }
   const mostBytes = Math.max(limits.ratioFreeBytes, header.compressedBytes * limits.maxInflateRatio);
   if (header.sizeBytes > mostBytes) {
-    throw overLimit(`${size}, inflated from ${header.compressedBytes},`, header.sizeBytes, mostBytes);
+    const from = `${size}, inflated from ${header.compressedBytes}, (limits.inflate_ratio)`;
+    throw overLimit(from, header.sizeBytes, mostBytes);
   }
 };

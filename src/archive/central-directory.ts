@@ -7,14 +7,16 @@
  */
 import { quoted } from '../lib/shown-text.ts';
 import type { DirectorySpan } from './end-records.ts';
-import { resolveZip64, zip64FieldOf } from './extra-fields.ts';
+import { diskNumber, resolveZip64, wide, zip64FieldOf } from './extra-fields.ts';
 import {
   FLAG,
+  hasRecordSignature,
   LENGTH,
   METHOD,
   type Method,
-  SENTINEL_16,
+  MOST_COMMENT_BYTES,
   SIGNATURE,
+  sameBytes,
   UNIX_DIRECTORY,
   UNIX_REGULAR,
   UNIX_TYPE_MASK,
@@ -23,7 +25,7 @@ import {
 } from './format.ts';
 import type { ArchiveLimits } from './limits.ts';
 import type { RandomAccessFile } from './random-access.ts';
-import { invalid, overLimit } from './refusal.ts';
+import { invalid, JOIN_PARTS, overLimit } from './refusal.ts';
 import { readExactly } from './spans.ts';
 
 export type CentralHeader = {
@@ -55,7 +57,8 @@ export async function* readCentralHeaders(
   span: DirectorySpan,
   limits: ArchiveLimits,
 ): AsyncGenerator<CentralHeader, void, void> {
-  const longestHeader = LENGTH.centralHeader + limits.maxNameBytes + limits.maxExtraFieldBytes;
+  const longestHeader =
+    LENGTH.centralHeader + limits.maxNameBytes + limits.maxExtraFieldBytes + MOST_COMMENT_BYTES;
   const windowBytes = Math.max(WINDOW_BYTES, longestHeader);
   let count = 0;
   for (let position = span.start; position < span.end; ) {
@@ -81,7 +84,12 @@ export async function* readCentralHeaders(
   }
 }
 
-type HeaderLengths = { readonly name: number; readonly extra: number; readonly whole: number };
+type HeaderLengths = {
+  readonly name: number;
+  readonly extra: number;
+  readonly comment: number;
+  readonly whole: number;
+};
 
 /** Undefined when not even the fixed part is there. */
 const headerLengths = (bytes: Uint8Array, limits: ArchiveLimits): HeaderLengths | undefined => {
@@ -97,8 +105,8 @@ const headerLengths = (bytes: Uint8Array, limits: ArchiveLimits): HeaderLengths 
   if (extra > limits.maxExtraFieldBytes) {
     throw overLimit('the length of an extra field in bytes', extra, limits.maxExtraFieldBytes);
   }
-  if (view.getUint16(32, true) !== 0) throw invalid('an entry of the central directory has a comment');
-  return { name, extra, whole: LENGTH.centralHeader + name + extra };
+  const comment = view.getUint16(32, true);
+  return { name, extra, comment, whole: LENGTH.centralHeader + name + extra + comment };
 };
 
 const parseHeader = (bytes: Uint8Array, lengths: HeaderLengths): CentralHeader => {
@@ -107,28 +115,37 @@ const parseHeader = (bytes: Uint8Array, lengths: HeaderLengths): CentralHeader =
   const nameBytes = bytes.slice(LENGTH.centralHeader, LENGTH.centralHeader + lengths.name);
   const name = decodeName(nameBytes, flags);
   const owner = `the entry ${quoted(name)}`;
+  checkComment(bytes.subarray(lengths.whole - lengths.comment), owner);
+  if ((flags & FLAG.encrypted) !== 0)
+    throw invalid(`${owner} is encrypted: pack it without a password, a release has no secrets`);
+  const method = methodOf(view.getUint16(10, true), owner);
   if ((view.getUint16(6, true) & 0xff) > VERSION_ZIP64)
     throw invalid(`${owner} needs a newer version of the ZIP format`);
   if ((flags & ~KNOWN_FLAGS) !== 0) throw invalid(`${owner} is encrypted, patched or otherwise not plain`);
 
-  const disk = view.getUint16(34, true);
-  if (disk !== 0) {
-    throw invalid(
-      `${owner} is on another disk${disk === SENTINEL_16 ? ', which a ZIP64 field should name' : ''}`,
-    );
-  }
-  const zip64 = zip64FieldOf(bytes.subarray(LENGTH.centralHeader + lengths.name), owner);
-  const [sizeBytes, compressedBytes, headerOffset] = resolveZip64(
-    [view.getUint32(24, true), view.getUint32(20, true), view.getUint32(42, true)],
+  const extraStart = LENGTH.centralHeader + lengths.name;
+  const zip64 = zip64FieldOf(
+    bytes.subarray(extraStart, extraStart + lengths.extra),
+    other => sameBytes(other, nameBytes),
+    owner,
+  );
+  const [sizeBytes, compressedBytes, headerOffset, disk] = resolveZip64(
+    [
+      wide(view.getUint32(24, true)),
+      wide(view.getUint32(20, true)),
+      wide(view.getUint32(42, true)),
+      diskNumber(view.getUint16(34, true)),
+    ],
     zip64,
     owner,
   );
+  if (disk !== 0) throw invalid(`${owner} is on another disk: ${JOIN_PARTS}`);
   const header: CentralHeader = {
     name,
     nameBytes,
     isFolder: name.endsWith('/'),
     flags,
-    method: methodOf(view.getUint16(10, true), owner),
+    method,
     crc32: view.getUint32(16, true),
     compressedBytes,
     sizeBytes,
@@ -138,15 +155,25 @@ const parseHeader = (bytes: Uint8Array, lengths: HeaderLengths): CentralHeader =
   return header;
 };
 
-/** Without the UTF-8 flag a name is in code page 437, which agrees with UTF-8 in ASCII only. */
+/** A reader that looks for a record by its signature must not find one in a comment. */
+const checkComment = (comment: Uint8Array, owner: string): void => {
+  if (hasRecordSignature(comment))
+    throw invalid(`the comment of ${owner} contains a record of a ZIP archive`);
+};
+
+/**
+ * Without its flag a name should be in code page 437, but Info-ZIP and macOS write UTF-8 there, and what other code
+ * pages write is hardly ever UTF-8. A reader that takes the code page finds no file that was signed, never another one.
+ */
 const decodeName = (bytes: Uint8Array, flags: number): string => {
-  if ((flags & FLAG.utf8) === 0 && bytes.some(byte => byte > 0x7f)) {
-    throw invalid('an entry name has characters beyond ASCII and is not marked as UTF-8');
-  }
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    throw invalid('an entry name is not UTF-8');
+    throw invalid(
+      (flags & FLAG.utf8) === 0
+        ? 'an entry name has characters beyond ASCII, is not UTF-8 and not marked as UTF-8: it is in a code page of the machine that packed it'
+        : 'an entry name is not UTF-8',
+    );
   }
 };
 
@@ -156,7 +183,13 @@ const methodOf = (code: number, owner: string): Method => {
   throw invalid(`${owner} is compressed by method ${code}; only stored (0) and deflate (8) are read`);
 };
 
-/** Plain files, and empty folder entries. */
+/** Java and others deflate the empty content of a folder, to two bytes; nothing needs more than five (RFC 1951). */
+const EMPTY_DEFLATED_BYTES = 5;
+
+const tooMuchForNothing = ({ method, compressedBytes }: CentralHeader): boolean =>
+  compressedBytes > (method === 'deflate' ? EMPTY_DEFLATED_BYTES : 0);
+
+/** Plain files, and empty folder entries; what a folder has as deflated content is read later, with the layout. */
 const checkKind = (header: CentralHeader, externalAttributes: number, owner: string): void => {
   const type = (externalAttributes >>> 16) & UNIX_TYPE_MASK;
   const dosFolder = (externalAttributes & DOS_DIRECTORY) !== 0;
@@ -165,7 +198,7 @@ const checkKind = (header: CentralHeader, externalAttributes: number, owner: str
     throw invalid(`${owner} is not a plain file: links, devices and folders in disguise are refused`);
   }
   if ((externalAttributes & DOS_VOLUME_LABEL) !== 0) throw invalid(`${owner} is a volume label`);
-  if (header.isFolder && (header.sizeBytes !== 0 || header.compressedBytes !== 0 || header.crc32 !== 0)) {
+  if (header.isFolder && (header.sizeBytes !== 0 || header.crc32 !== 0 || tooMuchForNothing(header))) {
     throw invalid(`${owner} is a folder with data`);
   }
   if (header.method === 'stored' && header.sizeBytes !== header.compressedBytes) {

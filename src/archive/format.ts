@@ -27,12 +27,16 @@ export type Method = keyof typeof METHOD;
 
 /** General purpose bits (4.4.4). */
 export const FLAG = {
+  encrypted: 1,
   /** The effort of the compressor; unrelated to the content. */
   deflateEffort: 0b110,
   /** Sizes and CRC-32 follow the data in a descriptor. */
   dataDescriptor: 1 << 3,
   utf8: 1 << 11,
 } as const;
+
+/** Of the archive, or of an entry: its length has 16 bits. */
+export const MOST_COMMENT_BYTES = 0xffff;
 
 /** A field with this value has its real one in the ZIP64 record or extra field. */
 export const SENTINEL_16 = 0xffff;
@@ -54,6 +58,18 @@ export const UNIX_REGULAR = 0o100000;
 
 export const viewOf = (bytes: Uint8Array): DataView =>
   new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+export const sameBytes = (a: Uint8Array, b: Uint8Array): boolean =>
+  a.length === b.length && a.every((byte, index) => byte === b[index]);
+
+const SIGNATURES: ReadonlySet<number> = new Set(Object.values(SIGNATURE));
+
+/** Whether some record of an archive could begin in these bytes. */
+export const hasRecordSignature = (bytes: Uint8Array): boolean => {
+  const view = viewOf(bytes);
+  for (let at = 0; at + 4 <= bytes.length; at += 1) if (SIGNATURES.has(view.getUint32(at, true))) return true;
+  return false;
+};
 
 /** A 64-bit field as a number: no file is longer than 2^53 bytes, so a larger value is wrong. */
 export const uint64 = (view: DataView, offset: number): number => {

@@ -10,8 +10,8 @@
 import { quoted } from '../lib/shown-text.ts';
 import type { CentralHeader } from './central-directory.ts';
 import { encodeDescriptor } from './encode.ts';
-import { resolveZip64, zip64FieldOf } from './extra-fields.ts';
-import { FLAG, LENGTH, METHOD, SENTINEL_32, SIGNATURE, viewOf } from './format.ts';
+import { resolveZip64, wide, zip64FieldOf } from './extra-fields.ts';
+import { FLAG, LENGTH, METHOD, SENTINEL_32, SIGNATURE, sameBytes, viewOf } from './format.ts';
 import type { ArchiveLimits } from './limits.ts';
 import type { RandomAccessFile } from './random-access.ts';
 import { invalid, overLimit } from './refusal.ts';
@@ -49,10 +49,13 @@ export const locateData = async (
   return offsets;
 };
 
-const displacement = (owner: string, actual: number, expected: number): string =>
-  actual < expected
-    ? `${owner} begins at byte ${actual}, inside of what ends at ${expected}: entries must not overlap`
-    : `${owner} begins at byte ${actual}, but what is before it ends at ${expected}: bytes that belong to no entry`;
+const displacement = (owner: string, actual: number, expected: number): string => {
+  if (actual < expected)
+    return `${owner} begins at byte ${actual}, inside of what ends at ${expected}: entries must not overlap`;
+  if (expected === 0)
+    return `${owner} is the first and begins at byte ${actual}: before it are bytes that belong to no entry, such as a self-extractor`;
+  return `${owner} begins at byte ${actual}, but what is before it ends at ${expected}: bytes that belong to no entry`;
+};
 
 /** @returns the offset of the data */
 const checkLocalHeader = async (
@@ -79,9 +82,9 @@ const checkLocalHeader = async (
   }
   const sameName =
     view.getUint16(26, true) === header.nameBytes.length &&
-    header.nameBytes.every((byte, index) => byte === bytes[LENGTH.localHeader + index]);
-  const sameKind =
-    view.getUint16(6, true) === header.flags && view.getUint16(8, true) === METHOD[header.method];
+    sameBytes(header.nameBytes, bytes.subarray(LENGTH.localHeader, fixedEnd));
+  const sameFlags = ((view.getUint16(6, true) ^ header.flags) & ~FLAG.deflateEffort) === 0;
+  const sameKind = sameFlags && view.getUint16(8, true) === METHOD[header.method];
   if (!sameName || !sameKind)
     throw invalid(`${owner} differs from the central directory in name, flags or method`);
 
@@ -98,8 +101,8 @@ const checkLocalHeader = async (
 /** With a data descriptor each number is zero, because the writer did not know it yet. */
 const checkLocalNumbers = (header: CentralHeader, view: DataView, extra: Uint8Array, owner: string): void => {
   const [sizeBytes, compressedBytes] = resolveZip64(
-    [view.getUint32(22, true), view.getUint32(18, true)],
-    zip64FieldOf(extra, owner),
+    [wide(view.getUint32(22, true)), wide(view.getUint32(18, true))],
+    zip64FieldOf(extra, other => sameBytes(other, header.nameBytes), owner),
     owner,
   );
   const mayBeZero = (header.flags & FLAG.dataDescriptor) !== 0;

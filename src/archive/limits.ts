@@ -10,7 +10,10 @@ export type ArchiveLimits = {
   readonly maxEntryBytes: number;
   /** Uncompressed size of all entries together. */
   readonly maxTotalBytes: number;
-  /** Uncompressed to compressed, for entries above {@link ratioFreeBytes}. */
+  /**
+   * Uncompressed to compressed, for entries above {@link ratioFreeBytes}. An image of a disk that is mostly empty has
+   * the highest ratio there is, so by default only the sizes, known before anything is read, limit what inflating costs.
+   */
   readonly maxInflateRatio: number;
   /** Smaller entries may have any ratio: a page of zeros is no bomb. */
   readonly ratioFreeBytes: number;
@@ -19,6 +22,9 @@ export type ArchiveLimits = {
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
+/** More than deflate can reach, which is 1032: a match of 258 bytes in two bits. */
+export const ANY_INFLATE_RATIO = 1100;
+
 export const ARCHIVE_LIMITS: ArchiveLimits = {
   maxEntries: 32_768,
   maxNameBytes: 1_024,
@@ -26,6 +32,6 @@ export const ARCHIVE_LIMITS: ArchiveLimits = {
   maxDirectoryBytes: 16 * MIB,
   maxEntryBytes: 2 * GIB,
   maxTotalBytes: 8 * GIB,
-  maxInflateRatio: 200,
+  maxInflateRatio: ANY_INFLATE_RATIO,
   ratioFreeBytes: 16 * MIB,
 };

@@ -17,7 +17,12 @@ const nameFault = (name: string): string | undefined => {
   if (!name.isWellFormed()) return 'is not Unicode';
   const invisible = invisibleProblem(name);
   if (invisible !== undefined) return invisible;
-  if (name.includes('\\')) return 'has a backslash';
+  if (name.includes('\\')) {
+    return (
+      "has a backslash, with which some Windows tools separate folders; ZIP requires '/': pack the folder with " +
+      'PowerShell 7 or later, 7-Zip, or tar.exe -a -cf RELEASE.zip repo'
+    );
+  }
   if (name.startsWith('/') || DRIVE_LETTER.test(name)) return 'is absolute';
   if (name.normalize('NFC') !== name) return 'is not in Unicode normal form C';
   if (name.split('/').some(segment => segment === '' || segment === '.' || segment === '..')) {

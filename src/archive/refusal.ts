@@ -11,6 +11,10 @@ export const damaged = (
   options: { detail?: ErrorDetail; cause?: unknown } = {},
 ): DepotError => new DepotError('ARCHIVE_DAMAGED', message, options);
 
+/** What to do with one part of a split archive. */
+export const JOIN_PARTS =
+  'a split archive is not read; join its parts first, with Info-ZIP: zip -s 0 SPLIT.zip --out WHOLE.zip';
+
 export const overLimit = (what: string, actual: number, limit: number): DepotError =>
   new DepotError('ARCHIVE_LIMIT', `${what} is ${actual}, the limit is ${limit}`, {
     detail: { actual, limit },

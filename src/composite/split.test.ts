@@ -215,7 +215,8 @@ test.each<[string, string, Uint8Array, string, RegExp]>([
     /gzip file/,
   ],
 ])('a composite %s is refused, by name (SP3)', async (_, kind, bytes, code, message) => {
-  const error = await split(kind, bytes).catch((reason: Error) => reason);
+  const limits = { maxTotalBytes: 32 * 1024 ** 2 };
+  const error = await split(kind, bytes, { limits }).catch((reason: Error) => reason);
   expect(error).toMatchObject({ code, message: expect.stringContaining(`${kind}.tar.gz`) });
   expect(String((error as Error).cause)).toMatch(message);
 });

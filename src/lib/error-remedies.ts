@@ -138,7 +138,7 @@ export const errorRemedies = {
   ARCHIVE_INVALID:
     'Send the archive as it was built. If you did, build it with tuf-depot repo assemble, or with zip -r -X and no further options.',
   ARCHIVE_LIMIT:
-    'Make the release smaller, store large entries without compression, or raise the limit in the configuration.',
+    'Make the release smaller, store large entries without compression (zip -0), or raise the limit in the configuration of the Nexus, [limits].',
   ARCHIVE_DAMAGED: 'Send the archive again from an undamaged copy.',
   TARGET_MISSING: 'Build the repository again, with all of its targets.',
   TARGET_LENGTH_MISMATCH:

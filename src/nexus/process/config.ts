@@ -5,6 +5,7 @@
  */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { ANY_INFLATE_RATIO } from '../../archive/limits.ts';
 import type { RequestLimits } from '../../core/plan/input.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
 import { parseAddress } from '../../http/listen.ts';
@@ -75,6 +76,8 @@ const LimitsSection = z.strictObject({
   /** As the published API has it. */
   repository_bytes: count(1, 2 ** 42).default(4 * GIB),
   artifact_bytes: count(1, 2 ** 42).default(2 * GIB),
+  /** Of entries above 16 MiB. A lower one protects from archives of which a release has none. */
+  inflate_ratio: count(1, ANY_INFLATE_RATIO).default(ANY_INFLATE_RATIO),
   /** Each needs space for an archive in the staging directory, and a thread that verifies it. */
   uploads_at_once: count(1, 64).default(4),
 });
@@ -186,6 +189,7 @@ export type NexusConfig = {
   readonly limits: {
     readonly repositoryBytes: number;
     readonly artifactBytes: number;
+    readonly inflateRatio: number;
     readonly uploadsAtOnce: number;
   };
   readonly sources: readonly SourceConfig[];
@@ -238,6 +242,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     limits: {
       repositoryBytes: limits.repository_bytes,
       artifactBytes: limits.artifact_bytes,
+      inflateRatio: limits.inflate_ratio,
       uploadsAtOnce: limits.uploads_at_once,
     },
     sources: file.source.map(source => sourceConfig(source, absolute)),

@@ -117,9 +117,13 @@ export const startIntake = async (
 
 /** The checks of an archive: of a release, or of the roots of a signer. */
 const checks = ({ config, datastore, verifyRelease, verifyRoots, clock, lost }: IntakeDeps, log: Logger) => {
-  const { artifactBytes, repositoryBytes } = config.limits;
+  const { artifactBytes, repositoryBytes, inflateRatio } = config.limits;
   // As with the defaults, no release inflates to more than twice the largest archive.
-  const limits = { maxEntryBytes: artifactBytes, maxTotalBytes: 2 * repositoryBytes };
+  const limits = {
+    maxEntryBytes: artifactBytes,
+    maxTotalBytes: 2 * repositoryBytes,
+    maxInflateRatio: inflateRatio,
+  };
   return {
     check: (archive, options) =>
       checkArchive({ datastore, verifyRelease, clock, limits, lost }, archive, options),
