@@ -14,7 +14,7 @@ export const addNexusExpunge = (parent: Command, session: Session): void => {
       .argument('<id>')
       .option(
         '--compromised',
-        'somebody else has its key: revoke it at once, although it runs or the database does not know it',
+        'somebody else has its key: revoke it at once, although it runs or the database does not know it; switch its machine off first',
       ),
     'tuf-depot nexus expunge 5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7',
   ).action(async (text: string, options: RemoteOptions & { readonly compromised?: boolean }) => {
