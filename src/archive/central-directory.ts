@@ -180,8 +180,20 @@ const decodeName = (bytes: Uint8Array, flags: number): string => {
 const methodOf = (code: number, owner: string): Method => {
   if (code === METHOD.stored) return 'stored';
   if (code === METHOD.deflate) return 'deflate';
-  throw invalid(`${owner} is compressed by method ${code}; only stored (0) and deflate (8) are read`);
+  const name = OTHER_METHODS.get(code);
+  throw invalid(
+    `${owner} is compressed by method ${code}${name === undefined ? '' : ` (${name})`}; only stored (0) and deflate (8) are read`,
+  );
 };
+
+/** Those that common writers use, by choice or for large files (4.4.5). */
+const OTHER_METHODS: ReadonlyMap<number, string> = new Map([
+  [9, 'Deflate64, as the Explorer of Windows compresses files above 2 GiB: pack them with another program'],
+  [12, 'bzip2'],
+  [14, 'LZMA'],
+  [93, 'Zstandard'],
+  [95, 'XZ'],
+]);
 
 /** Java and others deflate the empty content of a folder, to two bytes; nothing needs more than five (RFC 1951). */
 const EMPTY_DEFLATED_BYTES = 5;

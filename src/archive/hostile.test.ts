@@ -172,7 +172,7 @@ const invalidOnOpening: Record<string, readonly Row[]> = {
     ['strong encryption', /encrypted/, [{ ...a, flags: 1 << 6 }]],
     ['masked headers', /encrypted/, [{ ...a, flags: 1 << 13 }]],
     ['patch data', /patched/, [{ ...a, flags: 1 << 5 }]],
-    ['another method', /method 14/, [{ ...a, method: 14, version: 63 }]],
+    ['another method', /method 14 \(LZMA\)/, [{ ...a, method: 14, version: 63 }]],
     ['a newer version', /newer version/, [{ ...a, version: 63 }]],
     ['another disk', /another disk/, [{ ...a, central: { disk: 1 } }]],
     [

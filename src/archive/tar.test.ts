@@ -173,6 +173,6 @@ test('a stream that is longer than announced is refused (GZ1)', async () => {
 
 test('a bomb is stopped at the ratio, however small it is (GZ2)', async () => {
   const bomb = gzipSync(Buffer.alloc(40 * 1024 * 1024));
-  await expect(unzip(bomb)).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT' });
+  await expect(unzip(bomb, { maxInflateRatio: 200 })).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT' });
   await expect(unzip(zipped, { maxTotalBytes: 16 })).rejects.toMatchObject({ code: 'ARCHIVE_LIMIT' });
 });
