@@ -21,9 +21,12 @@ export const CheckView = z
 export const ErrorBody = z
   .object({
     request_id: z.string(),
+    /** A word of the published APIs where they have one (src/http/published-codes.ts). */
     error_code: z.string().optional(),
     message: z.string(),
-    /** Extra to the published shape: facts of the error as values. */
+    /** Extra to the published shape: the code in docs/errors.md. */
+    depot_code: z.string().optional(),
+    /** Extra: facts of the error as values. */
     detail: z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()])).optional(),
     /** Extra: for a release that does not verify, its checks, the failed one last. */
     report: z.array(CheckView).optional(),

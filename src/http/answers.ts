@@ -9,8 +9,10 @@
  */
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { ErrorBody } from '../api/wire.ts';
+import type { ErrorCode } from '../lib/error-codes.ts';
 import { type DepotError, findDepotError, messageChain, reportOf } from '../lib/errors.ts';
 import { DEFAULT_PROGRESS, type ProgressDeadline, watchProgress } from './progress.ts';
+import { publishedCode } from './published-codes.ts';
 import { expectsContinue } from './raw-body.ts';
 
 /** In {@link DepotError.detail}: the seconds until a retry; sent, and received, as `Retry-After`. */
@@ -30,11 +32,21 @@ export type ErrorAnswer = {
   readonly isFault: boolean;
 };
 
-export const errorAnswer = (error: unknown, requestId: string): ErrorAnswer => {
+export type ErrorForm = {
+  readonly requestId: string;
+  /** `error_code` has the published word (published-codes.ts). */
+  readonly inPublishedCodes: boolean;
+};
+
+export const errorAnswer = (error: unknown, { requestId, inPublishedCodes }: ErrorForm): ErrorAnswer => {
+  const codes = (code: ErrorCode) => ({
+    error_code: inPublishedCodes ? publishedCode(code) : code,
+    depot_code: code,
+  });
   const known = findDepotError(error);
   if (known === undefined) {
     const message = `internal error; see the log of this process for request id ${requestId}`;
-    const body = { request_id: requestId, error_code: 'INTERNAL', message };
+    const body = { request_id: requestId, ...codes('INTERNAL'), message };
     return { status: 500, headers: {}, body, isFault: true };
   }
   const { status, code, detail } = known;
@@ -48,7 +60,7 @@ export const errorAnswer = (error: unknown, requestId: string): ErrorAnswer => {
   if (status === 401) headers['www-authenticate'] = 'Bearer';
   const body = {
     request_id: requestId,
-    error_code: code,
+    ...codes(code),
     message: messageChain(known),
     ...(Object.keys(detail).length > 0 && { detail }),
     ...(report.length > 0 && { report: [...report] }),
@@ -150,8 +162,8 @@ const drainBriefly = (request: IncomingMessage): Promise<void> =>
   });
 
 /** For a request that node could not parse: only the socket is left to write to. */
-export const rawErrorAnswer = (error: DepotError, requestId: string): string => {
-  const { status, body } = errorAnswer(error, requestId);
+export const rawErrorAnswer = (error: DepotError, form: ErrorForm): string => {
+  const { status, body } = errorAnswer(error, form);
   const text = JSON.stringify(body);
   return (
     `HTTP/1.1 ${status} Error\r\ncontent-type: application/json\r\nconnection: close\r\n` +

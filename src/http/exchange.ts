@@ -4,7 +4,7 @@ import type { z } from 'zod';
 import type { Route } from '../api/route.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { errorAnswer, sendBytes, sendJson } from './answers.ts';
+import { type ErrorForm, errorAnswer, sendBytes, sendJson } from './answers.ts';
 import type { Caller } from './caller.ts';
 import { type FileAnswer, sendFile } from './file-body.ts';
 import type { BoundRoute, Page } from './handlers.ts';
@@ -36,7 +36,13 @@ export type Exchange = {
 
 /** Runs the work of one request; an error becomes the answer. Never rejects. */
 export const runExchange = async (
-  { requestId, request, response, log }: Omit<Exchange, 'caller'>,
+  {
+    requestId,
+    request,
+    response,
+    log,
+    inPublishedCodes,
+  }: Omit<Exchange, 'caller'> & Pick<ErrorForm, 'inPublishedCodes'>,
   controller: AbortController,
   work: () => Promise<void>,
 ): Promise<void> => {
@@ -52,7 +58,7 @@ export const runExchange = async (
     await work();
     log.debug({ request_id: requestId, method, url, status: response.statusCode }, 'request answered');
   } catch (error) {
-    const { status, headers, body, isFault } = errorAnswer(error, requestId);
+    const { status, headers, body, isFault } = errorAnswer(error, { requestId, inPublishedCodes });
     const facts = { request_id: requestId, method, url, status, err: error };
     if (isFault) log.error(facts, 'request failed');
     else log.debug(facts, 'request refused');

@@ -19,8 +19,8 @@ const isErrorCode = (code: string | undefined): code is ErrorCode =>
 export const peerName = (url: string): string => (URL.canParse(url) ? new URL(url).host : url);
 
 /**
- * The error for an answer with an unexpected status: the peer's own code if it is a known one, otherwise
- * `PEER_BAD_ANSWER`. `detail` has `status`, and `retry_after_s` if the peer sent it.
+ * The error for an answer with an unexpected status: the peer's own code if it is a known one, in `depot_code` or, from an
+ * earlier version, in `error_code`; otherwise `PEER_BAD_ANSWER`. `detail` has `status`, and `retry_after_s` if the peer sent it.
  */
 export const peerError = (
   peer: string,
@@ -36,7 +36,7 @@ export const peerError = (
     ...(body !== undefined && { peer_request_id: body.request_id }),
   };
   if (body !== undefined && answer.status >= 400) {
-    const code = isErrorCode(body.error_code) ? body.error_code : 'PEER_BAD_ANSWER';
+    const code = [body.depot_code, body.error_code].find(isErrorCode) ?? 'PEER_BAD_ANSWER';
     return new DepotError(code, `${peer} answered ${answer.status}: ${body.message}`, {
       detail,
       report: (body.report ?? []) as readonly ReportedCheck[],

@@ -71,6 +71,7 @@ test('a known error carries its causes, its detail and its Retry-After', async (
   expect(await answer.json()).toEqual({
     request_id: expect.any(String),
     error_code: 'SLED_BUSY',
+    depot_code: 'SLED_BUSY',
     message: 'busy: the disk said no',
     detail: { limit: 4, retry_after_s: 3 },
   });

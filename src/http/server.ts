@@ -32,7 +32,7 @@ import { serverTls } from '../identity/tls.ts';
 import { formatAddress, type SocketAddress } from '../lib/endpoint.ts';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
-import { errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
+import { type ErrorForm, errorAnswer, rawErrorAnswer, sendJson } from './answers.ts';
 import { admit, callerOf, connectedOf, type OperatorCheck } from './caller.ts';
 import { type Connections, createConnections } from './connections.ts';
 import {
@@ -48,6 +48,7 @@ import type { BoundRoute, Page } from './handlers.ts';
 import { listenError, requireLoopback } from './listen.ts';
 import type { KnownPeers, PlaceLimits } from './places.ts';
 import { DEFAULT_PROGRESS } from './progress.ts';
+import { readsPublishedCodes } from './published-codes.ts';
 import { type NoteRefusal, showingRefusal } from './refusal.ts';
 import { canonicalHost, guardRequest } from './request-guard.ts';
 import { createRequestPlaces } from './request-places.ts';
@@ -145,7 +146,8 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     const { signal } = controller;
     const exchange = { requestId, request, response: reply.raw, log, signal };
     connections.began(request.socket);
-    const whole = runExchange(exchange, controller, async () => {
+    const inPublishedCodes = readsPublishedCodes(request, operators !== undefined);
+    const whole = runExchange({ ...exchange, inPublishedCodes }, controller, async () => {
       if (stopping) throw shuttingDown();
       const connected = connectedOf(request, credentials);
       callers.add(controller, connected.peer);
@@ -168,7 +170,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
       }),
     );
   };
-  const app = createRouter(log, credentials, limits);
+  const app = createRouter(log, credentials, { ...limits, inPublishedCodes: operators !== undefined });
   app.server.on('connection', connections.opened);
   const largeBodies = createRequestPlaces(LARGE_BODY_LIMITS, options.knownPeers);
   const routing = { routes: options.apis.flat(), pages: options.pages ?? [] };
@@ -269,12 +271,12 @@ type UnparsedReply = { readonly hijack: () => unknown; readonly raw: ServerRespo
 const createRouter = (
   log: Logger,
   credentials: CredentialSource | undefined,
-  { headTimeoutMs }: ServerLimits,
+  { headTimeoutMs, inPublishedCodes }: ServerLimits & Pick<ErrorForm, 'inPublishedCodes'>,
 ): FastifyInstance => {
   const refuseUnparsed = (cause: unknown, request: UnparsedRequest, reply: UnparsedReply): void => {
     reply.hijack();
     const error = new DepotError('INVALID_REQUEST', 'the request cannot be routed', { cause });
-    const { status, body } = errorAnswer(error, request.id);
+    const { status, body } = errorAnswer(error, { requestId: request.id, inPublishedCodes });
     sendJson(request.raw, reply.raw, { status, value: body }).catch(err =>
       log.debug({ err }, 'answer not sent'),
     );
@@ -290,7 +292,7 @@ const createRouter = (
     frameworkErrors: refuseUnparsed,
     clientErrorHandler: (cause: Error, socket: Socket) => {
       const error = unreadable(cause, headTimeoutMs);
-      if (socket.writable) socket.end(rawErrorAnswer(error, randomUUID()));
+      if (socket.writable) socket.end(rawErrorAnswer(error, { requestId: randomUUID(), inPublishedCodes }));
       else socket.destroy();
     },
   });

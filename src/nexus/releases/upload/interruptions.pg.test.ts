@@ -74,7 +74,7 @@ test('a body longer than announced is refused, and leaves nothing', async () => 
   await once(socket, 'close');
   // What is announced is cut off, so no archive; what follows it is no request. Either may be seen first.
   expect(answer()).toMatch(/^HTTP\/1\.1 400 /);
-  expect(answer()).toMatch(/"error_code":"(ARCHIVE_INVALID|INVALID_REQUEST)"/);
+  expect(answer()).toMatch(/"depot_code":"(ARCHIVE_INVALID|INVALID_REQUEST)"/);
   await until(async () => nexus.services.staging.uploadsInProgress() === 0);
   expect(await nexus.staged()).toEqual([]);
   expect(await world.recorded()).toEqual(before);
