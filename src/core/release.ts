@@ -23,6 +23,12 @@ export type ReleaseDescription = {
   readonly metadata: Readonly<Record<string, string>>;
 };
 
+/** The beginning of the version that a release gets whose signers give it none (RLI3). */
+export const DERIVED_VERSION_PREFIX = '0.0.0-targets.';
+
+export const isDerivedVersion = (version: SystemVersion): boolean =>
+  version.startsWith(DERIVED_VERSION_PREFIX);
+
 export const RELEASE_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as const;
 export type ReleaseRole = (typeof RELEASE_ROLES)[number];
 

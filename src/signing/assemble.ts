@@ -18,7 +18,7 @@ import { cannotWrite, isFull } from '../lib/disk-errors.ts';
 import { createFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
 import { readRelease } from '../tuf/release-description.ts';
-import type { TopLevelRole } from '../tuf/role-names.ts';
+import { storedFileNames, type TopLevelRole } from '../tuf/role-names.ts';
 import { verifyRepository } from '../tuf/workflow.ts';
 import type { DelegationPlan } from './delegations.ts';
 import { type Content, measure, openContent } from './measure.ts';
@@ -163,9 +163,10 @@ const writeArchive = async (
       position += bytes.length;
     },
   });
+  const stored = storedFileNames(files.metadata.keys());
   for (const [name, bytes] of files.metadata) {
     const content = { sizeBytes: bytes.length, crc32: crc32(bytes), content: [bytes] };
-    await writer.add({ method: 'stored', name: `${METADATA_FOLDER}${name}`, ...content });
+    await writer.add({ method: 'stored', name: `${METADATA_FOLDER}${stored.get(name) ?? name}`, ...content });
   }
   for (const [name, { content, measured }] of files.targets) {
     const { sizeBytes, crc32: checksum } = measured;

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { openArchive } from '../archive/archive.ts';
 import { openRandomAccessFile } from '../lib/random-access-file.ts';
 import { verifyArchive } from '../verify/verify-archive.ts';
 import { type ArtifactInput, type AssembleOptions, assembleRelease } from './assemble.ts';
@@ -103,6 +104,21 @@ describe('delegations', () => {
     await using opened = await openRelease(path);
     expect([...opened.roles.get('team')!.targets.keys()]).toEqual(['team/c']);
     expect([...opened.roles.get('targets')!.targets.keys()]).not.toContain('team/c');
+  });
+
+  test('an archive has the plain name of a role where that is a file name, and the encoded one where not (FN1)', async () => {
+    const [{ path, trustRoot }, names] = [
+      await assemble({
+        delegations: { ...team, roles: [{ ...team.roles[0]!, name: 'team ü' }, team.roles[1]!] },
+      }),
+      ['team ü', 'rest%2Fof%20it'],
+    ];
+    await using file = await openRandomAccessFile(path);
+    const entries = [...(await openArchive(file)).entries.keys()];
+    for (const name of names) expect(entries.some(entry => entry.endsWith(`${name}.json`))).toBe(true);
+    expect(await verify({ path, trustRoot })).toMatchObject({ unsignedFiles: [] });
+    await using opened = await openRelease(path);
+    expect([...opened.roles.keys()]).toEqual(['targets', 'team ü', 'rest/of it']);
   });
 
   test.each<[string, DelegationPlan]>([

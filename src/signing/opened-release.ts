@@ -18,7 +18,7 @@ import { MAX_METADATA_BYTES, parseMetadata } from '../tuf/metadata.ts';
 import { readRelease } from '../tuf/release-description.ts';
 import { type MetadataSource, rootVersions } from '../tuf/repository.ts';
 import type { Keys, RoleKeys } from '../tuf/role-keys.ts';
-import { metadataFileName } from '../tuf/role-names.ts';
+import { metadataFileName, underEitherName } from '../tuf/role-names.ts';
 import { type Target, targetFileNames } from '../tuf/targets.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
 import type { MeasuredContent } from './repository-files.ts';
@@ -54,7 +54,8 @@ export const openRelease = async (
 ): Promise<OpenedRelease> => {
   await using stack = new AsyncDisposableStack();
   const archive = await openArchive(stack.use(await openRandomAccessFile(path)));
-  const { read, list } = folderOf(archive, METADATA_FOLDER, { signal });
+  const { read: readEntry, list } = folderOf(archive, METADATA_FOLDER, { signal });
+  const read = underEitherName(readEntry);
   const rootChain: Uint8Array[] = [];
   for (const version of rootVersions({ read, list })) {
     rootChain.push(await readPresent(read, metadataFileName('root', version), MAX_METADATA_BYTES.root));

@@ -31,6 +31,19 @@ test('a directory is read bounded, by plain names, and a gap in its roots can be
     });
 });
 
+test('a role whose name needs escaping is found under its encoded and under its plain name (FN1)', async () => {
+  await mkdir(join(directory, 'metadata/1.targets'), { recursive: true });
+  for (const name of ['1.plain ü.json', '1.encoded%20%C3%BC.json', '1.targets/team.json'])
+    await writeFile(join(directory, 'metadata', name), name);
+  await writeFile(join(directory, 'secret.json'), 'x');
+  await using source = await createDirectorySource(directory);
+  const read = async (name: string) => Buffer.from((await source.metadata.read(name, 100)) ?? []).toString();
+  expect(await read('1.plain%20%C3%BC.json')).toBe('1.plain ü.json');
+  expect(await read('1.encoded%20%C3%BC.json')).toBe('1.encoded%20%C3%BC.json');
+  expect(await read('1.targets%2Fteam.json')).toBe('1.targets/team.json');
+  expect(await read('..%2Fsecret.json')).toBe('');
+});
+
 test('a directory that holds no repository is refused', async () => {
   await expect(createDirectorySource(directory)).rejects.toMatchObject({ code: 'METADATA_MISSING' });
 });

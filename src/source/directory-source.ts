@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DepotError, systemErrorCode } from '../lib/errors.ts';
+import { underEitherName } from '../tuf/role-names.ts';
 import type { RepositorySource } from './source.ts';
 
 /** @throws `METADATA_MISSING` where the directory holds no repository, `IO` */
@@ -12,13 +13,13 @@ export const createDirectorySource = async (directory: string): Promise<Reposito
     kind: 'directory',
     name: directory,
     metadata: {
-      async read(fileName, maxBytes) {
-        const path = join(base, 'metadata', plainName(fileName));
+      read: underEitherName(async (fileName: string, maxBytes: number) => {
+        const path = join(base, 'metadata', ...fileName.split('/').map(plainName));
         const sizeBytes = await sizeOf(path);
         if (sizeBytes === undefined) return undefined;
         if (sizeBytes > maxBytes) throw tooLarge(path, sizeBytes, maxBytes);
         return await readFile(path);
-      },
+      }),
       list: () => names,
     },
     async openTarget(fileName, { maxBytes, signal }) {

@@ -88,6 +88,19 @@ test('names are percent-encoded, and no name leads out of its folder (HS1)', asy
   expect(() => repositoryUrls('http://a/b?c=d')).toThrow(/not the address of a repository/);
 });
 
+test('a file that a plain server has under the encoded name is found, and an absence costs one more request (HS3)', async () => {
+  const source = open();
+  // A server that decodes the path looks for `1.team ü.json`, and has `1.team%20%C3%BC.json` on its disk.
+  server.files.set('/metadata/1.team%2520%25C3%25BC.json', content);
+  expect(await source.metadata.read('1.team%20%C3%BC.json', content.length)).toHaveLength(content.length);
+  expect(await source.metadata.read('2.root.json', 10)).toBeUndefined();
+  expect(server.requests).toEqual([
+    'GET /metadata/1.team%20%C3%BC.json',
+    'GET /metadata/1.team%2520%25C3%25BC.json',
+    'GET /metadata/2.root.json',
+  ]);
+});
+
 test('a body over the limit is refused, announced or not (DL1)', async () => {
   const source = open();
   server.files.set('/metadata/timestamp.json', content);

@@ -5,6 +5,8 @@
  *      query, or is cut at a `#`. Names of metadata files come percent-encoded.
  * HS2. 404, 403 and 410 mean that the file is absent; every other failure is an error, since an absence ends the chain of
  *      roots.
+ * HS3. A metadata file that the server does not have is requested once more with its `%` encoded: a plain server decodes the name, and
+ *      does not find a file that has the encoded name on its disk.
  */
 import {
   createDownloader,
@@ -49,17 +51,22 @@ export const createHttpSource = (options: HttpSourceOptions): HttpSource => {
   const downloader: Downloader = createDownloader(options);
   const downloadTarget: HttpSource['downloadTarget'] = async (fileName, wanted) =>
     downloader.get(fileUrl(targetsUrl, fileName.split('/').map(encodeURIComponent)), wanted);
+  const readFile = async (fileName: string, maxBytes: number): Promise<Uint8Array | undefined> => {
+    const url = fileUrl(metadataUrl, [fileName]);
+    const found = await downloader.get(url, { maxBytes, signal: options.signal });
+    if (found === undefined) return undefined;
+    await using download = found;
+    return await collect(download);
+  };
   return {
     kind: 'http',
     name: metadataUrl,
     metadata: {
       async read(fileName, maxBytes) {
         // A URL segment already: the contract of MetadataSource.
-        const url = fileUrl(metadataUrl, [fileName]);
-        const found = await downloader.get(url, { maxBytes, signal: options.signal });
-        if (found === undefined) return undefined;
-        await using download = found;
-        return await collect(download);
+        const bytes = await readFile(fileName, maxBytes);
+        if (bytes !== undefined || !fileName.includes('%')) return bytes;
+        return await readFile(encodeURIComponent(fileName), maxBytes); // HS3
       },
     },
     openTarget: downloadTarget,

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { createArchiveWriter } from '../archive/writer.ts';
+import { storedFileNames } from '../tuf/role-names.ts';
 import type { FetchedRelease } from './fetch-repository.ts';
 
 const CHUNK_BYTES = 1024 * 1024;
@@ -23,9 +24,14 @@ export async function* archiveOf(
     },
   });
   const write = async (): Promise<void> => {
+    const stored = storedFileNames(metadata.keys());
     for (const [name, bytes] of metadata) {
       const content = { sizeBytes: bytes.length, crc32: crc32(bytes), content: [bytes] };
-      await writer.add({ method: 'stored', name: `${METADATA_FOLDER}${name}`, ...content });
+      await writer.add({
+        method: 'stored',
+        name: `${METADATA_FOLDER}${stored.get(name) ?? name}`,
+        ...content,
+      });
     }
     for (const [name, target] of targets) {
       const { sizeBytes, crc32: checksum, path } = target;

@@ -19,6 +19,7 @@ import {
   parseReleaseDocument,
   type ReleaseDocument,
 } from './release-document.ts';
+import { derivedVersion } from './release-identity.ts';
 import { hashMismatch, type Target, targetFileNames } from './targets.ts';
 import type { VerifiedRepository } from './workflow.ts';
 
@@ -38,16 +39,16 @@ const REPEATABLE_KIND = 'measurement_corpus';
  * @throws DepotError `TARGET_MISSING`, `TARGET_LENGTH_MISMATCH` or `TARGET_HASH_MISMATCH` for the document itself, `RELEASE_DOCUMENT_INVALID`
  */
 export const readRelease = async (
-  {
-    consistentSnapshot,
-    targets: top,
-    allTargets,
-  }: Pick<VerifiedRepository, 'consistentSnapshot' | 'targets' | 'allTargets'>,
+  repository: Pick<
+    VerifiedRepository,
+    'consistentSnapshot' | 'newestRoot' | 'targets' | 'delegated' | 'allTargets'
+  >,
   readTarget: ReadTarget,
 ): Promise<ReleaseDescription> => {
+  const { consistentSnapshot, targets: top, allTargets } = repository;
   const document = documentTarget(allTargets);
   if (document === undefined) {
-    const plain = documentOfPlainTargets(top.signed, allTargets);
+    const plain = documentOfPlainTargets(top.signed, allTargets, () => derivedVersion(repository));
     return { format: 'plain', ...describeRelease(plain, allTargets) };
   }
   const { format, name, target } = document;

@@ -6,8 +6,8 @@
  *     none               the targets themselves
  *
  * A v1 artifact gets the tags `kind` and `name`, and composite artifacts stay whole here. A repository without a document says in its signed targets metadata, in the member
- * `x-tuf-depot: { system_version, metadata? }`, which release it is; one that does not is `0.0.0-targets.N`
- * with the version of its targets metadata. Version and tags of an artifact may stand in its `custom` field, as
+ * `x-tuf-depot: { system_version, metadata? }`, which release it is; one that does not gets a version from its metadata
+ * (release-identity.ts). Version and tags of an artifact may stand in its `custom` field, as
  * `x-tuf-depot: { version?, tags? }`. Without, its version is the beginning of its hash: a version is a fact about
  * the bytes, and an artifact that two releases share has one.
  */
@@ -85,15 +85,16 @@ const parseArtifactV1 = (fields: Fields): DocumentedArtifact => ({
 
 /** The implied document of a repository without one. The top-level role has the name of the release. */
 export const documentOfPlainTargets = (
-  { object, version }: Targets,
+  { object }: Targets,
   targets: ReadonlyMap<string, Target>,
+  versionWithoutName: () => string,
 ): ReleaseDocument => {
   const what = 'the targets metadata';
   const signed = fieldsOf(object, { what, code: CODE });
   const extension = signed.has(EXTENSION) ? signed.fields(EXTENSION) : undefined;
   return {
     what,
-    systemVersion: extension?.string('system_version') ?? `0.0.0-targets.${version}`,
+    systemVersion: extension?.string('system_version') ?? versionWithoutName(),
     artifacts: Array.from(targets, ([targetName, { custom, hashes }]) => {
       const own = custom?.has(EXTENSION) ? custom.fields(EXTENSION) : undefined;
       return {

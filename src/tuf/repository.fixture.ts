@@ -162,3 +162,20 @@ export const memoryStore = (
     remove: async role => void files.delete(role),
   };
 };
+
+/** The files of a repository with their targets, by the names that archive entries have. */
+export const repositoryFiles = (
+  { metadata }: MadeRepository,
+  contents: Readonly<Record<string, string>>,
+): ReadonlyMap<string, Uint8Array> => {
+  const targets = Object.entries(contents).map(([name, content]) => {
+    const slash = name.lastIndexOf('/') + 1;
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const fileName = `${name.slice(0, slash)}${sha256}.${name.slice(slash)}`;
+    return [`repo/targets/${fileName}`, Buffer.from(content)] as const;
+  });
+  return new Map([
+    ...[...metadata].map(([name, bytes]) => [`repo/metadata/${name}`, bytes] as const),
+    ...targets,
+  ]);
+};

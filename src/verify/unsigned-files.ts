@@ -4,12 +4,15 @@ import type { ArchiveEntry } from '../archive/content.ts';
 import { type ArchiveFolder, METADATA_FOLDER } from '../archive/release-folders.ts';
 import { DepotError } from '../lib/errors.ts';
 import { rootVersions } from '../tuf/repository.ts';
+import { underEitherName } from '../tuf/role-names.ts';
 import type { LocatedTarget } from './targets.ts';
 
 export type RecordingSource = {
   readonly source: ArchiveFolder;
   /** Those that were asked for and are there, by name. */
   readonly files: ReadonlyMap<string, Uint8Array>;
+  /** Of these files, in the archive. */
+  readonly entryNames: ReadonlySet<string>;
 };
 
 /** Remembers what was read, so that unsigned files can be listed. @throws `METADATA_MISSING` without any */
@@ -22,23 +25,29 @@ export const recording = (inner: ArchiveFolder): RecordingSource => {
       `the archive holds no TUF repository: it has nothing below ${METADATA_FOLDER}`,
     );
   }
+  const entryNames = new Set<string>();
+  const read = underEitherName(async (name: string, maxBytes: number) => {
+    const bytes = await inner.read(name, maxBytes);
+    if (bytes !== undefined) entryNames.add(`${METADATA_FOLDER}${name}`);
+    return bytes;
+  });
   const source: ArchiveFolder = {
     async read(fileName, maxBytes) {
-      const bytes = await inner.read(fileName, maxBytes);
+      const bytes = await read(fileName, maxBytes);
       if (bytes !== undefined) files.set(fileName, bytes);
       return bytes;
     },
     list: () => list,
   };
-  return { source, files };
+  return { source, files, entryNames };
 };
 
 export const unreadEntries = (
   archive: Archive,
-  { files }: RecordingSource,
+  { entryNames }: RecordingSource,
   located: readonly LocatedTarget[],
 ): readonly ArchiveEntry[] => {
-  const read = new Set(Array.from(files.keys(), name => `${METADATA_FOLDER}${name}`));
+  const read = new Set(entryNames);
   for (const { entry } of located) read.add(entry.name);
   return [...archive.entries.values()].filter(({ name }) => !read.has(name));
 };
@@ -46,12 +55,12 @@ export const unreadEntries = (
 /** Older roots count as signed: a client that trusts an older one needs them, whichever this one started from. */
 export const unsignedEntries = (
   archive: Archive,
-  { source, files }: RecordingSource,
+  { source, entryNames }: RecordingSource,
   located: readonly LocatedTarget[],
 ): readonly string[] => {
-  const metadataNames = [...files.keys(), ...rootVersions(source).map(version => `${version}.root.json`)];
   const known = new Set([
-    ...metadataNames.map(name => `${METADATA_FOLDER}${name}`),
+    ...entryNames,
+    ...rootVersions(source).map(version => `${METADATA_FOLDER}${version}.root.json`),
     ...located.map(({ entry }) => entry.name),
   ]);
   return [...archive.entries.keys()].filter(name => !known.has(name));

@@ -64,7 +64,7 @@ export type RoleFacts = { readonly version: number; readonly expiresMs: number }
 
 export type VerifiedRelease<Id extends string = string> = {
   readonly description: ReleaseDescription;
-  /** Of the signed targets.json as it is in the archive: names the release where there is no archive (S18). */
+  /** Of all signed metadata that names targets ({@link metadataDigest}): names the release where there is no archive (S18). */
   readonly targetsSha256: ArtifactHash;
   /** The trust root that vouches for it. */
   readonly trustRootId: Id;

@@ -10,18 +10,18 @@
  *      machine is too slow for the deadline of the work (WB3).
  * VA4. Entries that no check has read are read last: one that does not match its CRC-32 means that the archive is damaged.
  */
-import { createHash } from 'node:crypto';
 import { type Archive, openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
 import { folderOf, METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { bundleOfRelease } from '../bundle/release-bundle.ts';
 import { isComposite } from '../composite/split.ts';
-import { ArtifactHash } from '../core/ids.ts';
+import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { systemClock } from '../lib/clock.ts';
 import { requireEntry } from '../lib/require-entry.ts';
 import { readRelease } from '../tuf/release-description.ts';
+import { metadataDigest } from '../tuf/release-identity.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { createWorkBudget } from '../tuf/work-budget.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
@@ -140,7 +140,7 @@ export const documentText = ({ systemVersion, artifacts, format }: ReleaseDescri
 
 /** The facts about verified metadata, from any source. */
 export const repositoryFacts = <Id extends string>(repository: VerifiedRepository<Id>) => ({
-  targetsSha256: ArtifactHash.parse(createHash('sha256').update(repository.targets.bytes).digest('hex')),
+  targetsSha256: metadataDigest(repository),
   trustRootId: repository.trustRootId,
   roots: repository.roots
     .slice(1)

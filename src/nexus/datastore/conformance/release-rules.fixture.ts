@@ -235,6 +235,23 @@ export const releaseRules = (open: OpenDatastore): void => {
     });
   });
 
+  test('an archive keeps the version that was derived for it first (CN2)', async () => {
+    await using opened = await open();
+    const { datastore } = opened;
+    const root = await insertTrustRoot(datastore);
+    const zip = { hash: hashOf('zip') };
+    const first = uploadOf(root, '0.0.0-targets.7', ['a'], zip);
+    await datastore.releaseInsert(first, wait);
+    const again = await datastore.releaseInsert(
+      uploadOf(root, '0.0.0-targets.7.s0123456789', ['a'], zip),
+      wait,
+    );
+    expect(again).toMatchObject({
+      status: 'already_exists',
+      repo: { id: first.repoId, systemVersion: '0.0.0-targets.7' },
+    });
+  });
+
   describe('conflicts change nothing and name both sides:', () => {
     const conflict = async (
       first: Parameters<typeof uploadOf> extends [unknown, ...infer Rest] ? Rest : never,

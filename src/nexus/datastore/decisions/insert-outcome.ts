@@ -18,12 +18,12 @@ export const insertOutcome = (
 
 /** The audited action. */
 export const releaseUploaded = (
-  { description, uploadId, fileName, hash, hashKind, overrides, trustRootId, roots }: NewRelease,
+  { uploadId, fileName, hash, hashKind, overrides, trustRootId, roots }: NewRelease,
   { generation: previousGeneration }: Point,
-  { status, generation }: InsertOutcome,
+  { status, repo, generation }: InsertOutcome,
 ): AuditAction<'release_uploaded'> => ({
   kind: 'release_uploaded',
-  systemVersion: description.systemVersion,
+  systemVersion: repo.systemVersion,
   ...{ uploadId, fileName, hash, hashKind, overrides, trustRootId, generation, previousGeneration },
   wasThere: status === 'already_exists',
   rootVersions: roots.map(({ version }) => version),

@@ -2,11 +2,11 @@
  * The conflicts that prevent the recording of a release.
  *
  * CN1. A version stands for one set of artifacts, one metadata and one archive for ever, pruned or not.
- * CN2. An archive has one version.
+ * CN2. An archive has one version. Derived versions are no contradiction: they are names that this program gives.
  * CN3. A hash has one length and one version, in all releases.
  */
 import type { ArtifactHash } from '../../../core/ids.ts';
-import type { ReleaseArtifact } from '../../../core/release.ts';
+import { isDerivedVersion, type ReleaseArtifact } from '../../../core/release.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { NewRelease, RepoRecord } from '../ports/release-port.ts';
 
@@ -19,6 +19,9 @@ import type { NewRelease, RepoRecord } from '../ports/release-port.ts';
 export const recordedAs = (recorded: readonly RepoRecord[], release: NewRelease): RepoRecord | undefined => {
   const { systemVersion } = release.description;
   const other = recorded.find(repo => repo.hash === release.hash && repo.systemVersion !== systemVersion);
+  // Nobody signed either version: the one that it was recorded with stays.
+  if (other !== undefined && isDerivedVersion(systemVersion) && isDerivedVersion(other.systemVersion))
+    return other;
   if (other !== undefined) {
     throw releaseConflict(
       `${release.hashKind} ${release.hash} is recorded as release ${stateOf(other)}, and cannot be release ${systemVersion} too`,

@@ -8,9 +8,10 @@ import type { SourceView } from '../../../api/operator-source-api.ts';
 import { parseBundle } from '../../../bundle/bundle.ts';
 import { makeTestRepository, type TestReleaseOptions } from '../../../signing/release.fixture.ts';
 import { keysForAllRoles } from '../../../signing/sign-metadata.ts';
-import { generateSigningKey } from '../../../signing/signing-keys.ts';
+import { generateSigningKey, type SigningKey } from '../../../signing/signing-keys.ts';
 import { type RepositoryServer, serveRepository } from '../../../source/repository-server.fixture.ts';
 import { storedPartBytes } from '../../../source/stored-part.fixture.ts';
+import { makeRepository, repositoryFiles } from '../../../tuf/repository.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 
 const { signal } = new AbortController();
@@ -119,6 +120,65 @@ test('signed anew it is the same release, and a deleted one does not come back (
   const other = { systemVersion: '1.0.0', contentSeed: 'other', versions: versions(3) };
   server.publish((await repository(other)).files);
   expect(await look(nexus)).toMatchObject({ state: 'refused', error: { code: 'RELEASE_CONFLICT' } });
+});
+
+const plainOf = (key: SigningKey, content: string) => {
+  const made = makeRepository({ key, targets: { targets: [['x.bin', content]], version: 7 } });
+  return { trustRoot: made.root, files: repositoryFiles(made, { 'x.bin': content }) };
+};
+
+test('a changed delegated role under an unchanged targets.json is a new release, and is fetched (SY2)', async () => {
+  const key = generateSigningKey();
+  const make = (version: number, content: string) => {
+    const made = makeRepository({
+      key,
+      targets: { delegations: [{ to: 'team ü', keys: [key], paths: ['team/*'] }] },
+      roles: { 'team ü': { targets: [['team/x.bin', content]], version, signers: [key] } },
+      versions: { timestamp: version, snapshot: version },
+    });
+    return { trustRoot: made.root, files: repositoryFiles(made, { 'team/x.bin': content }) };
+  };
+  const first = make(1, 'first');
+  server.publish(first.files);
+  const nexus = await startNexus();
+  await nexus.trust(first);
+  const before = await look(nexus);
+  server.publish(make(2, 'second').files);
+  const after = await look(nexus);
+  expect([before, after]).toMatchObject([{ state: 'current' }, { state: 'current' }]);
+  expect(after.system_version).not.toBe(before.system_version);
+  const { items } = await nexus.operator.repositoryList({ query: {} }, wait);
+  expect(items.map(item => item.system_version).sort()).toEqual(
+    [before, after].map(view => view.system_version).sort(),
+  );
+  // Looked at again it is known, by the hash of all that names its targets.
+  const requests = targetRequests().length;
+  expect(await look(nexus)).toMatchObject({ state: 'current', system_version: after.system_version });
+  expect(targetRequests().length).toBe(requests);
+});
+
+test('plain repositories of two signers with one version number are two releases (RLI2)', async () => {
+  const [a, b] = [plainOf(generateSigningKey(), 'a'), plainOf(generateSigningKey(), 'b')];
+  server.publish(a.files);
+  const nexus = await startNexus();
+  await nexus.trust(a);
+  await nexus.trust(b);
+  const first = await look(nexus);
+  server.publish(b.files);
+  expect(await look(nexus)).toMatchObject({ state: 'current' });
+  server.publish(a.files);
+  expect(await look(nexus)).toMatchObject({ state: 'current', system_version: first.system_version });
+  expect((await nexus.operator.repositoryList({ query: {} }, wait)).items).toHaveLength(2);
+});
+
+test('a release that an earlier version named is known by its metadata, and keeps its name (CN2)', async () => {
+  const made = plainOf(generateSigningKey(), 'a');
+  server.publish(made.files);
+  const nexus = await startNexus();
+  await nexus.trust(made);
+  await look(nexus);
+  await world.database.query(`UPDATE tuf_repo SET system_version = '0.0.0-targets.7', time_pruned = NULL`);
+  expect(await look(nexus)).toMatchObject({ state: 'current', system_version: '0.0.0-targets.7' });
 });
 
 test('rolled back, frozen and mixed upstreams are refused, with the reason in the status (SY4)', async () => {
