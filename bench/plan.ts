@@ -61,6 +61,7 @@ const fleet = (share: number): PlanInput => ({
   },
   putsInFlight: [],
   backoff: new Map(),
+  routes: new Map(),
   nowMs: 0,
 });
 

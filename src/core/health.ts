@@ -48,6 +48,7 @@ export const reasonCodes = {
   NEXUS_EXPUNGED: 'degraded',
   ARCHIVE_RECORDED_AGAIN: 'degraded',
   ARCHIVE_NOT_SERVED: 'degraded',
+  ARCHIVE_KEPT: 'degraded',
   SOURCE_REFUSED: 'degraded',
   SOURCE_FAILED: 'degraded',
   METADATA_EXPIRING: 'ok',
@@ -166,8 +167,12 @@ export const sledReasons = (
     const failures = blocked.filter(b => b.code === 'TRANSFER_FAILED').filter(b => b.sledId === sledId);
     const [first] = failures;
     if (first !== undefined) {
-      const { sha256, error } = first;
-      reasons.push({ code: 'TRANSFER_FAILED', sledId, serial, sha256, transfers: failures.length, error });
+      const { code, sha256, error, sources } = failures.find(each => each.sources !== undefined) ?? first;
+      const transfers = failures.length;
+      reasons.push({
+        ...{ code, sledId, serial, sha256, transfers, error },
+        ...(sources !== undefined && { sources }),
+      });
     }
   }
   return reasons;

@@ -117,7 +117,7 @@ export const expectsContinue = (request: IncomingMessage): boolean =>
   request.headers.expect?.toLowerCase() === '100-continue';
 
 /** A body that is short enough for the memory, by the limit of its route. @throws as {@link RawBody.chunks} */
-export const readWhole = async ({ chunks }: Pick<RawBody, 'chunks'>): Promise<Buffer> => {
+export const readWholeBody = async ({ chunks }: Pick<RawBody, 'chunks'>): Promise<Buffer> => {
   const parts: Uint8Array[] = [];
   for await (const chunk of chunks) parts.push(chunk);
   return Buffer.concat(parts);
@@ -132,7 +132,7 @@ export const readJsonBody = async (request: IncomingMessage, body: RawBody): Pro
       'INVALID_REQUEST',
       'the request body has to be JSON: send Content-Type: application/json',
     );
-  const bytes = await readWhole(body);
+  const bytes = await readWholeBody(body);
   try {
     return JSON.parse(bytes.toString('utf8'));
   } catch (cause) {

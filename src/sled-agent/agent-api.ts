@@ -4,7 +4,7 @@ import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type ArtifactHash, type Generation, type Point, pointText } from '../core/ids.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { strangerOf } from '../http/places.ts';
-import { readWhole } from '../http/raw-body.ts';
+import { readWholeBody } from '../http/raw-body.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { Statements } from '../identity/statements.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -110,7 +110,7 @@ export const agentHandlers = ({
 
   async releaseMetadataPut({ params: { sha256 }, body, caller, log }) {
     using _slot = bundles.take(caller.claimant);
-    await store.putBundle(sha256, await readWhole(body));
+    await store.putBundle(sha256, await readWholeBody(body));
     log.info({ bundle: sha256 }, 'metadata of a release stored');
   },
 

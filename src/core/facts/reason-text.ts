@@ -1,5 +1,6 @@
 /** Reasons in plain English: one renderer for each code, with the remedy where there is one. */
 import { shortPoint } from '../lineage.ts';
+import { failedSources } from './blocked.ts';
 import {
   duration,
   listed,
@@ -132,8 +133,11 @@ const renderers: Renderers = {
         ? 'Delete a release that is no longer needed, or raise limits.quota_bytes of the sled agent.'
         : 'Check the disk, and mount, repair or replace it.',
   }),
-  TRANSFER_FAILED: ({ serial, sha256, transfers, error }) => ({
-    message: `Sled ${serial}: ${plural(transfers, 'transfer')} failed and will be retried. The last error of artifact ${shortHash(sha256)} was: ${quoted(error)}`,
+  TRANSFER_FAILED: ({ serial, sha256, transfers, error, sources }) => ({
+    message: `Sled ${serial}: ${plural(transfers, 'transfer')} failed and will be retried. The last error of artifact ${shortHash(sha256)} was: ${quoted(error)}${failedSources(sources)}`,
+    ...(sources !== undefined && {
+      remedy: `Check the ${plural(sources.length, 'sled')} that it names, or upload the archive again: then Nexus sends it.`,
+    }),
   }),
   DELETION_DEFERRED: ({ serial, sha256, artifacts, why }) => ({
     message: `Sled ${serial} keeps ${plural(artifacts, 'artifact')} that no release lists. Artifact ${shortHash(sha256)}: ${quoted(why)}`,
@@ -167,6 +171,12 @@ const renderers: Renderers = {
   ARCHIVE_RECORDED_AGAIN: ({ systemVersion, uploadId }) => ({
     message: `Release ${systemVersion} had been recorded and the database had lost it. This Nexus recorded its archive again (upload ${uploadId}). This reason ends when this Nexus restarts.`,
     remedy: 'If a backup was restored, check whether other releases are missing.',
+  }),
+  ARCHIVE_KEPT: ({ uploadId, because, error }) => ({
+    message: `Enough sleds list all artifacts of the archive of upload ${uploadId}, but this Nexus keeps it: ${KEPT_BECAUSE[because]}${error === undefined ? '' : `: ${quoted(error).slice(0, -1)}`}.`,
+    ...(because === 'sleds_unproven' && {
+      remedy: 'The log of this Nexus names the sleds that could not be checked, and why. Check them.',
+    }),
   }),
   ARCHIVE_NOT_SERVED: reason => archiveNotServed(reason),
   SOURCE_REFUSED: ({ source, error }) => ({
@@ -312,6 +322,15 @@ const ARCHIVE_LACKS = {
   sidecar_gone: 'Its sidecar is gone.',
   parts_gone: 'The parts of its composite artifacts are gone.',
 } as const;
+
+const KEPT_BECAUSE: Readonly<Record<HealthReason<'ARCHIVE_KEPT'>['because'], string>> = {
+  sleds_unproven: 'too few of them returned the right bytes when it checked them',
+  generation_changed: 'the wanted set changes faster than sleds list it',
+  set_changed: 'the wanted set changes faster than sleds list it',
+  round_lost: 'the database has lost the mark of each round so far',
+  row_lost: 'the database does not list it',
+  drop_failed: 'it could not be dropped',
+};
 
 const archiveNotServed = (reason: HealthReason<'ARCHIVE_NOT_SERVED'>): Rendered => {
   const { path, uploadId } = reason;

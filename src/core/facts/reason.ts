@@ -145,8 +145,13 @@ export const reasonSchemas = {
     state: DatasetFault,
     error: Words.optional(),
   }),
-  /** `error`: of the transfer of `sha256`, one of them. */
-  TRANSFER_FAILED: ofSled({ sha256: ArtifactHash, transfers: Count, error: Words }),
+  /** `error`: of the transfer of `sha256`, one of them; `sources`: the serials of sleds that hold it, and all failed. */
+  TRANSFER_FAILED: ofSled({
+    sha256: ArtifactHash,
+    transfers: Count,
+    error: Words,
+    sources: z.array(Words).optional(),
+  }),
   DELETION_DEFERRED: ofSled({ sha256: ArtifactHash, artifacts: Count, why: Words }),
   DELETION_WAITING: waiting,
   DELETION_LIMITED: waiting,
@@ -155,6 +160,19 @@ export const reasonSchemas = {
   NEXUS_SILENT: general({ nexusId: NexusId, heartbeatAgeMs: Count, localRepos: Count }),
   NEXUS_EXPUNGED: general({}),
   ARCHIVE_RECORDED_AGAIN: ofRelease({ uploadId: UploadId }),
+  /** An archive that enough sleds have replicated, and that this Nexus could not drop. `error`: of a drop that failed. */
+  ARCHIVE_KEPT: general({
+    uploadId: UploadId,
+    because: z.enum([
+      'sleds_unproven',
+      'generation_changed',
+      'set_changed',
+      'round_lost',
+      'row_lost',
+      'drop_failed',
+    ]),
+    error: Words.optional(),
+  }),
   ARCHIVE_NOT_SERVED: z.discriminatedUnion('because', [
     general({
       because: z.enum(['record_refused', 'record_delayed']),

@@ -1,7 +1,16 @@
 import { expect, test } from 'vitest';
 import { seededRng } from '../rng.ts';
-import { archiveOf, hash, listing, planInput, ROOMY, sled, sledId, wantedOf } from './fleet.fixture.ts';
-import { pairKey } from './input.ts';
+import {
+  archiveOf,
+  hash,
+  listing,
+  planInput,
+  ROOMY,
+  routesTo,
+  sled,
+  sledId,
+  wantedOf,
+} from './fleet.fixture.ts';
 import { planReplication } from './plan.ts';
 
 const limits = { ...ROOMY, maxTransfersToSled: 2 };
@@ -84,10 +93,13 @@ test('a source that failed for a sled is chosen again only when every other one 
   const whole = listing([[hash(1), 2]]);
   const sleds = [sled(1, whole), sled(2, whole), sled(3, whole), sled(4)];
   const sourcesAfter = (...failures: number[]) => {
-    const failedSources = new Map(failures.map((count, at) => [sledId(at + 1), count]));
-    const backoff = new Map([[pairKey(sledId(4), hash(1)), { untilMs: 0, because: 'cut', failedSources }]]);
+    const pause = { untilMs: 0, because: 'cut' };
+    const routes = routesTo(
+      4,
+      failures.map(count => ({ ...pause, artifacts: new Map([[hash(1), { ...pause, failures: count }]]) })),
+    );
     const named = Array.from({ length: 30 }, (_, seed) => {
-      const { copies } = planReplication(planInput({ wanted, sleds, backoff, nowMs: 1 }), seededRng(seed));
+      const { copies } = planReplication(planInput({ wanted, sleds, routes, nowMs: 1 }), seededRng(seed));
       return copies[0]!.source.sledId;
     });
     return new Set(named);

@@ -2,7 +2,7 @@
 import fc from 'fast-check';
 import { ArtifactHash, asGeneration, RepoId, SledId, SystemVersion, UploadId } from '../ids.ts';
 import type { InventorySled, LocalRepo, SledListing, Wanted } from '../inventory.ts';
-import type { PlanInput } from './input.ts';
+import type { PlanInput, RouteFailure, RouteFailures } from './input.ts';
 import type { Plan } from './plan.ts';
 
 const uuid = (kind: number, n: number): string =>
@@ -47,6 +47,19 @@ export const archiveOf = (wanted: Wanted, n: number): LocalRepo => ({
   artifacts: new Map([...wanted.releases[n]!.artifacts].map(h => [h, wanted.artifacts.get(h)!])),
 });
 
+/** Failures of sled `target` with sled 1, sled 2 and so on as the source; undefined where there is none. */
+export const routesTo = (target: number, bySource: readonly (RouteFailure | undefined)[]): RouteFailures =>
+  new Map([
+    [
+      sledId(target),
+      new Map(
+        bySource.flatMap((route, at): [SledId, RouteFailure][] =>
+          route === undefined ? [] : [[sledId(at + 1), route]],
+        ),
+      ),
+    ],
+  ]);
+
 export const ROOMY = {
   maxRequestsPerActivation: 10_000,
   maxTransfersToSled: 10_000,
@@ -58,6 +71,7 @@ export const planInput = (input: Partial<PlanInput> & Pick<PlanInput, 'wanted' |
   policy: { minSledReplication: 3, limits: ROOMY },
   putsInFlight: [],
   backoff: new Map(),
+  routes: new Map(),
   nowMs: 0,
   ...input,
 });

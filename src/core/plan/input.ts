@@ -5,12 +5,15 @@ import type { InventorySled, LocalRepo, SledListing, Wanted } from '../inventory
 export type Pair = { readonly sledId: SledId; readonly sha256: ArtifactHash };
 export const pairKey = (sledId: SledId, sha256: ArtifactHash): string => `${sledId}/${sha256}`;
 
-export type Backoff = {
-  readonly untilMs: number;
-  readonly because: string;
-  /** How often copies of this artifact to this sled have failed, by source. */
-  readonly failedSources?: ReadonlyMap<SledId, number>;
+export type Backoff = { readonly untilMs: number; readonly because: string };
+
+/** A source from which a sled failed to copy: how long it copies nothing from there, and how often each artifact failed. */
+export type RouteFailure = Backoff & {
+  readonly artifacts: ReadonlyMap<ArtifactHash, Backoff & { readonly failures: number }>;
 };
+
+/** By sled, then by source (B21). */
+export type RouteFailures = ReadonlyMap<SledId, ReadonlyMap<SledId, RouteFailure>>;
 
 export type RequestLimits = {
   /** Puts and copies of one round. */
@@ -32,6 +35,7 @@ export type PlanInput = {
   readonly putsInFlight: readonly Pair[];
   /** {@link pairKey} to the time before which this artifact is not sent to this sled again, and why. */
   readonly backoff: ReadonlyMap<string, Backoff>;
+  readonly routes: RouteFailures;
   /** On the monotonic clock. */
   readonly nowMs: number;
 };

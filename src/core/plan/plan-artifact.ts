@@ -1,9 +1,9 @@
 /** The plan for one artifact: its puts, its copies with their sources, and why other sleds have to wait. */
-import type { Blocked } from '../facts/blocked.ts';
+import { type Blocked, MAX_NAMED_SOURCES } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId, UploadId } from '../ids.ts';
 import type { LocalRepo } from '../inventory.ts';
 import { type Rng, shuffled } from '../rng.ts';
-import { type PlanInput, type PlanSled, pairKey } from './input.ts';
+import { type Backoff, type PlanInput, type PlanSled, pairKey } from './input.ts';
 import type { Quota } from './quota.ts';
 
 export type PutRequest = {
@@ -75,10 +75,16 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
   for (const sled of ready) {
     if (targets.has(sled.id)) continue;
     const sources = holders.filter(holder => mayServe(holder, sled));
-    const putTargets = [...targets].filter(id => mayServe(requireSled(answering, id), sled));
-    if (sources.length > 0 || putTargets.length > 0 || !isCutOff(sled, holders, targets))
-      planCopy(sled, sources, new Set(putTargets), context, plan);
-    else planWithoutSource(sled, context, plan);
+    const putTargets = [...targets].filter(
+      id => mayServe(requireSled(answering, id), sled) && pauseOf(sled, id, context) === undefined,
+    );
+    const usable = sources.filter(source => pauseOf(sled, source.id, context) === undefined);
+    if (needsArchive(sled, sources, usable, context)) planFromArchive(sled, context, plan);
+    else if (usable.length > 0 || putTargets.length > 0)
+      planCopy(sled, usable, new Set(putTargets), context, plan);
+    else if (sources.length > 0) waitForSources(sled, sources, context, plan);
+    else if (isCutOff(sled, holders, targets)) planFromArchive(sled, context, plan);
+    else if (context.archives.length > 0) plan.deferred += 1;
   }
   if (withholding.length > 0)
     plan.blocked.push({ code: 'ARTIFACT_WITHHELD', sha256, withholdingSleds: withholding.length });
@@ -153,8 +159,53 @@ const mayServe = (source: PlanSled, target: PlanSled): boolean =>
 const isCutOff = (sled: PlanSled, holders: readonly PlanSled[], putTargets: ReadonlySet<SledId>): boolean =>
   sled.isPlain === true && (holders.length > 0 || putTargets.size > 0);
 
-/** PL7: from the archive, as long as there is one. */
-const planWithoutSource = (
+/** A source that failed for this sled, for as long as the sled does not copy the artifact from there. */
+const pauseOf = (sled: PlanSled, source: SledId, { sha256, input }: ArtifactContext): Backoff | undefined => {
+  const route = input.routes.get(sled.id)?.get(source);
+  return [route?.artifacts.get(sha256), route].find(
+    pause => pause !== undefined && pause.untilMs > input.nowMs,
+  );
+};
+
+const failuresOf = (sled: PlanSled, source: SledId, { sha256, input }: ArtifactContext): number =>
+  input.routes.get(sled.id)?.get(source)?.artifacts.get(sha256)?.failures ?? 0;
+
+/** PL9: every source waits, or two of them have failed: however many sleds claim to hold it, the archive has it. */
+const needsArchive = (
+  sled: PlanSled,
+  sources: readonly PlanSled[],
+  usable: readonly PlanSled[],
+  context: ArtifactContext,
+): boolean =>
+  context.archives.length > 0 &&
+  sources.length > 0 &&
+  (usable.length === 0 || sources.filter(({ id }) => failuresOf(sled, id, context) > 0).length >= 2);
+
+/** PL9: with the names of the sources, and the earliest time at which one of them is tried again. */
+const waitForSources = (
+  sled: PlanSled,
+  sources: readonly PlanSled[],
+  context: ArtifactContext,
+  plan: ArtifactPlan,
+): void => {
+  const pauses = sources.flatMap(({ id }) => pauseOf(sled, id, context) ?? []);
+  const [next] = pauses.toSorted((a, b) => a.untilMs - b.untilMs);
+  plan.blocked.push({
+    code: 'TRANSFER_FAILED',
+    sha256: context.sha256,
+    sledId: sled.id,
+    serial: sled.serial,
+    error: next?.because ?? 'waiting before the next attempt',
+    sources: sources.slice(0, MAX_NAMED_SOURCES).map(({ serial }) => serial),
+  });
+  plan.nextAttemptMs = Math.min(
+    plan.nextAttemptMs ?? Number.POSITIVE_INFINITY,
+    next?.untilMs ?? context.input.nowMs,
+  );
+};
+
+/** PL7, PL9: from the archive, as long as there is one. */
+const planFromArchive = (
   sled: PlanSled,
   { sha256, sizeBytes, archives: [archive], quota }: ArtifactContext,
   plan: ArtifactPlan,
@@ -171,17 +222,17 @@ const planCopy = (
   sled: PlanSled,
   holders: readonly PlanSled[],
   putTargets: ReadonlySet<SledId>,
-  { sha256, sizeBytes, quota, archives, input }: ArtifactContext,
+  context: ArtifactContext,
   plan: ArtifactPlan,
 ): void => {
+  const { sha256, sizeBytes, quota } = context;
   const others = holders.filter(holder => holder.id !== sled.id);
   const trusted = others.filter(holder => holder.isDistrusted !== true);
   // If only this sled has it, it fetches from its own depot: the good dataset feeds the other one.
   const confirmed = [trusted, others, holders].find(candidates => candidates.length > 0) ?? [];
-  const { failedSources } = input.backoff.get(pairKey(sled.id, sha256)) ?? {};
   const sources = leastFailed(
     confirmed.map(source => source.id),
-    failedSources,
+    source => failuresOf(sled, source, context),
   );
   const kind = sources.length > 0 ? 'sled' : 'after_put';
   const source = leastLoaded(sources.length > 0 ? sources : putTargets, quota);
@@ -195,16 +246,13 @@ const planCopy = (
       source: { kind, sledId: source },
       recopy,
     });
-  } else if (source !== undefined || archives.length > 0) plan.deferred += 1;
+  } else plan.deferred += 1;
 };
 
 /** A sled that cannot copy from one source may succeed with another: each is tried before any is retried. */
-const leastFailed = (
-  sources: readonly SledId[],
-  failed: ReadonlyMap<SledId, number> = new Map(),
-): readonly SledId[] => {
-  const least = Math.min(...sources.map(id => failed.get(id) ?? 0));
-  return sources.filter(id => (failed.get(id) ?? 0) === least);
+const leastFailed = (sources: readonly SledId[], failures: (source: SledId) => number): readonly SledId[] => {
+  const least = Math.min(...sources.map(failures));
+  return sources.filter(id => failures(id) === least);
 };
 
 const leastLoaded = (sources: Iterable<SledId>, quota: Quota): SledId | undefined => {

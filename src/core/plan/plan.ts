@@ -16,6 +16,9 @@
  *      releases, and `minSledReplication` answering sleds hold all that it lists of them (P1, G4).
  * PL7. A sled without an identity copies only from sleds that have none either: the others serve nobody without one. Where only
  *      those have the artifact it receives a put from an archive, beyond the number of PL1.
+ * PL9. A source that failed for a sled waits, for this sled alone (B21). Where every source waits, or two have failed for the
+ *      artifact, the sled receives a put from an archive, however many sleds claim to hold it; without an archive the plan
+ *      names the sources.
  * PL8. A sled that withholds an artifact neither receives nor sends it, and does not hold it.
  */
 import type { Blocked } from '../facts/blocked.ts';

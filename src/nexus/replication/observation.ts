@@ -45,6 +45,8 @@ type SeenInRound = Pick<
   readonly monotonicMs: number;
   readonly elsewhere: ElsewhereHeld;
   readonly dropped: ReadonlySet<UploadId>;
+  /** Archives that could go, and stay. */
+  readonly kept: readonly HealthReason[];
   readonly distrusted: readonly HealthReason[];
 };
 
@@ -76,6 +78,7 @@ export const foldObservation = (seen: SeenInRound): Observation => {
       ...fleetReasons(wanted, sleds, minSledReplication),
       ...sledReasons(sleds, plan.blocked, seen.monotonicMs),
       ...seen.distrusted,
+      ...seen.kept,
       ...openSledReasons(sleds),
       ...sleds.flatMap(sled => listReasons(sled, wanted.artifacts)),
     ],

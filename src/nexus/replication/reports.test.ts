@@ -87,8 +87,17 @@ test('finished copies are counted, and a failed one waits before it is requested
     copiesFailed: [failure(1), { ...failure(2), depotBaseUrl: endpointUrl(target.depot) }],
   });
   expect(counters).toMatchObject({ copy_done: 2, copy_failed: 1 });
-  expect([...memory.backoff()]).toMatchObject([[pairKey(target.id, hashOf(2)), { because: 'failed 2' }]]);
-  expect([...memory.backoff().values()][0]?.failedSources).toEqual(new Map([[target.id, 1]]));
+  expect(memory.backoff().size).toBe(0);
+  expect(memory.routes().get(target.id)?.get(target.id)).toMatchObject({ because: 'failed 2' });
+});
+
+test('a copy that the sled could not store is not held against its source (B21)', () => {
+  const { report, memory, target } = listening();
+  report({});
+  const depotBaseUrl = endpointUrl(target.depot);
+  report({ copiesFailedTotal: 1, copiesFailed: [{ ...failure(1), depotBaseUrl, errorCode: 'IO' }] });
+  expect(memory.routes().size).toBe(0);
+  expect([...memory.backoff().keys()]).toEqual([pairKey(target.id, hashOf(1))]);
 });
 
 test('totals that fell are those of a restarted agent; another incarnation starts anew', () => {

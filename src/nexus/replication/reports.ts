@@ -11,6 +11,9 @@ import type { FleetMemory } from '../sleds/sled-memory.ts';
 
 type Deps = { readonly memory: FleetMemory; readonly requests: RequestLog; readonly clock: Clock };
 
+/** A copy that failed with one of these would have failed from any source. */
+const AT_THE_SLED: ReadonlySet<string> = new Set(['IO', 'NO_SPACE', 'NO_USABLE_DATASET', 'SHUTTING_DOWN']);
+
 export const noteReports = (deps: Deps, sleds: readonly CollectedSled[], log: Logger): void => {
   const sources = new Map(sleds.map(({ id, target }) => [endpointUrl(target.depot), id]));
   for (const sled of sleds) if (sled.report !== undefined) noteOne(deps, sled, sled.report, sources, log);
@@ -38,8 +41,13 @@ const noteOne = (
   const failures = newest(report.copiesFailed, grown(now.copiesFailed, before.copiesFailed));
   deps.requests.count('copy_failed', grown(now.copiesFailed, before.copiesFailed));
   for (const failure of failures) {
-    const error = new DepotError('COPY_SOURCE', failure.message);
-    deps.memory.transferFailed(sled.id, failure.sha256, error, sources.get(failure.depotBaseUrl));
+    const source = AT_THE_SLED.has(failure.errorCode) ? undefined : sources.get(failure.depotBaseUrl);
+    deps.memory.transferFailed(
+      sled.id,
+      failure.sha256,
+      new DepotError('COPY_SOURCE', failure.message),
+      source,
+    );
     log.warn({ sled_id: sled.id, ...failureFields(failure) }, 'copy failed on sled');
   }
   const deletions = grown(now.deletions, before.deletions);

@@ -52,7 +52,7 @@ import { createLostPointsMemory, type LostPointsMemory } from '../sleds/lost-poi
 import { type BundlePusher, createBundlePusher } from '../sleds/push-bundles.ts';
 import type { CollectedSled, CollectLimits } from '../sleds/sled-draft.ts';
 import { createFleetMemory, type FleetMemory } from '../sleds/sled-memory.ts';
-import { dropReplicated } from './drop.ts';
+import { dropReplicated, type KeptArchives } from './drop-archives.ts';
 import type { ReplicationEvents } from './events/replication-events.ts';
 import {
   createObserver,
@@ -113,6 +113,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
   const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
   const lostPoints = createLostPointsMemory();
   const bundles = createBundlePusher(deps);
+  const keptArchives: KeptArchives = new Map();
   return {
     task: {
       name: REPLICATION_TASK,
@@ -121,7 +122,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       disable: deps.policy.disable,
       dependsOn: [LIVENESS_TASK, PRUNER_TASK, RELEASE_BUNDLE_TASK], // B16
       activate: activation =>
-        activate(deps, { memory, executor, observer, held, lostPoints, bundles }, activation),
+        activate(deps, { memory, executor, observer, held, lostPoints, bundles, keptArchives }, activation),
     },
     observer,
     sledReturned: memory.sledAnswered,
@@ -140,6 +141,7 @@ type State = {
   /** Of points that the database does not know (LP2). */
   readonly lostPoints: LostPointsMemory;
   readonly bundles: BundlePusher;
+  readonly keptArchives: KeptArchives;
 };
 
 const activate = async (
@@ -178,9 +180,15 @@ const activate = async (
   const byId = new Map(targets.map(target => [target.id, target]));
   const outcome = await executor.execute(plan, { ...wanted, sleds: byId }, { signal });
   const planned = { ...wanted, nonce };
-  const dropped = await dropReplicated({ ...deps, memory }, plan, planned, byId, { log, signal });
+  const { dropped, reasons: kept } = await dropReplicated(
+    { ...deps, memory, kept: state.keptArchives },
+    plan,
+    planned,
+    byId,
+    { log, signal },
+  );
   const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome, dropped, isMended });
-  const seen = { wanted, sleds, lost, plan, dropped, deferred: plan.deferred + outcome.notStarted };
+  const seen = { wanted, sleds, lost, plan, dropped, kept, deferred: plan.deferred + outcome.notStarted };
   const observation = await observe(deps, memory, seen, signal);
   state.observer.record(observation);
   deps.history.observed(observation);
@@ -217,6 +225,7 @@ const planInput = (
   policy: { minSledReplication: policy.minSledReplication, limits: policy.requestLimits },
   putsInFlight: executor.putsInFlight(),
   backoff: memory.backoff(),
+  routes: memory.routes(),
   nowMs: clock.monotonicMs(),
 });
 
@@ -300,7 +309,7 @@ const observe = async (
   memory: FleetMemory,
   seen: Pick<
     Parameters<typeof foldObservation>[0],
-    'wanted' | 'sleds' | 'lost' | 'plan' | 'dropped' | 'deferred'
+    'wanted' | 'sleds' | 'lost' | 'plan' | 'dropped' | 'kept' | 'deferred'
   >,
   signal: AbortSignal,
 ): Promise<Observation> => {

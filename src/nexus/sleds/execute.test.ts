@@ -161,9 +161,8 @@ test('a copy request that is not answered ends at its deadline, with a reason, a
   await execute({ copies: [copy(1, a, b)] });
   expect(requests.recent()).toMatchObject([{ failure: { code: 'COPY_SOURCE' } }]);
   expect(memory.sled(a.target.id).silence).toBeUndefined();
-  expect(memory.backoff().get(pairKey(a.target.id, hashOf(1)))).toMatchObject({
+  expect(memory.routes().get(a.target.id)?.get(b.target.id)).toMatchObject({
     because: expect.stringContaining('within 0.01 s'),
-    failedSources: new Map([[b.target.id, 1]]),
   });
 });
 
@@ -175,4 +174,15 @@ test('a re-copy that a sled accepts is remembered, so that one without effect is
   await execute({ copies: [copy(1, a, b, { recopy: true }), copy(2, a, b)] });
   memory.recopiesEnded(a.target.id, () => false, []);
   expect([...memory.backoff().keys()]).toEqual([pairKey(a.target.id, hashOf(1))]);
+});
+
+test('a source is trusted again once a copy from it that was accepted has arrived (B21)', async () => {
+  const { sleds, execute, memory } = execution(2);
+  const [a, b] = sleds as [FakeSled, FakeSled];
+  memory.transferFailed(a.target.id, hashOf(2), new DepotError('COPY_SOURCE', 'cut'), b.target.id);
+  b.files.set(hashOf(1), contentOf(1));
+  await execute({ copies: [copy(1, a, b)] });
+  expect(memory.routes().get(a.target.id)?.get(b.target.id)).toBeDefined();
+  memory.transferDone(a.target.id, hashOf(1));
+  expect(memory.routes().size).toBe(0);
 });

@@ -216,6 +216,7 @@ const requestCopy = async (
         { sha256: copy.sha256, ...pointFor(target, round), source },
         { signal: AbortSignal.any([stop, timeout]) },
       );
+      deps.memory.copyAccepted(copy.target, copy.sha256, sourceId);
       if (copy.recopy) deps.memory.recopyAccepted(copy.target, copy.sha256);
       deps.requests.record({ ...facts, startedMs });
     } catch (cause) {

@@ -1,11 +1,11 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { type ArtifactHash, asGeneration, SledId } from '../../core/ids.ts';
 import { pairKey } from '../../core/plan/input.ts';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { hashOf } from './fleet.fixture.ts';
-import { createFleetMemory } from './sled-memory.ts';
+import { createFleetMemory, type FleetMemory } from './sled-memory.ts';
 
 const sled = SledId.parse('00000001-0000-4000-8000-000000000001');
 const other = SledId.parse('00000001-0000-4000-8000-000000000002');
@@ -81,20 +81,77 @@ test('a sled that answers everything but its puts is not sent them every round (
   expect(pair()).toBeUndefined();
 });
 
-test('how often each source has failed is remembered until the artifact arrives (M2)', () => {
-  const { memory, pair } = memoryAt();
+describe('a copy that failed at its source', () => {
   const third = SledId.parse('00000001-0000-4000-8000-000000000003');
-  const cut = new DepotError('COPY_SOURCE', 'the source closed the connection');
-  for (const source of [other, third, other]) memory.transferFailed(sled, hash, cut, source);
-  memory.transferFailed(sled, hash, unreachable(), third);
-  expect(pair()?.failedSources, 'a sled that cannot be asked says nothing of the source').toEqual(
-    new Map([
-      [other, 2],
-      [third, 1],
-    ]),
-  );
-  memory.transferDone(sled, hash);
-  expect(pair()).toBeUndefined();
+  const cut = () => new DepotError('COPY_SOURCE', 'the source closed the connection');
+  const routesTo = (memory: FleetMemory, id = sled) => memory.routes().get(id);
+
+  test('backs off for this sled and source, whatever the artifact, and not for the artifact (M2, B21)', () => {
+    const { memory, time, pair } = memoryAt();
+    memory.transferFailed(sled, hash, cut(), third);
+    memory.transferFailed(sled, hashOf(2), cut(), third);
+    const route = routesTo(memory)?.get(third);
+    expect(route, 'at the same time: one failure (M3)').toMatchObject({ failures: 1 });
+    expect(route!.untilMs).toBeGreaterThan(time.nowMs);
+    expect([...route!.artifacts.keys()]).toEqual([hash, hashOf(2)]);
+    expect(pair(), 'another source may be tried at once').toBeUndefined();
+    expect(routesTo(memory, other), 'other sleds may reach it').toBeUndefined();
+  });
+
+  test('waits longer each time, up to five minutes, until a copy from this source arrives', () => {
+    const { memory, time } = memoryAt();
+    const waits: number[] = [];
+    for (let n = 0; n < 12; n += 1) {
+      memory.transferFailed(sled, hashOf(n), cut(), third);
+      const { untilMs } = routesTo(memory)!.get(third)!;
+      waits.push(untilMs - time.nowMs);
+      time.nowMs = untilMs;
+    }
+    expect(waits[0]).toBeLessThanOrEqual(2_000);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(300_000);
+    expect(waits.at(-1)).toBeGreaterThanOrEqual(150_000);
+    memory.copyAccepted(sled, hash, third);
+    memory.transferDone(sled, hashOf(3));
+    expect(routesTo(memory)?.get(third), 'what came from elsewhere says nothing of it').toBeDefined();
+    memory.transferDone(sled, hash);
+    expect(routesTo(memory)).toBeUndefined();
+  });
+
+  test('is forgotten for an artifact that arrived from elsewhere; the route stays', () => {
+    const { memory } = memoryAt();
+    memory.transferFailed(sled, hash, cut(), third);
+    memory.transferDone(sled, hash);
+    expect(routesTo(memory)?.get(third)?.artifacts.size).toBe(0);
+  });
+
+  test('is a failure of this sled and artifact if the sled could not store it, or names no source', () => {
+    const { memory, pair } = memoryAt();
+    memory.transferFailed(sled, hash, new DepotError('IO', 'disk'), third);
+    memory.transferFailed(sled, hashOf(2), cut());
+    memory.transferFailed(sled, hashOf(3), unreachable(), third);
+    expect(routesTo(memory), 'a sled that cannot be asked says nothing of the source').toBeUndefined();
+    expect([pair(), pair(hashOf(2)), pair(hashOf(3))].map(each => each?.because)).toEqual([
+      'disk',
+      'the source closed the connection',
+      'connection refused',
+    ]);
+  });
+
+  test('is remembered for a bounded number of sources and artifacts, of the fleet and the wanted set (M7, RTE3)', () => {
+    const { memory } = memoryAt();
+    const sources = Array.from({ length: 70 }, (_, n) =>
+      SledId.parse(`00000002-0000-4000-8000-${String(n).padStart(12, '0')}`),
+    );
+    for (const source of sources) memory.transferFailed(sled, hash, cut(), source);
+    for (let n = 0; n < 300; n += 1) memory.transferFailed(sled, hashOf(n), cut(), sources.at(-1));
+    expect([...routesTo(memory)!.keys()]).toEqual(sources.slice(-64));
+    expect(routesTo(memory)!.get(sources.at(-1)!)?.artifacts.size).toBe(256);
+    memory.retain(new Set([sled, sources.at(-1)!]), new Map([[hashOf(299), 1]]));
+    expect([...routesTo(memory)!.keys()]).toEqual(sources.slice(-1));
+    expect([...routesTo(memory)!.get(sources.at(-1)!)!.artifacts.keys()]).toEqual([hashOf(299)]);
+    memory.retain(new Set([other]), new Map([[hashOf(299), 1]]));
+    expect(memory.routes().size).toBe(0);
+  });
 });
 
 test('a re-copy that changed nothing waits for a back-off that grows; one in flight is not judged (M4, B9)', () => {

@@ -3,8 +3,8 @@
  * If it is lost, some requests are sent too early; no guarantee depends on it.
  *
  * M1. A sled that fails backs off, independently of the others (B8); any answer ends its back-off.
- * M2. A failed transfer backs off for its sled and artifact (P6), until the artifact arrives. The sources that failed are
- *     remembered, so that the next attempt uses another one.
+ * M2. A transfer that failed at the sled backs off for this sled and artifact (P6), until the artifact arrives. One that
+ *     failed at its source backs off for this sled and source (B21), and the next attempt uses another source.
  * M3. Simultaneous failures count once: a request that was in flight when the back-off began does not lengthen it.
  * M4. A re-copy that leaves the artifact on too few datasets is a failed transfer: a dataset has no space for it, and
  *     sending the bytes again and again would not help (B9).
@@ -20,6 +20,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { retryAfterMs } from '../../sled-client/refusal.ts';
 import { type Failure, failAgain, isForRoom } from './failure.ts';
+import { createRouteMemory, type RouteMemory } from './route-memory.ts';
 import { createTransferMemory, type TransferMemory } from './transfer-memory.ts';
 
 const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
@@ -77,11 +78,13 @@ export type FleetMemory = Pick<
   /** The sled served the right bytes of a whole release: distrust ends. */
   readonly bytesProven: (id: SledId) => void;
   /**
-   * Classifies a failed put or copy: the sled's fault, a pause, or a back-off for this artifact alone; `source` is
-   * the one that a copy named.
+   * Classifies a failed put or copy: the sled's fault, a pause, a back-off for this artifact alone, or one for the
+   * source that a copy named.
    */
-  readonly transferFailed: TransferMemory['failed'];
+  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => void;
   readonly transferDone: TransferMemory['done'];
+  readonly copyAccepted: RouteMemory['accepted'];
+  readonly routes: RouteMemory['failures'];
   /** The earliest end of a back-off of a silent sled. */
   readonly nextSledAttemptMs: () => number | undefined;
   readonly retain: (sleds: ReadonlySet<SledId>, artifacts: ReadonlyMap<ArtifactHash, unknown>) => void;
@@ -92,6 +95,7 @@ type Deps = { readonly clock: Clock; readonly rng: Rng };
 export const createFleetMemory = (deps: Deps): FleetMemory => {
   const sleds = new Map<SledId, SledMemory>();
   const transfers = createTransferMemory(deps);
+  const routes = createRouteMemory(deps);
   const sled = (id: SledId): SledMemory => memoryOf(sleds, id);
 
   return {
@@ -123,23 +127,14 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
     bytesProven(id) {
       sled(id).distrust = undefined;
     },
-    transferFailed(id, sha256, error, source) {
-      switch (blameFor(error)) {
-        case 'busy':
-          return pause(deps, sled(id), error, DEFAULT_BUSY_PAUSE_MS);
-        case 'full':
-          return pause(deps, sled(id), error, FULL_PAUSE_MS);
-        case 'sled':
-          silence(deps, sled(id), error);
-          // A sled that answers everything but this transfer ends its silence, not this back-off.
-          return transfers.failed(id, sha256, error);
-        case 'nobody':
-          return;
-        case 'transfer':
-          return transfers.failed(id, sha256, error, source);
-      }
+    transferFailed: (id, sha256, error, source) =>
+      noteFailure(deps, { memory: sled(id), transfers, routes }, { id, sha256, error, source }),
+    transferDone(id, sha256) {
+      transfers.done(id, sha256);
+      routes.arrived(id, sha256);
     },
-    transferDone: transfers.done,
+    copyAccepted: routes.accepted,
+    routes: routes.failures,
     recopyAccepted: transfers.recopyAccepted,
     recopiesEnded: transfers.recopiesEnded,
     roomMade(id) {
@@ -154,6 +149,7 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
     retain(keep, artifacts) {
       for (const id of sleds.keys()) if (!keep.has(id)) sleds.delete(id);
       transfers.retain(({ sledId, sha256 }) => keep.has(sledId) && artifacts.has(sha256));
+      routes.retain(keep, artifacts);
     },
   };
 };
@@ -176,8 +172,31 @@ const endPauseForRoom = (memory: SledMemory): void => {
   if (memory.pause !== undefined && isForRoom(memory.pause.code)) memory.pause = undefined;
 };
 
-/** What a failed transfer is blamed on. */
-const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'nobody' => {
+const noteFailure = (
+  deps: Deps,
+  { memory, transfers, routes }: { memory: SledMemory; transfers: TransferMemory; routes: RouteMemory },
+  failed: {
+    readonly id: SledId;
+    readonly sha256: ArtifactHash;
+    readonly error: unknown;
+    readonly source: SledId | undefined;
+  },
+): void => {
+  const { id, sha256, error, source } = failed;
+  const blame = blameFor(error);
+  if (blame === 'nobody') return;
+  if (blame === 'busy') pause(deps, memory, error, DEFAULT_BUSY_PAUSE_MS);
+  else if (blame === 'full') pause(deps, memory, error, FULL_PAUSE_MS);
+  else if (blame === 'source' && source !== undefined) routes.failed(id, sha256, error, source);
+  else {
+    if (blame === 'sled') silence(deps, memory, error);
+    // A sled that answers everything but this transfer ends its silence, not this back-off.
+    transfers.failed(id, sha256, error);
+  }
+};
+
+/** What a failed transfer is blamed on; a put has no source. */
+const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'source' | 'nobody' => {
   switch (errorCodeOf(error)) {
     case 'SLED_BUSY':
       return 'busy';
@@ -192,8 +211,11 @@ const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'nobo
     case 'ARTIFACT_NOT_IN_CONFIG':
       // Another Nexus gave the sled a newer config, which the next round reads.
       return 'nobody';
-    default:
+    case 'IO':
+    case 'SHUTTING_DOWN':
       return 'transfer';
+    default:
+      return 'source';
   }
 };
 

@@ -1,4 +1,4 @@
-/** The memory of transfers, by sled and artifact: M2, M4 and M5 of sled-memory.ts. */
+/** The memory of transfers that failed at their sled, by sled and artifact: M2, M4 and M5 of sled-memory.ts. */
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
 import { type Backoff, type Pair, pairKey } from '../../core/plan/input.ts';
 import type { Rng } from '../../core/rng.ts';
@@ -12,8 +12,7 @@ const STILL_SHORT = 'a copy has ended, and the artifact is still on fewer datase
 export type FailedTransfer = Failure & Pair & Backoff;
 
 export type TransferMemory = {
-  /** M2. `source` is the copy source, if it may be at fault. */
-  readonly failed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => void;
+  readonly failed: (id: SledId, sha256: ArtifactHash, error: unknown) => void;
   readonly done: (id: SledId, sha256: ArtifactHash) => void;
   readonly recopyAccepted: (id: SledId, sha256: ArtifactHash) => void;
   /** M4, for the re-copies of one sled that are no longer in flight; `faults` are the messages of its datasets. */
@@ -32,12 +31,10 @@ export const createTransferMemory = (deps: { readonly clock: Clock; readonly rng
   const transfers = new Map<string, FailedTransfer>();
   const recopies = new Map<string, Pair>();
 
-  const failed: TransferMemory['failed'] = (id, sha256, error, source) => {
+  const failed: TransferMemory['failed'] = (id, sha256, error) => {
     const key = pairKey(id, sha256);
-    const before = transfers.get(key);
-    const failure = failAgain(deps, before, error, TRANSFER_BACKOFF);
-    const failedSources = countOnce(before?.failedSources, source);
-    transfers.set(key, { ...failure, sledId: id, sha256, failedSources });
+    const failure = failAgain(deps, transfers.get(key), error, TRANSFER_BACKOFF);
+    transfers.set(key, { ...failure, sledId: id, sha256 });
   };
 
   return {
@@ -67,9 +64,3 @@ export const createTransferMemory = (deps: { readonly clock: Clock; readonly rng
     },
   };
 };
-
-const countOnce = (
-  counts: ReadonlyMap<SledId, number> = new Map(),
-  id: SledId | undefined,
-): ReadonlyMap<SledId, number> =>
-  id === undefined ? counts : new Map(counts).set(id, (counts.get(id) ?? 0) + 1);

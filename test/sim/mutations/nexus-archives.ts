@@ -118,8 +118,9 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     name: 'no-look-before-a-drop',
     breaks: ['G4'],
     in: 'mayGo',
-    find: 'return spotCheck(',
-    replace: 'if (holders.length >= deps.policy.minSledReplication) return true;\n      return spotCheck(',
+    find: 'const isProven = await spotCheck(',
+    replace:
+      "if (holders.length >= deps.policy.minSledReplication) return 'may_go';\n      const isProven = await spotCheck(",
     needs: someOf('sled lies'),
     withinSeeds: 2000,
     why: 'P9: a sled that lists artifacts which it does not have is counted',
