@@ -175,6 +175,7 @@ const rooms: Record<string, Record<string, readonly string[]>> = {
     statements: ['audit'],
     sleds: ['audit', 'wanted-set', 'revocations'],
     invitations: ['audit', 'sleds', 'revocations'],
+    recovery: ['audit', 'wanted-set', 'invitations'],
     nexuses: ['audit', 'revocations'],
     history: [],
     durability: [],

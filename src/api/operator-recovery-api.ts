@@ -65,6 +65,8 @@ export const GenerationRecovery = z
         details: Details.optional(),
       }),
     ),
+    /** Of machines, sleds and Nexuses, that nobody had used: acting ends them. Absent for none. */
+    invitations_ended: z.number().int().min(1).optional(),
   })
   .meta({ id: 'GenerationRecovery' });
 export type GenerationRecovery = z.infer<typeof GenerationRecovery>;

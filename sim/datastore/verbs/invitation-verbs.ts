@@ -196,3 +196,32 @@ export const isKeyDenied =
   (publicKeySha256: string): Query<boolean> =>
   ({ deniedKeys }) =>
     deniedKeys.has(publicKeySha256);
+
+/** JD4. */
+export const withoutOpenInvitations = (
+  state: MemoryState,
+  { nowMs }: Moment,
+): { readonly state: MemoryState; readonly ended: number } => {
+  const open = [...state.invitations.values(), ...state.nexusInvitations.values()].filter(each =>
+    isInvitationOpen(each, nowMs),
+  );
+  return {
+    state: {
+      ...state,
+      invitations: expired(state.invitations, nowMs),
+      nexusInvitations: expired(state.nexusInvitations, nowMs),
+    },
+    ended: open.length,
+  };
+};
+
+const expired = <Id, Each extends Pick<InvitationRecord, 'timeExpiresMs' | 'used'>>(
+  invitations: ReadonlyMap<Id, Each>,
+  nowMs: number,
+): ReadonlyMap<Id, Each> =>
+  new Map(
+    [...invitations].map(([id, each]) => [
+      id,
+      isInvitationOpen(each, nowMs) ? { ...each, timeExpiresMs: nowMs } : each,
+    ]),
+  );

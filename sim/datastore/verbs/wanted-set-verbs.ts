@@ -7,10 +7,11 @@ import {
   MEND_PERIOD_MS,
   requirePlannedPoint,
 } from '../../../src/nexus/datastore/decisions/generation.ts';
-import type { WantedSetPort } from '../../../src/nexus/datastore/ports/wanted-set-port.ts';
+import type { Raised, WantedSetPort } from '../../../src/nexus/datastore/ports/wanted-set-port.ts';
 import { type MemoryState, movedTo, type Query, recordedPoints, type Step, withPoint } from '../state.ts';
 import { presentDigest, wantedSetOf } from '../wanted.ts';
 import { withAudit } from './audit-verbs.ts';
+import { withoutOpenInvitations } from './invitation-verbs.ts';
 
 export const currentGeneration: Query<Point> = state => state.stored;
 
@@ -23,23 +24,29 @@ export const generationRaise =
   (
     { to, accepted = [], planned }: Parameters<WantedSetPort['generationRaise']>[0],
     audit: Parameters<WantedSetPort['generationRaise']>[1]['audit'],
-  ): Step<Point> =>
+  ): Step<Raised> =>
   (before, moment) => {
     const { nowMs, repeated } = moment;
     requirePlannedPoint(before.stored, { planned, to }, { repeated });
     const verdict = admitRaise(before.stored.generation, to, { repeated, accepts: accepted.length > 0 });
-    const state = accepted.reduce(
+    const accepting = accepted.reduce(
       (seen, point) => withPoint(seen, { ...point, origin: 'accepted', timeCreatedMs: nowMs }),
       before,
     );
+    const { state, ended: invitationsEnded } = withoutOpenInvitations(accepting, moment);
     const withEntry = (after: MemoryState): MemoryState =>
       audit === undefined
         ? after
-        : withAudit(after, audit.origin, generationRecovered(before.stored, { to, accepted }, audit), moment);
-    if (verdict === 'stay') return { state: withEntry(state), answer: state.stored };
+        : withAudit(
+            after,
+            audit.origin,
+            generationRecovered(before.stored, { to, accepted, invitationsEnded }, audit),
+            moment,
+          );
+    if (verdict === 'stay') return { state: withEntry(state), answer: { ...state.stored, invitationsEnded } };
     const stored = { generation: to, digest: presentDigest(state) };
     const raised = movedTo(state, stored, { origin: 'raise', timeCreatedMs: nowMs });
-    return { state: withEntry(raised), answer: stored };
+    return { state: withEntry(raised), answer: { ...stored, invitationsEnded } };
   };
 
 export const generationMend =

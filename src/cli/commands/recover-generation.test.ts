@@ -141,6 +141,13 @@ test('--apply acts on the plan that it has just made, and reports the new genera
   ]);
 });
 
+test('--apply says how many invitations of machines it has ended (JD4)', async () => {
+  const done = needed({ state: 'done', invitations_ended: 2 });
+  const run = await against(needed(), ['--apply'], done);
+  expect(run.out).toContain('2 unused invitations are ended');
+  expect((await against(needed(), ['--apply'], needed({ state: 'done' }))).out).not.toContain('invitation');
+});
+
 test.each([
   ['the hash of an artifact', [LOST], { artifacts: [LOST] }],
   ['the version of a release', ['2.0.0-rc.1'], { releases: ['2.0.0-rc.1'] }],

@@ -22,6 +22,7 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
     case 'done':
       return [
         `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${becameKnown(recovery)}`,
+        ...invitationLines(recovery),
         ...table(terminal, recovery.sleds.filter(isNotable)),
         '',
         'Sleds follow the database again from their next config on. Check with: tuf-depot status',
@@ -47,6 +48,13 @@ const becameKnown = ({ points }: GenerationRecovery): string =>
   points.length === 0
     ? 'the audit log has an entry that explains which of its entries the database lost.'
     : `${plural(points.filter(isGiven).length, 'point')} of another history became known.`;
+
+const invitationLines = ({ invitations_ended: ended = 0 }: GenerationRecovery): string[] =>
+  ended === 0
+    ? []
+    : [
+        `${plural(ended, 'unused invitation is', 'unused invitations are')} ended, since this database may have forgotten their use. Invite or approve again the machines that still have to join.`,
+      ];
 
 const isNotable = ({ state }: RecoverySledView): boolean => state !== 'agrees';
 

@@ -100,6 +100,7 @@ const renderers: Renderers = {
     givenUp,
     givenUpTotal,
     headsLost = [],
+    invitationsEnded = 0,
   }) =>
     sentences(
       `The generation was recovered from ${previousGeneration} to ${generation}. ${plural(accepted.length, 'point')} of other histories became known.`,
@@ -113,6 +114,9 @@ const renderers: Renderers = {
             headsLost.map(({ seq, hash }) => `entry ${seq} (${hash})`),
             MOST_NAMES,
           )}.`,
+      invitationsEnded === 0
+        ? undefined
+        : `${plural(invitationsEnded, 'unused invitation was', 'unused invitations were')} ended.`,
     ),
   statement_recorded: ({ statementId, adminKeySha256, subject }) =>
     `Statement ${statementId} of the admin key ${adminKeySha256} was recorded: ${subject}.`,

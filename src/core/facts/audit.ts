@@ -149,6 +149,8 @@ const auditActions = {
       .max(MAX_AUDITED_NAMES)
       .readonly()
       .optional(),
+    /** That no machine had used; absent for none. */
+    invitationsEnded: Count.optional(),
   }),
   statement_recorded: z.object({
     /** Of the text that the admin key signed. */

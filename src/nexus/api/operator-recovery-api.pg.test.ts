@@ -147,6 +147,24 @@ test('the entry of a recovery has the heads of the audit log that sleds keep and
   ]);
 });
 
+test('acting ends the invitations that nobody used, since this database may have forgotten their use, and says how many (RH4, JD4)', async () => {
+  holds(sleds[0]!, 7, present);
+  for (const table of [
+    'sled_invitation (id, sha256, time_expires)',
+    'nexus_invitation (nexus_id, id, sha256, time_expires)',
+  ])
+    await world.database.query(
+      `INSERT INTO ${table} VALUES (${table.startsWith('nexus') ? 'gen_random_uuid(), ' : ''}gen_random_uuid(), '${table}', now() + interval '1 hour')`,
+    );
+  expect(await act({ expected_generation: at(2), to: at(8) })).toMatchObject({
+    ...{ state: 'done', invitations_ended: 2 },
+  });
+  const [open] = await world.database.query<{ count: string }>(
+    'SELECT count(*) FROM sled_invitation WHERE time_expires > now()',
+  );
+  expect(Number(open?.count)).toBe(0);
+});
+
 test('where heads of the audit log alone are lost, acting writes the entry that explains them, once (RH2, RH3, T6a)', async () => {
   const gone = { seq: 1_000, hash: 'e'.repeat(64) };
   sleds[0]!.auditHeads = [{ ...gone, timeMs: 0 }];

@@ -8,6 +8,7 @@
  * RH2. Acting is idempotent: after the first time no point is unknown, and the answer says so.
  * RH3. The entry of the audit log has the heads of it that sleds keep and the database lost (T6a): so `audit verify` explains
  *      them. A sled that does not tell its own delays nothing. Acting writes that entry also where heads alone are lost.
+ * RH4. Acting ends every unused invitation (JD4), and says how many.
  */
 import {
   type GenerationRecovery,
@@ -45,7 +46,7 @@ import type { SledConnection, SledTarget } from '../../sled-client/sled-connecti
 import type { AuditPort } from '../datastore/ports/audit-port.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
-import type { RecoveryDecision, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
+import type { Raised, RecoveryDecision, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import { allRepoArtifacts } from '../datastore/release-artifacts.ts';
 import type { Note } from '../history/history.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
@@ -100,10 +101,17 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     const orderedBy = `an operator, request ${requestId}`;
     const origin = deps.originOf({ caller, requestId });
     const audit = { origin, ...decidedBy(excluded, giveUp), headsLost: lost };
-    await raise(deps.datastore, { to, accepted, orderedBy, planned }, { ...wait, audit });
+    const { invitationsEnded } = await raise(
+      deps.datastore,
+      { to, accepted, orderedBy, planned },
+      { ...wait, audit },
+    );
     const { outcome: _, sleds, points, undecided: __, ...facts } = plan;
     wait.log.warn(
-      { ...facts, to, excluded, give_up: giveUp, points, sleds, audit_heads_lost: lost },
+      {
+        ...{ ...facts, to, excluded, give_up: giveUp, points, sleds, audit_heads_lost: lost },
+        invitations_ended: invitationsEnded,
+      },
       'generation recovered by an operator',
     );
     deps.note({
@@ -114,7 +122,11 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
       pointsAccepted: accepted.length,
     });
     deps.activateReplication();
-    return { ...recoveryView(plan, []), to, state: 'done' };
+    return {
+      ...recoveryView(plan, []),
+      ...{ to, state: 'done' },
+      ...(invitationsEnded > 0 && { invitations_ended: invitationsEnded }),
+    };
   },
 });
 
@@ -236,9 +248,9 @@ const raise = async (
   datastore: Deps['datastore'],
   order: Parameters<WantedSetPort['generationRaise']>[0],
   { signal, audit }: Parameters<WantedSetPort['generationRaise']>[1],
-): Promise<void> => {
+): Promise<Raised> => {
   try {
-    await datastore.generationRaise(order, { signal, audit });
+    return await datastore.generationRaise(order, { signal, audit });
   } catch (error) {
     if (errorCodeOf(error) !== 'INVALID_REQUEST') throw error;
     throw hasChanged(error);

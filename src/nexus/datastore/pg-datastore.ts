@@ -45,6 +45,7 @@ import { operatorTokenCreate } from './verbs/operators/operator-token-create.ts'
 import { operatorTokenList } from './verbs/operators/operator-token-list.ts';
 import { operatorTokenRevoke } from './verbs/operators/operator-token-revoke.ts';
 import { operatorTokensUsed } from './verbs/operators/operator-tokens-used.ts';
+import { generationRaise } from './verbs/recovery/generation-raise.ts';
 import { artifactRoles } from './verbs/releases/artifact-roles.ts';
 import { artifactsKnown } from './verbs/releases/artifacts-known.ts';
 import { bundleExempt } from './verbs/releases/bundle-exempt.ts';
@@ -80,7 +81,6 @@ import { trustRootInsert } from './verbs/trust-roots/trust-root-insert.ts';
 import { trustRootList } from './verbs/trust-roots/trust-root-list.ts';
 import { currentGeneration } from './verbs/wanted-set/current-generation.ts';
 import { generationMend } from './verbs/wanted-set/generation-mend.ts';
-import { generationRaise } from './verbs/wanted-set/generation-raise.ts';
 import { pointsRecorded } from './verbs/wanted-set/points-recorded.ts';
 import { wantedSet } from './verbs/wanted-set/wanted-set.ts';
 

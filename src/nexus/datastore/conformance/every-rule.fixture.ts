@@ -16,6 +16,7 @@ import { statementRules } from './statement-rules.fixture.ts';
 import { targetReleaseRules } from './target-release-rules.fixture.ts';
 import { transportRules } from './transport-rules.fixture.ts';
 import { trustMoveRules, trustRootRules } from './trust-root-rules.fixture.ts';
+import { voidInvitationRules } from './void-invitation-rules.fixture.ts';
 import { generationRules, mendRules, pointRules, recoveryRules } from './wanted-set-rules.fixture.ts';
 
 export const everyRule = (open: OpenDatastore): void => {
@@ -36,6 +37,7 @@ export const everyRule = (open: OpenDatastore): void => {
   operatorTokenRules(open);
   invitationRules(open);
   denialRules(open);
+  voidInvitationRules(open);
   nexusInvitationRules(open);
   revocationRules(open);
   statementRules(open);

@@ -101,7 +101,11 @@ export const requirePlannedPoint = (
 /** The audited action. */
 export const generationRecovered = (
   before: Point,
-  { to, accepted }: { readonly to: Generation; readonly accepted: readonly Point[] },
+  {
+    to,
+    accepted,
+    invitationsEnded,
+  }: { readonly to: Generation; readonly accepted: readonly Point[]; readonly invitationsEnded: number },
   { excludedSleds, givenUp, givenUpTotal, headsLost = [] }: RecoveryDecision,
 ): AuditAction<'generation_recovered'> => ({
   kind: 'generation_recovered',
@@ -110,6 +114,7 @@ export const generationRecovered = (
   accepted: accepted.map(({ generation, digest }) => ({ generation, digest })),
   ...{ excludedSleds, givenUp, givenUpTotal },
   ...(headsLost.length > 0 && { headsLost }),
+  ...(invitationsEnded > 0 && { invitationsEnded }),
 });
 
 /**

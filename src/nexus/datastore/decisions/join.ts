@@ -10,6 +10,8 @@
  * JD2. One key has one sled, so that no machine counts as two (G4), also one that registered with a certificate that was issued in
  *      another way (RI3). A sled has one key at a time; the last one that joined.
  * JD3. The id of a sled is that of the invitation, or made by Nexus. What the machine calls itself is only compared.
+ * JD4. A database that lost commits may list as unused what machines have used, and as open what an admin has ended. So the recovery
+ *      that follows ends all that are open, of sleds and Nexuses, in its own transaction.
  */
 import type { SledId } from '../../../core/ids.ts';
 import { isoTime } from '../../../lib/clock.ts';

@@ -23,6 +23,12 @@ export type PresentRelease = WantedRelease & {
   readonly bundle?: RecordedBundle | undefined;
 };
 
+/** The point that a recovery led to. */
+export type Raised = Point & {
+  /** Invitations of machines that nobody had used; 0 for a repeated transaction whose first attempt was committed. */
+  readonly invitationsEnded: number;
+};
+
 /** What a person decided in a recovery. */
 export type RecoveryDecision = Pick<
   AuditAction<'generation_recovered'>,
@@ -41,7 +47,8 @@ export type WantedSetPort = {
   ) => Promise<{ readonly current: Point; readonly lineage: RecordedPoints }>;
   /**
    * The last step of a recovery (P7): sets the generation to `to` and its digest to that of what the present
-   * releases list, whatever was recorded, and records points of another history as known (P13). Safe to repeat.
+   * releases list, whatever was recorded, records points of another history as known (P13), and ends every unused
+   * invitation (JD4). Safe to repeat.
    * `INVALID_REQUEST` when `to` is below the present generation, or equal to it with nothing to accept.
    */
   readonly generationRaise: (
@@ -54,7 +61,7 @@ export type WantedSetPort = {
       readonly planned?: Point;
     },
     options: AuditedWith<RecoveryDecision>,
-  ) => Promise<Point>;
+  ) => Promise<Raised>;
   /**
    * Raises the generation for the sake of one sled, whose set the wanted set includes (P13). Undefined when the limits of
    * decisions/generation.ts do not allow it, and then nothing is changed.

@@ -7,8 +7,14 @@ import {
 import type { WantedSetPort } from '../../ports/wanted-set-port.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
-import { recordPoint } from './point-rows.ts';
-import { lockGeneration, readGeneration, readPresentReleases, writeGeneration } from './wanted-set-rows.ts';
+import { endOpenInvitations } from '../invitations/open-invitations.ts';
+import { recordPoint } from '../wanted-set/point-rows.ts';
+import {
+  lockGeneration,
+  readGeneration,
+  readPresentReleases,
+  writeGeneration,
+} from '../wanted-set/wanted-set-rows.ts';
 
 /** The only write that does not check the stored digest, because it corrects it. */
 export const generationRaise =
@@ -28,11 +34,12 @@ export const generationRaise =
           after = { generation: to, digest: wantedSetDigest(artifacts.keys()) };
           await writeGeneration(db, before, after, { origin: 'raise', orderedBy });
         }
+        const invitationsEnded = await endOpenInvitations(db);
         if (audit !== undefined) {
-          const action = generationRecovered(before, { to, accepted }, audit);
+          const action = generationRecovered(before, { to, accepted, invitationsEnded }, audit);
           await appendAudit(db, audit.origin, action, attempt);
         }
-        return after;
+        return { ...after, invitationsEnded };
       },
       { signal },
     );
