@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { createMemoryDisk, interposed, type Operation, systemError } from './disk.fixture.ts';
 import type { Disk } from './disk.ts';
-import { cannotWrite, isFull } from './disk-errors.ts';
+import { cannotWrite, isFull, isRefusedByDisk, syncingWherePossible } from './disk-errors.ts';
 import { createFileDurably, createNewFile } from './durable-file.ts';
 import { DepotError, messageChain } from './errors.ts';
 import { makeDirectories, namedFilesDisk, namingFull, realDisk } from './real-disk.ts';
@@ -96,6 +96,32 @@ test('a directory that cannot be synced says so, except where the file was named
     message: expect.stringContaining('the file system of /proc does not support fsync of a directory'),
   });
   await namedFilesDisk.syncDirectory('/proc');
+});
+
+test.each(['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF', 'EISDIR'])(
+  'fsync of a directory that answers %s is not supported: an error, or for files of a person none',
+  async code => {
+    const disk = await failing('syncDirectory', code);
+    await expect(disk.syncDirectory('/root')).rejects.toMatchObject({
+      code: 'IO',
+      message: expect.stringContaining('does not support fsync of a directory'),
+    });
+    await syncingWherePossible(disk).syncDirectory('/root');
+  },
+);
+
+test('a directory that a person may write and not read takes their files; a disk that fails does not', async () => {
+  await syncingWherePossible(await failing('syncDirectory', 'EACCES')).syncDirectory('/root');
+  const broken = syncingWherePossible(await failing('syncDirectory', 'EIO'));
+  await expect(broken.syncDirectory('/root')).rejects.toMatchObject({ code: 'EIO' });
+});
+
+test('a disk that is full differs from a limit that is set here', async () => {
+  const disk = await failing('createFile', 'ENOSPC');
+  const refused = await disk.createFile('/root/a').catch((error: unknown) => error);
+  expect([isFull(refused), isRefusedByDisk(refused)]).toEqual([true, true]);
+  const quota = new DepotError('NO_SPACE', 'its quota is used up');
+  expect([isFull(quota), isRefusedByDisk(quota)]).toEqual([true, false]);
 });
 
 test('a new file replaces none, and a failure to write it leaves none', async () => {

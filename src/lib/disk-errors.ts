@@ -2,7 +2,7 @@
  * Errors of a disk that callers have to tell apart get one code, whichever operation meets them:
  *
  *     ENOSPC, EDQUOT                    ─▶ NO_SPACE with the directory, its free bytes and its free inodes
- *     EINVAL of a directory's fsync     ─▶ IO: names cannot be made durable there
+ *     a directory's fsync unsupported   ─▶ IO: names cannot be made durable there
  *
  * FD1. Every {@link Disk} is made by {@link namingErrors}, real and simulated: its callers never meet ENOSPC or EDQUOT.
  * FD2. Code that writes without a Disk does so within `namingFull` of `real-disk.ts`; `test/tidy.test.ts` requires it.
@@ -19,6 +19,35 @@ export const isFull = (error: unknown): boolean => {
   const layer = firstWithCode(error);
   return layer instanceof DepotError && layer.code === 'NO_SPACE';
 };
+
+/** Whether the disk itself was full, in bytes, in inodes or by a quota of its own, and not a limit that is set here. */
+export const isRefusedByDisk = (error: unknown): boolean => {
+  const layer = firstWithCode(error);
+  return isFull(error) && layer instanceof Error && systemErrorIs(layer.cause, ...FULL);
+};
+
+const FULL = ['ENOSPC', 'EDQUOT'];
+
+/**
+ * How file systems answer fsync of a directory if they do not support it: those of FUSE and of networks have no answer in
+ * common. A disk that fails has another one (EIO).
+ */
+const UNSUPPORTED = ['EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EBADF', 'EISDIR'];
+
+const isSyncUnsupported = (error: unknown): boolean => systemErrorIs(error, ...UNSUPPORTED);
+
+/**
+ * A disk without an error where names cannot be made durable: fsync of a directory is not supported there, or the directory
+ * may be written and not be read. For files of a person, to whom a file that is complete is of more use.
+ */
+export const syncingWherePossible = (disk: Disk): Disk => ({
+  ...disk,
+  syncDirectory: path =>
+    disk.syncDirectory(path).catch((error: unknown) => {
+      const said = error instanceof DepotError ? error.cause : error;
+      if (!isSyncUnsupported(said) && !systemErrorIs(said, 'EACCES', 'EPERM')) throw error;
+    }),
+});
 
 /** For a file that a person named. */
 export const cannotWrite = (path: string, cause: unknown): DepotError =>
@@ -46,7 +75,7 @@ export const namingErrors = (disk: Disk): Disk => {
     syncDirectory: path =>
       namingFullOf(disk, path, () =>
         disk.syncDirectory(path).catch((error: unknown) => {
-          throw systemErrorIs(error, 'EINVAL') ? cannotSyncNames(path, error) : error;
+          throw isSyncUnsupported(error) ? cannotSyncNames(path, error) : error;
         }),
       ),
   };
@@ -61,7 +90,7 @@ export const namingFullOf = async <T>(
   try {
     return await work();
   } catch (error) {
-    if (!systemErrorIs(error, 'ENOSPC', 'EDQUOT')) throw error;
+    if (!systemErrorIs(error, ...FULL)) throw error;
     const freeBytes = await disk.freeBytes(directory).catch(() => undefined);
     const freeInodes = await disk.freeInodes(directory).catch(() => undefined);
     throw noSpace(directory, { freeBytes, freeInodes }, error);

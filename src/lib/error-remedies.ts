@@ -131,7 +131,7 @@ export const errorRemedies = {
   COPY_SOURCE:
     'Name another source. If all fail, check the network between the sleds, and depot_listen of the source.',
   NO_USABLE_DATASET:
-    'On the machine of the sled, look at each dataset that the message names. Mount its disk, free space on it, or make it writable for the user of the sled agent; on a new sled create the directories of datasets in its configuration. Then start the sled agent again. tuf-depot sled show SLED has the state of each dataset.',
+    'On the machine of the sled, look at each dataset that the message names. Mount its disk, free space on it, or make it writable for the user of the sled agent; if its file system does not support fsync of a directory, as some of FUSE and of networks, use another; on a new sled create the directories of datasets in its configuration. Then start the sled agent again. tuf-depot sled show SLED has the state of each dataset.',
   DATASET_VERSION: 'Start that version, or a later one.',
 
   // Archives and the verification of releases.

@@ -9,6 +9,7 @@
 import { spawnSync } from 'node:child_process';
 import { type FileHandle, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { systemErrorIs } from './disk.ts';
 import { DepotError } from './errors.ts';
 import { namingFull } from './real-disk.ts';
 
@@ -29,13 +30,22 @@ const acquire = async (directory: string): Promise<ExclusiveLock> => {
   const handle = await open(path, 'a');
   try {
     if (!lockOpenFile(handle, path)) throw await inUse(directory, path);
-    await handle.truncate(0);
-    await handle.appendFile(`${process.pid}\n`);
+    await noteOwner(handle);
   } catch (error) {
     await handle.close();
     throw error;
   }
   return { [Symbol.asyncDispose]: () => handle.close() };
+};
+
+/** For people. The lock is held without it, and a full disk does not keep its owner from starting. */
+const noteOwner = async (handle: FileHandle): Promise<void> => {
+  try {
+    await handle.truncate(0);
+    await handle.appendFile(`${process.pid}\n`);
+  } catch (error) {
+    if (!systemErrorIs(error, 'ENOSPC', 'EDQUOT')) throw error;
+  }
 };
 
 /** flock(1) exits with 1 when another process has the lock. Busybox has only short options. */

@@ -13,7 +13,7 @@ import {
 } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Disk, type DiskFile, systemErrorIs } from './disk.ts';
-import { namingErrors, namingFullOf } from './disk-errors.ts';
+import { namingErrors, namingFullOf, syncingWherePossible } from './disk-errors.ts';
 
 const realFile = (handle: FileHandle): DiskFile => ({
   async write(chunk, position) {
@@ -65,12 +65,10 @@ export const openNamedFile = async (path: string): Promise<DiskFile> => {
 type DiskOptions = {
   readonly fileMode: number;
   readonly directoryMode?: number;
-  /** Of a file system that does not support it, fsync of a directory either fails or has no effect. */
-  readonly directorySync?: 'required' | 'where supported';
 };
 
 /** @param options the modes of created files and directories */
-const createRealDisk = ({ fileMode, directoryMode = 0o777, directorySync = 'required' }: DiskOptions): Disk =>
+const createRealDisk = ({ fileMode, directoryMode = 0o777 }: DiskOptions): Disk =>
   namingErrors({
     createFile: async path => realFile(await open(path, 'wx', fileMode)),
     openFile: async path => realFile(await openRegularFile(path)),
@@ -89,19 +87,19 @@ const createRealDisk = ({ fileMode, directoryMode = 0o777, directorySync = 'requ
     },
     rename: (from, to) => rename(from, to),
     unlink: path => unlink(path),
-    async syncDirectory(path) {
-      const handle = await open(path, 'r');
-      try {
-        await handle.sync();
-      } catch (error) {
-        if (directorySync === 'required' || !systemErrorIs(error, 'EINVAL')) throw error;
-      } finally {
-        await handle.close();
-      }
-    },
+    syncDirectory: syncNames,
     freeBytes: async path => freeBytesIn(await statfs(path)),
     freeInodes: async path => freeInodesIn(await statfs(path)),
   });
+
+const syncNames = async (path: string): Promise<void> => {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+};
 
 const freeBytesIn = ({ bavail, bsize }: StatsFs): number => bavail * bsize;
 
@@ -117,7 +115,7 @@ export const privateDisk: Disk = createRealDisk({ fileMode: 0o600, directoryMode
  * is of more use than an error.
  */
 export const createNamedFilesDisk = ({ fileMode }: { readonly fileMode: number }): Disk =>
-  createRealDisk({ fileMode, directorySync: 'where supported' });
+  syncingWherePossible(createRealDisk({ fileMode }));
 
 export const namedFilesDisk: Disk = createNamedFilesDisk({ fileMode: 0o644 });
 

@@ -22,9 +22,9 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-const writeConfig = async (more: string): Promise<string> => {
+const writeConfig = async (more: string, datasets = ['a', 'b']): Promise<string> => {
   const path = join(folder, 'sled.toml');
-  const common = `serial = "S1"\ntransport = "plain"\nlog_level = "silent"\nnexus = ["${nexus.address}"]\ndatasets = ["a", "b"]\n`;
+  const common = `serial = "S1"\ntransport = "plain"\nlog_level = "silent"\nnexus = ["${nexus.address}"]\ndatasets = ${JSON.stringify(datasets)}\n`;
   await writeFile(path, `${common}listen = "127.0.0.1:0"\ndepot_listen = "127.0.0.1:0"\n${more}`);
   return path;
 };
@@ -155,6 +155,15 @@ test('a sled without any dataset refuses to start, and names each', async () => 
   await expect(runSledAgent({ configPath, signal })).rejects.toMatchObject({
     code: 'NO_USABLE_DATASET',
     message: expect.stringMatching(/\/a is not a directory; .*\/b/),
+  });
+});
+
+// procfs refuses fsync of a directory, as some file systems for data do.
+test('a sled whose disks cannot make names durable refuses to start, and says why', async () => {
+  const configPath = await writeConfig('', ['/proc']);
+  await expect(runSledAgent({ configPath, signal })).rejects.toMatchObject({
+    code: 'NO_USABLE_DATASET',
+    message: expect.stringMatching(/file system of \/proc does not support fsync of a directory/),
   });
 });
 

@@ -26,8 +26,9 @@ import { startRenewal } from '../identity/renewal.ts';
 import { renewAnywhere } from '../join/renew-anywhere.ts';
 import type { Clock } from '../lib/clock.ts';
 import { endpointUrl, formatAddress } from '../lib/endpoint.ts';
-import { DepotError, messageChain } from '../lib/errors.ts';
+import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { realDisk } from '../lib/real-disk.ts';
 import type { SledAgentConfig } from './config.ts';
 import type { FetchArtifact } from './copy.ts';
 import { startSledServices } from './services.ts';
@@ -199,10 +200,16 @@ const requireDataset = async (directories: readonly string[], log: Logger): Prom
   );
 };
 
+/** A sled that could lose files which it has acknowledged must not start; of a disk that fails the store makes a report. */
+const requireDurableNames = (error: unknown): void => {
+  if (errorCodeOf(error) === 'IO') throw error;
+};
+
 const datasetFault = async (directory: string): Promise<string | undefined> => {
   try {
     if (!(await stat(directory)).isDirectory()) return `${directory} is not a directory`;
     await access(directory, constants.W_OK | constants.X_OK);
+    await realDisk.syncDirectory(directory).catch(requireDurableNames);
     return undefined;
   } catch (error) {
     return messageChain(error);

@@ -130,7 +130,7 @@ const renderers: Renderers = {
     message: `Sled ${serial}: dataset ${path} is ${spaced(state)}${error === undefined ? '.' : `: ${quoted(error)}`}`,
     remedy:
       state === 'full'
-        ? 'Delete a release that is no longer needed, or raise limits.quota_bytes of the sled agent.'
+        ? 'Delete a release that is no longer needed, or give what the message says is used up: raise limits.quota_bytes of the sled agent, or free bytes or inodes on its file system.'
         : 'Check the disk, and mount, repair or replace it.',
   }),
   TRANSFER_FAILED: ({ serial, sha256, transfers, error, sources }) => ({

@@ -59,7 +59,10 @@ test.each(Object.keys(KINDS))(
       status: 507,
       message: expect.stringMatching(new RegExp(`^no dataset has space for ${numbers.join('')}`)),
     });
-    expect((await sled.store().list()).datasetHealth.map(({ state }) => state)).toEqual(['ok', 'ok']);
+    const states = async () => (await sled.store().list()).datasetHealth.map(({ state }) => state);
+    expect(await states()).toEqual(['full', 'full']);
+    sled.fail(() => undefined);
+    expect(await states()).toEqual(['ok', 'ok']);
   },
 );
 
@@ -181,9 +184,29 @@ test('a disk that is too full to be made a dataset says so', async () => {
   await using sled = await createTestStore({ dependencies: { disk } });
   const [health] = (await sled.store().list()).datasetHealth;
   expect(health).toMatchObject({
-    state: 'failed',
+    state: 'full',
     message: expect.stringMatching(/^cannot open it: the file system of .*m2-0 is full: \d+ bytes/),
   });
+});
+
+test('a disk that refuses a file although it has free bytes is full with that reason, until it takes one (DS5)', async () => {
+  let refuses = false;
+  const disk = interposed({ ...realDisk, freeInodes: async () => undefined }, ({ name, path }) => {
+    if (refuses && name === 'createFile' && path.includes('m2-0') && path.includes('.tmp-'))
+      throw systemError('ENOSPC');
+  });
+  await using sled = await createTestStore({ dependencies: { disk } });
+  const store = sled.store();
+  const state = async () => (await store.list()).datasetHealth[0];
+  await offer(store, 1, [a]);
+  refuses = true;
+  expect(await put(store, a)).toMatchObject({ successfulWrites: 1 });
+  expect(await state()).toMatchObject({
+    state: 'full',
+    message: expect.stringMatching(/the file system of .*m2-0 is full: \d+ bytes are free: ENOSPC/),
+  });
+  refuses = false;
+  expect((await state())?.state).toBe('ok');
 });
 
 test('a file system that cannot make names durable is no dataset, and says so at once', async () => {

@@ -4,6 +4,7 @@ import type { JudgedDeletion } from '../../core/deletion.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
 import type { QuarantinedFile } from '../../core/sled-report.ts';
 import type { Disk } from '../../lib/disk.ts';
+import { messageChain } from '../../lib/errors.ts';
 import type { ConfigKeeper } from './config/config-keeper.ts';
 import type { Dataset } from './dataset/dataset.ts';
 import type { DatasetFiles } from './dataset/dataset-files.ts';
@@ -173,13 +174,13 @@ const healthOf = async (
   const spareBytes = (files?.evidenceBytes ?? 0) + (unlisted?.evictable ?? 0);
   const atMost = space?.refusal === undefined ? space : await look(1 - spareBytes, spareBytes > 0 ? 1 : 0);
   const condition = dataset.condition();
-  const isFull = condition.kind === 'ok' && atMost?.refusal !== undefined;
+  const refusal = atMost?.refusal === undefined ? await dataset.fileRefusal() : space?.refusal;
+  const isFull = condition.kind === 'ok' && refusal !== undefined;
   return {
     id: dataset.id() ?? null,
     path: dataset.path,
     state: isFull ? 'full' : condition.kind,
-    message:
-      condition.kind === 'ok' ? (isFull ? space?.refusal : space?.lastRefusal)?.message : condition.message,
+    message: condition.kind === 'ok' ? textOf(refusal ?? space?.lastRefusal) : condition.message,
     usedBytes: dataset.isReadable() ? dataset.space.usedBytes() : undefined,
     quotaBytes,
     freeBytes: space?.freeBytes,
@@ -192,5 +193,7 @@ const healthOf = async (
     unknownFiles: (files?.unknown ?? []).slice(0, MAX_EVENTS),
   };
 };
+
+const textOf = (error: Error | undefined): string | undefined => error && messageChain(error);
 
 const later = (a: number | undefined, b: number): number => (a === undefined || b > a ? b : a);

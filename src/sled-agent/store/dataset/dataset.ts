@@ -24,13 +24,15 @@
  * DS3. Nothing is written into a directory without an identity: that is the mount point of a disk that vanished unnoticed,
  *      and the disk hides the files in it when it returns.
  * DS4. After a failed sync the dataset is not trusted until it has been inspected again.
+ * DS5. A disk that was full although its numbers leave space is asked by an empty file whether it is, each time the state is
+ *      listed, until it takes one.
  */
 import { join } from 'node:path';
 import type { ArtifactHash, DatasetId, Point } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
-import { type Disk, systemErrorIs } from '../../../lib/disk.ts';
-import { isFull } from '../../../lib/disk-errors.ts';
-import { removeTemporaryFiles } from '../../../lib/durable-file.ts';
+import { type Disk, systemErrorIs, unlinkIfThere } from '../../../lib/disk.ts';
+import { isFull, isRefusedByDisk } from '../../../lib/disk-errors.ts';
+import { removeTemporaryFiles, temporaryPathFor } from '../../../lib/durable-file.ts';
 import { errorCodeOf, messageChain } from '../../../lib/errors.ts';
 import type { ExclusiveLock } from '../../../lib/exclusive-lock.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -54,7 +56,7 @@ import { createSpace, type Space } from './space.ts';
 
 export type Condition =
   | { readonly kind: 'ok' }
-  | { readonly kind: 'read_only' | 'missing' | 'failed'; readonly message: string };
+  | { readonly kind: 'full' | 'read_only' | 'missing' | 'failed'; readonly message: string };
 
 export type Inspection = {
   readonly id: DatasetId;
@@ -94,6 +96,11 @@ export type Dataset = AsyncDisposable & {
   readonly setAside: (name: ArtifactHash | typeof LEDGER_FILE, reason: string) => Promise<boolean>;
   /** Deletes the oldest evidence of bad copies, if that frees enough space for so many bytes; false when it does not. */
   readonly letEvidenceGo: (bytes: number) => Promise<boolean>;
+  /**
+   * Once the disk was full: whether it refuses another file by now, as it may with bytes left, and inodes that it does not
+   * count (DS5).
+   */
+  readonly fileRefusal: () => Promise<Error | undefined>;
   /** Derives the condition of the dataset from an error of its disk; a full disk is no fault of a dataset that was admitted. */
   readonly reportFailure: (error: unknown, during: string) => void;
 };
@@ -110,8 +117,8 @@ export type DatasetDependencies = {
 export const createDataset = (path: string, deps: DatasetDependencies): Dataset => {
   const { disk, log, settings } = deps;
   const space = createSpace(disk, path, settings);
-  const pathOf = (name: string) => join(path, name);
   const marks = createMarks();
+  const refusals = createFileRefusals(disk, path);
   let id: DatasetId | undefined;
   let admitted = false;
   let session = 0;
@@ -119,6 +126,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
   let condition: Condition = { kind: 'missing', message: 'it has not been opened yet' };
 
   const reportFailure = (error: unknown, during: string): void => {
+    refusals.failed(error);
     if (admitted && isFull(error)) return;
     const next = conditionAfter(error, during);
     if (next.kind !== 'read_only') admitted = false;
@@ -135,7 +143,7 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     session: () => session,
     space,
     marks,
-    pathOf,
+    pathOf: name => join(path, name),
     requirePresent: () => requireIdentity(disk, path, id),
     async inspect({ mayCreate }) {
       try {
@@ -161,21 +169,52 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
         reportFailure(error, 'prepare it');
       }
     },
-    async scan() {
-      const files = await scanDirectory(disk, path);
-      space.recount(files.usedBytes);
-      return files;
-    },
+    scan: () => scanAndCount(disk, path, space),
     ...configFiles(disk, path, () => id),
     setAside: (name, reason) => moveAside(deps, { path, id }, name, reason),
     letEvidenceGo: bytes => letEvidenceGo({ disk, log, space }, path, bytes),
     reportFailure,
+    fileRefusal: async () => (admitted ? refusals.last(id) : undefined),
     async [Symbol.asyncDispose]() {
       admitted = false;
       await lock?.[Symbol.asyncDispose]();
       lock = undefined;
     },
   };
+};
+
+const scanAndCount = async (disk: Disk, path: string, space: Space): Promise<DatasetFiles> => {
+  const files = await scanDirectory(disk, path);
+  space.recount(files.usedBytes);
+  return files;
+};
+
+/** DS5. */
+const createFileRefusals = (disk: Disk, path: string) => {
+  let refused = false;
+  return {
+    failed(error: unknown): void {
+      refused ||= isRefusedByDisk(error);
+    },
+    async last(id: DatasetId | undefined): Promise<Error | undefined> {
+      const refusal = refused ? await tryFile(disk, path, id) : undefined;
+      refused = refusal !== undefined;
+      return refusal;
+    },
+  };
+};
+
+/** Makes an empty file, and removes it. @returns the error of a full disk */
+const tryFile = async (disk: Disk, path: string, id: DatasetId | undefined): Promise<Error | undefined> => {
+  const probe = temporaryPathFor(join(path, 'probe'));
+  try {
+    await requireIdentity(disk, path, id);
+    await (await disk.createFile(probe)).close();
+    await unlinkIfThere(disk, probe);
+  } catch (error) {
+    if (isRefusedByDisk(error) && error instanceof Error) return error;
+  }
+  return undefined;
 };
 
 /** The ledger and the kept configs beside it; written into the opened dataset, and no other. */
@@ -274,5 +313,6 @@ const conditionAfter = (error: unknown, during: string): Exclude<Condition, { ki
   const message = `cannot ${during}: ${messageChain(error)}`;
   if (systemErrorIs(error, 'EROFS', 'EACCES', 'EPERM')) return { kind: 'read_only', message };
   if (systemErrorIs(error, 'ENOENT', 'ENOTDIR', 'ENXIO')) return { kind: 'missing', message };
+  if (isFull(error)) return { kind: 'full', message };
   return { kind: 'failed', message };
 };
