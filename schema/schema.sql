@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 59, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 62, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -49,6 +49,7 @@ CREATE TABLE tuf_trust_root_chain (
 -- hash: of the archive, or of the signed targets where there is no archive.
 -- version_order: sorts as semantic versions do (src/nexus/datastore/version-order.ts).
 -- time_created: of the latest upload, which is what retention goes by.
+-- pruned_by: 'retention', or NULL for a person. left_out: the signed targets that are no artifacts of it, and why; NULL for none.
 CREATE TABLE tuf_repo (
   id UUID NOT NULL,
   time_created TIMESTAMPTZ NOT NULL DEFAULT now(),
@@ -62,6 +63,8 @@ CREATE TABLE tuf_repo (
   trust_root_id UUID NOT NULL,
   artifact_count INT8 NOT NULL,
   total_size_bytes INT8 NOT NULL,
+  pruned_by TEXT,
+  left_out JSONB,
   CONSTRAINT tuf_repo_pkey PRIMARY KEY (id),
   CONSTRAINT tuf_repo_system_version_key UNIQUE (system_version),
   CONSTRAINT tuf_repo_version_order_key UNIQUE (version_order),
@@ -70,6 +73,17 @@ CREATE TABLE tuf_repo (
   CONSTRAINT tuf_repo_hash_kind_valid CHECK (hash_kind IN ('archive', 'targets')),
   CONSTRAINT tuf_repo_format_valid CHECK (format IN ('v2', 'v1', 'plain')),
   CONSTRAINT tuf_repo_trust_root_fkey FOREIGN KEY (trust_root_id) REFERENCES tuf_trust_root (id)
+);
+
+-- The release that each followed source had when a Nexus looked last: retention keeps it until time_until. source: a digest of its
+-- addresses.
+CREATE TABLE followed_release (
+  source TEXT NOT NULL,
+  source_name TEXT NOT NULL,
+  tuf_repo_id UUID NOT NULL,
+  time_until TIMESTAMPTZ NOT NULL,
+  CONSTRAINT followed_release_pkey PRIMARY KEY (source),
+  CONSTRAINT followed_release_repo_fkey FOREIGN KEY (tuf_repo_id) REFERENCES tuf_repo (id)
 );
 
 -- The metadata that a release was recorded with, role by role: what a warning before its expiry goes by.

@@ -36,6 +36,8 @@ import { releaseRoles } from './verbs/release-roles.ts';
 import {
   artifactRoles,
   artifactsKnown,
+  releaseFollowed,
+  releasesFollowed,
   repoArtifacts,
   repoGetByHash,
   repoGetByVersion,
@@ -91,8 +93,10 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     repoGetByHash: (hash, wait) => read('repo_get_by_hash', repoGetByHash(hash), wait),
     releaseRoles: wait => read('release_roles', releaseRoles, wait),
     repoArtifacts: async (repoId, page, wait) => read('repo_artifacts', repoArtifacts(repoId, page), wait),
-    repoPrune: (version, { uploadedAtMs, audit, signal }) =>
-      write('repo_prune', repoPrune(version, uploadedAtMs, audit), { signal }),
+    repoPrune: (version, { signal, ...options }) =>
+      write('repo_prune', repoPrune(version, options), { signal }),
+    releaseFollowed: (followed, wait) => write('release_followed', releaseFollowed(followed), wait),
+    releasesFollowed: wait => read('releases_followed', releasesFollowed, wait),
     wantedSet: ({ claims, ...wait }) => read('wanted_set', state => wantedSetOf(state, claims), wait),
     commitDurability: async () => undefined,
     currentGeneration: wait => read('current_generation', currentGeneration, wait),

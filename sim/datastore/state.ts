@@ -33,7 +33,11 @@ import type { LocalRepoRecord } from '../../src/nexus/datastore/ports/local-repo
 import type { NexusInvitationRecord } from '../../src/nexus/datastore/ports/nexus-invitation-port.ts';
 import type { NexusRecord } from '../../src/nexus/datastore/ports/nexus-port.ts';
 import type { OperatorTokenRecord } from '../../src/nexus/datastore/ports/operator-token-port.ts';
-import type { RecordedBundle, RepoRecord } from '../../src/nexus/datastore/ports/release-port.ts';
+import type {
+  FollowedRelease,
+  RecordedBundle,
+  RepoRecord,
+} from '../../src/nexus/datastore/ports/release-port.ts';
 import type { SledRecord } from '../../src/nexus/datastore/ports/sled-port.ts';
 import type { StatementRecord } from '../../src/nexus/datastore/ports/statement-port.ts';
 import type { TrustRootRecord } from '../../src/nexus/datastore/ports/trust-root-port.ts';
@@ -89,6 +93,8 @@ export type StoredOverrides = {
 export type MemoryState = {
   readonly trustRoots: ReadonlyMap<TrustRootId, StoredTrustRoot>;
   readonly releases: ReadonlyMap<RepoId, StoredRelease>;
+  /** By source. */
+  readonly followed: ReadonlyMap<string, FollowedRelease & { readonly untilMs: number }>;
   /** The metadata that each release has now, by role. */
   readonly roles: ReadonlyMap<RepoId, ReadonlyMap<RoleExpiry['role'], RoleExpiry>>;
   /** Of all releases that the database ever had. */
@@ -128,6 +134,7 @@ export const emptyState = (nowMs: number): MemoryState => {
   return {
     trustRoots: new Map(),
     releases: new Map(),
+    followed: new Map(),
     roles: new Map(),
     files: new Map(),
     stored,

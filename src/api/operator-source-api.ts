@@ -17,6 +17,8 @@ export const SourceView = z
     /** The newest release seen in it; it may have been deleted here since. */
     system_version: z.string().optional(),
     deleted_here: z.boolean().optional(),
+    /** Retention had deleted it here, and it was fetched again. */
+    fetched_again: z.boolean().optional(),
     fetching: z
       .object({ system_version: z.string(), done_bytes: ByteCount, total_bytes: ByteCount })
       .optional(),

@@ -1,5 +1,7 @@
 /** A release as described by its signed metadata, in any format and from any source. */
+
 import type { ArtifactHash, SystemVersion } from './ids.ts';
+import type { LeftOutTarget } from './left-out.ts';
 
 /** How the artifacts of a repository are named: an artifact document (v2 or v1), or the targets themselves. */
 export type ReleaseFormat = 'v2' | 'v1' | 'plain';
@@ -21,6 +23,8 @@ export type ReleaseDescription = {
   /** In the order of the document; two artifacts may share one hash (one file, two roles). */
   readonly artifacts: readonly ReleaseArtifact[];
   readonly metadata: Readonly<Record<string, string>>;
+  /** Signed targets that are no artifacts; absent for none. */
+  readonly leftOut?: readonly LeftOutTarget[];
 };
 
 /** The beginning of the version that a release gets whose signers give it none (RLI3). */

@@ -14,7 +14,7 @@ const versions = (releases: readonly RetainedRelease[]) => releases.map(r => r.s
 test('recent targets and recent uploads are kept, of the rest the oldest upload goes, one at a time (S21)', () => {
   const decision = decideRetention(
     [1, 2, 3, 4, 5, 6].map(n => release(n)),
-    [repoId(2), repoId(1)],
+    { recentTargets: [repoId(2), repoId(1)], followed: new Set() },
     {
       keepTargetReleases: 1,
       keepUploads: 2,
@@ -33,13 +33,17 @@ test('every release is in exactly one list, what is kept is as many as the polic
       fc.array(fc.nat({ max: 20 })),
       fc.nat({ max: 4 }),
       fc.nat({ max: 4 }),
-      (present, targets, keepTargetReleases, keepUploads) => {
+      fc.array(fc.nat({ max: 20 })),
+      (present, targets, keepTargetReleases, keepUploads, upstream) => {
         const releases = present.map(n => release(n, n % 3));
-        const decision = decideRetention(releases, targets.map(repoId), { keepTargetReleases, keepUploads });
+        const facts = { recentTargets: targets.map(repoId), followed: new Set(upstream.map(repoId)) };
+        const decision = decideRetention(releases, facts, { keepTargetReleases, keepUploads });
         const pruned = decision.prune === undefined ? [] : [decision.prune];
-        const all = [...decision.keptAsTargets, ...decision.keptAsUploads, ...pruned, ...decision.eligible];
+        const { keptAsTargets, keptAsFollowed, keptAsUploads, eligible } = decision;
+        const all = [...keptAsTargets, ...keptAsFollowed, ...keptAsUploads, ...pruned, ...eligible];
         expect(versions(all).toSorted()).toEqual(versions(releases).toSorted());
-        const others = releases.length - decision.keptAsTargets.length;
+        const others = releases.length - keptAsTargets.length - keptAsFollowed.length;
+        for (const { repoId: id } of [...pruned, ...eligible]) expect(facts.followed.has(id)).toBe(false);
         expect(decision.keptAsUploads).toHaveLength(Math.min(keepUploads, others));
         for (const { timeCreatedMs } of [...decision.keptAsUploads, ...decision.eligible]) {
           for (const { timeCreatedMs: prunedMs } of pruned)

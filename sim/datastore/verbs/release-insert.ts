@@ -104,6 +104,8 @@ const newRelease = (state: MemoryState, release: NewRelease, nowMs: number): Sto
       fileName: release.fileName,
       timeCreatedMs: nowMs,
       timePrunedMs: null,
+      prunedBy: undefined,
+      leftOut: description.leftOut ?? [],
       ...totalsOf(description.artifacts),
     },
     order: versionOrder(description.systemVersion).toString('hex'),
@@ -117,7 +119,7 @@ const newRelease = (state: MemoryState, release: NewRelease, nowMs: number): Sto
 /** Keeps the id and the rows; retention goes by the time of the latest upload. */
 const presentAgain = (recorded: StoredRelease, nowMs: number): StoredRelease => ({
   ...recorded,
-  repo: { ...recorded.repo, timeCreatedMs: nowMs, timePrunedMs: null },
+  repo: { ...recorded.repo, timeCreatedMs: nowMs, timePrunedMs: null, prunedBy: undefined },
 });
 
 /** The local repo and the audit of its overrides; an earlier audit of this upload stays. */

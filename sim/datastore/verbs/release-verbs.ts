@@ -1,10 +1,13 @@
-import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import { type ArtifactHash, type RepoId, SystemVersion } from '../../../src/core/ids.ts';
 import type { ReleaseArtifact } from '../../../src/core/release.ts';
 import { nextGeneration } from '../../../src/nexus/datastore/decisions/generation.ts';
 import { decidePrune, releaseDeleted } from '../../../src/nexus/datastore/decisions/prune.ts';
 import { PositionToken, pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
-import type { ReleasePort, RepoRecord } from '../../../src/nexus/datastore/ports/release-port.ts';
+import type {
+  FollowedRelease,
+  ReleasePort,
+  RepoRecord,
+} from '../../../src/nexus/datastore/ports/release-port.ts';
 import type { Page, Paged } from '../../../src/nexus/datastore/ports/verb.ts';
 import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
 import { movedTo, type Query, type Step, withEntry } from '../state.ts';
@@ -86,8 +89,7 @@ export const artifactsKnown =
 export const repoPrune =
   (
     version: SystemVersion,
-    uploadedAtMs: number | undefined,
-    audit: AuditOrigin | undefined,
+    { uploadedAtMs, prunedBy, audit }: Omit<Parameters<ReleasePort['repoPrune']>[1], 'signal'>,
   ): Step<Awaited<ReturnType<ReleasePort['repoPrune']>>> =>
   (state, moment) => {
     const { nowMs, repeated } = moment;
@@ -97,7 +99,11 @@ export const repoPrune =
     const { generation } = state.stored;
     if (decision.kind === 'pruned') return { state, answer: { generation } };
     const release = state.releases.get(decision.repoId)!;
-    const pruned = { ...release, bundle: undefined, repo: { ...release.repo, timePrunedMs: nowMs } };
+    const pruned = {
+      ...release,
+      bundle: undefined,
+      repo: { ...release.repo, timePrunedMs: nowMs, prunedBy },
+    };
     const stored = nextGeneration(state.stored, decision.wantedAfter);
     const after = movedTo(
       { ...state, releases: withEntry(state.releases, decision.repoId, pruned) },
@@ -112,3 +118,19 @@ export const repoPrune =
       answer: { generation: stored.generation },
     };
   };
+
+export const releaseFollowed =
+  ({ source, keepMs, ...followed }: Parameters<ReleasePort['releaseFollowed']>[0]): Step<void> =>
+  (state, { nowMs }) => ({
+    state: {
+      ...state,
+      followed: withEntry(state.followed, source, { ...followed, untilMs: nowMs + keepMs }),
+    },
+    answer: undefined,
+  });
+
+export const releasesFollowed: Query<readonly FollowedRelease[]> = ({ followed }, { nowMs }) =>
+  [...followed.values()]
+    .filter(({ untilMs }) => untilMs > nowMs)
+    .map(({ sourceName, repoId }) => ({ sourceName, repoId }))
+    .toSorted((a, b) => (a.sourceName < b.sourceName ? -1 : 1));

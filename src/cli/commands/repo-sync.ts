@@ -61,10 +61,12 @@ const follow = async (session: Session, depot: Depot, name: string): Promise<Sou
   }
 };
 
-const outcomeText = ({ name, system_version, deleted_here }: SourceView): string =>
-  deleted_here === true
-    ? `${name}: has release ${system_version}, which was deleted here and is not fetched again`
-    : `${name}: release ${system_version} is recorded`;
+const outcomeText = ({ name, system_version, deleted_here, fetched_again }: SourceView): string => {
+  if (deleted_here === true)
+    return `${name}: has release ${system_version}, which was deleted here and is not fetched again`;
+  const again = fetched_again === true ? ' again: retention had deleted it' : '';
+  return `${name}: release ${system_version} is recorded${again}`;
+};
 
 const refused = (session: Session, options: RemoteOptions, view: SourceView): unknown => {
   const { name, error } = view;

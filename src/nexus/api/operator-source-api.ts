@@ -86,6 +86,7 @@ export const sourceView = (state: SourceState): SourceView => {
     ...(outcome !== undefined && {
       system_version: outcome.systemVersion,
       deleted_here: outcome.kind === 'deleted_here',
+      ...(outcome.kind === 'recorded_again' && { fetched_again: true }),
     }),
     ...(fetching !== undefined && {
       fetching: {

@@ -112,3 +112,22 @@ test('a release that became the target or was uploaded again since the decision 
   });
   expect(await present(datastore)).toEqual(['1.0.0', '2.0.0', '3.0.0']);
 });
+
+test('a release that a followed source has now is kept beside the recent ones, and the summary names the source (PN3)', async () => {
+  await using database = await createTestDatabase();
+  const datastore = await database.openDatastore();
+  const root = await insertTrustRoot(datastore);
+  const first = uploadOf(root, '1.0.0', ['a1']);
+  await datastore.releaseInsert(first, wait);
+  for (const n of [2, 3, 4]) await datastore.releaseInsert(uploadOf(root, `${n}.0.0`, [`a${n}`]), wait);
+  const { repoId } = first;
+  await datastore.releaseFollowed({ source: 'x', sourceName: 'vendor', repoId, keepMs: 60_000 }, wait);
+  expect(await prune(datastore)).toMatchObject({
+    summary: {
+      kept_as_followed: [{ system_version: '1.0.0', source: 'vendor' }],
+      pruned: { system_version: '2.0.0' },
+    },
+  });
+  await prune(datastore);
+  expect(await present(datastore)).toEqual(['1.0.0', '3.0.0', '4.0.0']);
+});

@@ -5,6 +5,7 @@
  *
  * PN1. The target release is never pruned: the transaction checks again.
  * PN2. A release that was uploaded again since the decision is not pruned: it is wanted again.
+ * PN3. A release that a followed source has now is kept: it would be fetched again.
  */
 
 import type { AuditOrigin } from '../../core/facts/audit.ts';
@@ -21,7 +22,7 @@ export const PRUNER_TASK = 'tuf_repo_pruner';
 export const repoPruner = (deps: {
   readonly datastore: Pick<WantedSetPort, 'wantedSet'> &
     Pick<TargetReleasePort, 'targetReleaseRecent'> &
-    Pick<ReleasePort, 'repoPrune'>;
+    Pick<ReleasePort, 'repoPrune' | 'releasesFollowed'>;
   readonly note: Note;
   /** Of a new entry in the audit log. */
   readonly newOrigin: () => AuditOrigin;
@@ -40,7 +41,13 @@ export const repoPruner = (deps: {
     const targets = await datastore.targetReleaseRecent(policy.keepTargetReleases, { signal });
     const { releases } = await datastore.wantedSet({ signal });
     const recent = targets.flatMap(target => target.repo?.id ?? []);
-    const decision = decideRetention(releases, recent, policy);
+    const followed = await datastore.releasesFollowed({ signal }); // last: PN3
+    const upstream = new Map(followed.map(({ repoId, sourceName }) => [repoId, sourceName]));
+    const decision = decideRetention(
+      releases,
+      { recentTargets: recent, followed: new Set(upstream.keys()) },
+      policy,
+    );
     const outcome = await prune(deps, decision.prune, signal);
     if (decision.prune !== undefined) {
       log.info({ ...nameOf(decision.prune), outcome: outcome ?? 'pruned' }, 'release chosen by retention');
@@ -50,6 +57,10 @@ export const repoPruner = (deps: {
         keep_target_releases: policy.keepTargetReleases,
         keep_uploads: policy.keepUploads,
         kept_as_recent_targets: decision.keptAsTargets.map(nameOf),
+        kept_as_followed: decision.keptAsFollowed.map(release => ({
+          ...nameOf(release),
+          source: upstream.get(release.repoId) ?? null,
+        })),
         kept_as_recent_uploads: decision.keptAsUploads.map(nameOf),
         pruned: decision.prune !== undefined && outcome === undefined ? nameOf(decision.prune) : null,
         not_pruned_because: outcome ?? null,
@@ -73,6 +84,7 @@ const prune = async (
     const { systemVersion, timeCreatedMs: uploadedAtMs } = release;
     const { generation } = await datastore.repoPrune(systemVersion, {
       ...{ signal, uploadedAtMs },
+      prunedBy: 'retention',
       audit: newOrigin(),
     });
     note({ kind: 'release_deleted', systemVersion, generation, by: 'retention' });

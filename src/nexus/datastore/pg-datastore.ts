@@ -53,6 +53,7 @@ import { bundleGaps } from './verbs/releases/bundle-gaps.ts';
 import { bundleGet } from './verbs/releases/bundle-get.ts';
 import { bundleInsert } from './verbs/releases/bundle-insert.ts';
 import { bundleOfRepo } from './verbs/releases/bundle-of-repo.ts';
+import { releaseFollowed, releasesFollowed } from './verbs/releases/release-followed.ts';
 import { releaseInsert } from './verbs/releases/release-insert.ts';
 import { releaseRoles } from './verbs/releases/release-roles.ts';
 import { repoArtifacts } from './verbs/releases/repo-artifacts.ts';
@@ -149,6 +150,8 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   releaseRoles: releaseRoles(transactions),
   repoArtifacts: repoArtifacts(transactions),
   repoPrune: repoPrune(transactions),
+  releaseFollowed: releaseFollowed(transactions),
+  releasesFollowed: releasesFollowed(transactions),
   commitDurability: commitDurability(transactions),
   wantedSet: wantedSet(transactions),
   currentGeneration: currentGeneration(transactions),

@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely';
 import { z } from 'zod';
 import { SledAgentInfo } from '../../api/internal-api.ts';
 import type { Details } from '../../core/facts/details.ts';
+import { LeftOutTarget } from '../../core/left-out.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { StoredDatasets } from '../../sled-wire/dataset.ts';
 import { registrationOf, StoredHeads } from '../../sled-wire/registration.ts';
@@ -24,9 +25,21 @@ export const toRepoRecord = (row: Row<'tuf_repo'>): RepoRecord => ({
   fileName: row.file_name,
   timeCreatedMs: row.time_created,
   timePrunedMs: row.time_pruned,
+  prunedBy: row.pruned_by === 'retention' ? 'retention' : undefined,
+  leftOut: toLeftOut(row),
   artifactCount: row.artifact_count,
   totalSizeBytes: row.total_size_bytes,
 });
+
+/** @throws `DATABASE_CONTENT` */
+const toLeftOut = ({ id, left_out }: Row<'tuf_repo'>): readonly LeftOutTarget[] => {
+  if (left_out === null) return [];
+  const parsed = z.array(LeftOutTarget).safeParse(left_out);
+  if (parsed.success) return parsed.data;
+  throw new DepotError('DATABASE_CONTENT', `release ${id} has no list of targets that were left out`, {
+    cause: parsed.error,
+  });
+};
 
 const Delegated = z.record(z.string(), z.int().min(1)).nullable();
 

@@ -60,7 +60,11 @@ export type Tables = {
     trust_root_id: TrustRootId;
     artifact_count: number;
     total_size_bytes: number;
+    pruned_by: string | null;
+    /** JSON text in, parsed out. */
+    left_out: ColumnType<unknown, string | null, string | null>;
   };
+  followed_release: { source: string; source_name: string; tuf_repo_id: RepoId; time_until: Time };
   tuf_repo_role: { tuf_repo_id: RepoId; role: ReleaseRole; version: number; expires: Time };
   tuf_repo_bundle: {
     tuf_repo_id: RepoId;

@@ -121,6 +121,8 @@ export const releaseRules = (open: OpenDatastore): void => {
         fileName: 'repo-1.0.0.zip',
         timeCreatedMs: expect.any(Number),
         timePrunedMs: null,
+        prunedBy: undefined,
+        leftOut: [],
         artifactCount: 2,
         totalSizeBytes: 3,
       });
@@ -348,6 +350,24 @@ export const releaseRules = (open: OpenDatastore): void => {
     });
   });
 
+  test('what a followed source has is known until its time is over or it has another one (PN3)', async () => {
+    await using opened = await open();
+    const { datastore } = opened;
+    const root = await insertTrustRoot(datastore);
+    const [one, two] = [uploadOf(root, '1.0.0', ['a']), uploadOf(root, '2.0.0', ['b'])];
+    for (const release of [one, two]) await datastore.releaseInsert(release, wait);
+    const follow = (source: string, { repoId }: typeof one, keepMs = 60_000) =>
+      datastore.releaseFollowed({ source, sourceName: `name of ${source}`, repoId, keepMs }, wait);
+    await follow('a', one);
+    await follow('b', one);
+    await follow('over', two, 0);
+    await follow('a', two);
+    expect(await datastore.releasesFollowed(wait)).toEqual([
+      { sourceName: 'name of a', repoId: two.repoId },
+      { sourceName: 'name of b', repoId: one.repoId },
+    ]);
+  });
+
   describe('deleting a release', () => {
     test('takes it out of the wanted set and of lists, and keeps its history (S21)', async () => {
       await using opened = await open();
@@ -362,6 +382,21 @@ export const releaseRules = (open: OpenDatastore): void => {
       expect(await datastore.repoGetByHash(release.hash, wait)).toEqual(pruned);
       expect(await datastore.artifactRoles(hashOf('a'), wait)).toMatchObject([{ repo: pruned }]);
       expect(await datastore.localRepoList(wait)).toHaveLength(1);
+    });
+
+    test('by retention is told from one by a person, until it is uploaded again (SY2)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const root = await insertTrustRoot(datastore);
+      const prunedBy = async () =>
+        (await datastore.repoGetByVersion(version('1.0.0'), { ...wait, includePruned: true }))?.prunedBy;
+      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a']), wait);
+      await datastore.repoPrune(version('1.0.0'), { ...wait, prunedBy: 'retention' });
+      expect(await prunedBy()).toBe('retention');
+      await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a']), wait);
+      expect(await prunedBy()).toBeUndefined();
+      await datastore.repoPrune(version('1.0.0'), wait);
+      expect(await prunedBy()).toBeUndefined();
     });
 
     test('one that is absent or deleted already is NOT_FOUND', async () => {

@@ -9,6 +9,7 @@ import type {
   TrustRootId,
   UploadId,
 } from '../../../core/ids.ts';
+import type { LeftOutTarget } from '../../../core/left-out.ts';
 import type { ReleaseArtifact, ReleaseDescription, ReleaseRoles, RoleExpiry } from '../../../core/release.ts';
 import type { ReleaseBundle } from '../../../core/release-trust.ts';
 import type { Audited } from './audit-port.ts';
@@ -23,6 +24,10 @@ export type RepoRecord = {
   readonly fileName: string;
   readonly timeCreatedMs: number;
   readonly timePrunedMs: number | null;
+  /** Undefined for a release that is present, or that a person deleted. */
+  readonly prunedBy: 'retention' | undefined;
+  /** Signed targets that are no artifacts of it. */
+  readonly leftOut: readonly LeftOutTarget[];
   readonly artifactCount: number;
   readonly totalSizeBytes: number;
 };
@@ -53,6 +58,8 @@ export type RecordedBundle = Pick<ReleaseBundle, 'sha256' | 'kind'> & {
   /** An admin decided that it counts whatever signed it. */
   readonly isExempted: boolean;
 };
+
+export type FollowedRelease = { readonly sourceName: string; readonly repoId: RepoId };
 
 export type BundleGap = {
   readonly repoId: RepoId;
@@ -111,8 +118,14 @@ export type ReleasePort = {
    */
   readonly repoPrune: (
     version: SystemVersion,
-    options: Audited & { readonly uploadedAtMs?: number },
+    options: Audited & { readonly uploadedAtMs?: number; readonly prunedBy?: 'retention' },
   ) => Promise<{ readonly generation: Generation }>;
+  /** A followed source has this release: until the time is over or it has another one, retention keeps it. */
+  readonly releaseFollowed: (
+    followed: FollowedRelease & { readonly source: string; readonly keepMs: number },
+    wait: Wait,
+  ) => Promise<void>;
+  readonly releasesFollowed: (wait: Wait) => Promise<readonly FollowedRelease[]>;
   /** Every release, present or pruned, that lists a hash. */
   readonly artifactRoles: (
     sha256: ArtifactHash,

@@ -6,6 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { SourceView } from '../../../api/operator-source-api.ts';
 import { parseBundle } from '../../../bundle/bundle.ts';
+import { SystemVersion } from '../../../core/ids.ts';
 import { makeTestRepository, type TestReleaseOptions } from '../../../signing/release.fixture.ts';
 import { keysForAllRoles } from '../../../signing/sign-metadata.ts';
 import { generateSigningKey, type SigningKey } from '../../../signing/signing-keys.ts';
@@ -179,6 +180,21 @@ test('a release that an earlier version named is known by its metadata, and keep
   await look(nexus);
   await world.database.query(`UPDATE tuf_repo SET system_version = '0.0.0-targets.7', time_pruned = NULL`);
   expect(await look(nexus)).toMatchObject({ state: 'current', system_version: '0.0.0-targets.7' });
+});
+
+test('retention keeps what a followed source has, and what it deleted is fetched again; what a person deleted is not (SY2)', async () => {
+  const made = await repository({ systemVersion: '1.0.0' });
+  server.publish(made.files);
+  const nexus = await startNexus();
+  await nexus.trust(made);
+  await look(nexus);
+  const datastore = await world.database.openDatastore();
+  expect(await datastore.releasesFollowed(wait)).toMatchObject([{ sourceName: 'vendor' }]);
+  await datastore.repoPrune(SystemVersion.parse('1.0.0'), { ...wait, prunedBy: 'retention' });
+  expect(await look(nexus)).toMatchObject({ state: 'current', fetched_again: true, deleted_here: false });
+  expect(await releaseOf(nexus, '1.0.0')).toMatchObject({ artifact_count: 2 });
+  await datastore.repoPrune(SystemVersion.parse('1.0.0'), wait);
+  expect(await look(nexus)).toMatchObject({ state: 'current', deleted_here: true });
 });
 
 test('rolled back, frozen and mixed upstreams are refused, with the reason in the status (SY4)', async () => {

@@ -5,15 +5,17 @@
  *
  * SY1. A fetched release is written as an archive and uploaded like any other (S3), so that the same code verifies, records
  *      and replicates it.
- * SY2. A release that was recorded once is not fetched again, even if it was deleted, since the deletion was intended. If it
+ * SY2. A release that was recorded once is not fetched again, even if a person deleted it, since that was intended. What retention
+ *      deleted is fetched again: the source has it now. What a followed source has is remembered, and retention keeps it. If a release
  *      was signed anew, the versions of the trust root are updated, and so is the bundle that vouches for the release before sleds.
  * SY3. A fetch that is killed at any moment resumes: whole targets stay, partial ones are continued.
  * SY4. Nothing is overridden: expired, rolled back or mixed metadata is refused.
  */
+import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isComposite } from '../../../composite/split.ts';
-import type { SystemVersion, TrustRootId } from '../../../core/ids.ts';
+import type { RepoId, SystemVersion, TrustRootId } from '../../../core/ids.ts';
 import { RELEASE_ROLES } from '../../../core/release.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
@@ -33,7 +35,10 @@ import { folderOf, type SourceConfig } from './source-config.ts';
 
 export type SyncDeps = {
   readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootChain' | 'trustRootAdvance'> &
-    Pick<ReleasePort, 'repoGetByHash' | 'repoGetByVersion' | 'repoArtifacts' | 'bundleInsert'>;
+    Pick<
+      ReleasePort,
+      'repoGetByHash' | 'repoGetByVersion' | 'repoArtifacts' | 'bundleInsert' | 'releaseFollowed'
+    >;
   readonly directory: Pick<StagingDirectory, 'path'>;
   readonly space: StagingSpace;
   readonly capacity: FleetCapacity;
@@ -49,9 +54,14 @@ export type SyncOptions = {
 };
 
 export type SyncOutcome = {
-  readonly kind: 'recorded' | 'known' | 'deleted_here';
+  /** `recorded_again`: retention had deleted it. */
+  readonly kind: 'recorded' | 'recorded_again' | 'known' | 'deleted_here';
   readonly systemVersion: SystemVersion;
 };
+
+const DAY_MS = 86_400_000;
+/** A source that is away, or a Nexus, for this long does not cost a release. */
+const MIN_KEPT_MS = 7 * DAY_MS;
 
 /** Throws what `fetchRepository` and `Uploads.upload` throw; `RELEASE_CONFLICT` for a version with another content. */
 export const syncSource = async (
@@ -79,7 +89,7 @@ export const syncSource = async (
           found = release;
           onFound(release);
           known = await findKnown(deps, release, signal);
-          if (known !== undefined) return false;
+          if (known !== undefined && known.prunedBy !== 'retention') return false;
           await deps.capacity.checkAnnounced(release.totalBytes, { signal });
           await reservation.grow(release.totalBytes, { signal });
           return true;
@@ -88,9 +98,10 @@ export const syncSource = async (
     );
     reservation.release();
     if (fetched !== undefined && found !== undefined) {
-      const systemVersion = await uploadFetched(deps, source, fetched, found, signal);
+      const { repoId, systemVersion } = await uploadFetched(deps, source, fetched, found, signal);
       await rm(directory, { recursive: true, force: true });
-      return { kind: 'recorded', systemVersion };
+      await rememberFollowed(deps, source, repoId, signal);
+      return { kind: known === undefined ? 'recorded' : 'recorded_again', systemVersion };
     }
   } finally {
     reservation.release();
@@ -98,6 +109,7 @@ export const syncSource = async (
   if (found === undefined || known === undefined) throw new Error('a fetch ended without a release');
   await rememberSigned(deps, found, known, roots, signal);
   await rememberBundle(deps, found, known, signal);
+  await rememberFollowed(deps, source, known.id, signal);
   await rm(directory, { recursive: true, force: true });
   return { kind: known.timePrunedMs === null ? 'known' : 'deleted_here', systemVersion: known.systemVersion };
 };
@@ -143,7 +155,7 @@ const uploadFetched = async (
   fetched: FetchedRelease,
   found: FoundRelease<TrustRootId>,
   signal: AbortSignal,
-): Promise<SystemVersion> => {
+): Promise<{ readonly repoId: RepoId; readonly systemVersion: SystemVersion }> => {
   const chain = (await datastore.trustRootChain(found.trustRootId, { signal })) ?? [];
   const metadata = new Map(fetched.metadata);
   for (const bytes of chain) metadata.set(`${parseMetadata('root', bytes).signed.version}.root.json`, bytes);
@@ -159,7 +171,21 @@ const uploadFetched = async (
     },
     { signal, isPatient: true },
   );
-  return 'repo' in outcome ? outcome.repo.systemVersion : systemVersion;
+  assert('repo' in outcome, 'a fetched archive has a release');
+  return { repoId: outcome.repo.id, systemVersion: outcome.repo.systemVersion };
+};
+
+/** SY2. What is fetched once, for an operator, is followed by nobody. */
+const rememberFollowed = async (
+  { datastore }: SyncDeps,
+  source: SourceConfig,
+  repoId: RepoId,
+  signal: AbortSignal,
+): Promise<void> => {
+  const { name, periodMs } = source;
+  if (periodMs === undefined) return;
+  const keepMs = Math.max(MIN_KEPT_MS, 3 * periodMs);
+  await datastore.releaseFollowed({ source: folderOf(source), sourceName: name, repoId, keepMs }, { signal });
 };
 
 /** Not for a release whose recorded artifacts are not all signed here: the parts of composites are known to an upload alone. */

@@ -86,7 +86,7 @@ const findOwnUpload = async (db: Database, release: NewRelease): Promise<RepoRec
 const presentAgain = async (db: Database, recorded: RepoRecord): Promise<RepoRecord> => {
   const row = await db
     .updateTable('tuf_repo')
-    .set({ time_created: sql<Date>`now()`, time_pruned: null })
+    .set({ time_created: sql<Date>`now()`, time_pruned: null, pruned_by: null })
     .where('id', '=', recorded.id)
     .returningAll()
     .executeTakeFirstOrThrow();

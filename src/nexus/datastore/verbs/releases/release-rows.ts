@@ -18,7 +18,7 @@ const artifactId = ({ sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>):
 
 export const insertReleaseRows = async (db: Database, release: NewRelease): Promise<RepoRecord> => {
   const { description, repoId } = release;
-  const { artifacts } = description;
+  const { artifacts, leftOut = [] } = description;
   const { artifactCount, totalSizeBytes } = totalsOf(artifacts);
   const repo = await db
     .insertInto('tuf_repo')
@@ -33,6 +33,7 @@ export const insertReleaseRows = async (db: Database, release: NewRelease): Prom
       trust_root_id: release.trustRootId,
       artifact_count: artifactCount,
       total_size_bytes: totalSizeBytes,
+      left_out: leftOut.length === 0 ? null : JSON.stringify(leftOut),
     })
     .returningAll()
     .executeTakeFirstOrThrow();

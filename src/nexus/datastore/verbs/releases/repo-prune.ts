@@ -9,7 +9,7 @@ import { removeBundle } from './bundle-rows.ts';
 
 export const repoPrune =
   (transactions: Transactions): ReleasePort['repoPrune'] =>
-  (version, { uploadedAtMs, audit, signal }) =>
+  (version, { uploadedAtMs, prunedBy, audit, signal }) =>
     transactions.write(
       'repo_prune',
       async (db, attempt) => {
@@ -21,7 +21,7 @@ export const repoPrune =
         const { repoId, wantedAfter } = decision;
         await db
           .updateTable('tuf_repo')
-          .set({ time_pruned: sql<Date>`now()` })
+          .set({ time_pruned: sql<Date>`now()`, pruned_by: prunedBy ?? null })
           .where('id', '=', repoId)
           .execute();
         await removeBundle(db, repoId);
