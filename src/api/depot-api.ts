@@ -1,6 +1,6 @@
 /** The Repo Depot API: artifacts by hash, for other sleds and for any HTTP client. */
 import { z } from 'zod';
-import { ArtifactHash } from '../core/ids.ts';
+import { type ArtifactHash, RequestedHash } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { REPO_DEPOT_VERSION } from './versions.ts';
 
@@ -19,9 +19,10 @@ export const depotApi = {
       method: 'GET',
       path: '/artifact/sha256/{sha256}',
       summary: 'Fetch an artifact from the depot.',
-      params: z.object({ sha256: ArtifactHash }),
+      params: z.object({ sha256: RequestedHash }),
       status: 200,
       response: { kind: 'stream' },
+      servesRanges: 'artifact_head_by_sha256',
       errors: ['ARTIFACT_NOT_HELD', 'RANGE_NOT_SATISFIABLE', 'SLED_BUSY'],
     }),
   },

@@ -57,7 +57,7 @@ export const SledAgentInfo = z
     repo_depot_port: Port,
     role: z.enum(['gimlet', 'scrimlet']),
     baseboard: Baseboard,
-    usable_hardware_threads: z.number().int().min(0),
+    usable_hardware_threads: z.number().int().min(0).max(0xffff_ffff),
     usable_physical_ram: ByteCount,
     reservoir_size: ByteCount,
     cpu_family: z.enum(['unknown', 'amd_milan', 'amd_turin', 'amd_turin_dense']),

@@ -6,6 +6,7 @@ import {
   ArtifactHash,
   Generation,
   NexusId,
+  RequestedHash,
   SetDigest,
   Sha256Hex,
   SledId,
@@ -118,7 +119,7 @@ export const SledView = z
     serial: z.string(),
     part: z.string(),
     address: z.string(),
-    repo_depot_port: z.number().int(),
+    repo_depot_port: z.number().int().min(0),
     policy: Policy,
     /** `plain`: without an identity, at an address that an admin approved. */
     transport: SledTransportName.optional(),
@@ -248,13 +249,13 @@ export const FleetStatus = z
     generation: Generation,
     min_sled_replication: z.number().int().min(1),
     sleds: z.object({
-      in_service: z.number().int(),
-      answering: z.number().int(),
-      expunged: z.number().int(),
+      in_service: z.number().int().min(0),
+      answering: z.number().int().min(0),
+      expunged: z.number().int().min(0),
       /** Of those in service, the ones without an identity. */
-      plain: z.number().int().optional(),
+      plain: z.number().int().min(0).optional(),
     }),
-    nexuses: z.object({ alive: z.number().int(), silent: z.number().int() }),
+    nexuses: z.object({ alive: z.number().int().min(0), silent: z.number().int().min(0) }),
     releases: z.array(ReleaseReplication.omit({ sleds: true })),
     /** Archives that this Nexus still holds, and how many of them are not yet safe on sleds. */
     local_repos: z.number().int().min(0),
@@ -331,7 +332,7 @@ export const operatorFleetApi = {
       errors: ['NOT_FOUND'],
     }),
     sledList: defineRoute({
-      operationId: 'sled_list',
+      operationId: 'fleet_sled_list',
       audience: 'operator',
       role: 'viewer',
       method: 'GET',
@@ -344,7 +345,7 @@ export const operatorFleetApi = {
       errors: [],
     }),
     sledView: defineRoute({
-      operationId: 'sled_view',
+      operationId: 'fleet_sled_view',
       audience: 'operator',
       role: 'viewer',
       method: 'GET',
@@ -448,7 +449,7 @@ export const operatorFleetApi = {
       path: '/v1/system/fleet/artifacts/{sha256}',
       summary: 'One artifact: the releases that list it, the sleds that hold it, its requests',
       tags: TAGS,
-      params: z.object({ sha256: ArtifactHash }),
+      params: z.object({ sha256: RequestedHash }),
       status: 200,
       response: { kind: 'json', schema: ArtifactView },
       errors: ['NOT_FOUND'],

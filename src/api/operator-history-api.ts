@@ -1,7 +1,15 @@
 /** The operator's API for the history: requests to sleds, their outcomes, and changes. */
 import { z } from 'zod';
 import { EVENT_KINDS } from '../core/facts/event.ts';
-import { ArtifactHash, EventId, Generation, NexusId, SledId, SYSTEM_VERSION_PATTERN } from '../core/ids.ts';
+import {
+  ArtifactHash,
+  EventId,
+  Generation,
+  NexusId,
+  RequestedHash,
+  SledId,
+  SYSTEM_VERSION_PATTERN,
+} from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
 import { Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
@@ -38,7 +46,7 @@ const MAX_TIME_CHARS = 64;
 
 export const HistoryQuery = PageQuery.extend({
   sled_id: SledId.optional(),
-  sha256: ArtifactHash.optional(),
+  sha256: RequestedHash.optional(),
   /** Events that name this release, and all events of its artifacts. */
   system_version: z.string().max(64).regex(SYSTEM_VERSION_PATTERN).optional(),
   kind: FleetEventKind.optional(),

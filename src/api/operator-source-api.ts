@@ -11,7 +11,7 @@ export const SourceView = z
     metadata_url: z.string(),
     targets_url: z.string(),
     /** Null for one that is fetched only on request. */
-    period_secs: z.number().int().nullable(),
+    period_secs: z.number().int().min(0).nullable(),
     /** `refused`: the repository, or the trust in it, has to change; `failed`: Nexus retries. */
     state: z.enum(['waiting', 'syncing', 'current', 'refused', 'failed']),
     /** The newest release seen in it; it may have been deleted here since. */

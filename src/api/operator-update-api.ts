@@ -12,7 +12,7 @@ const VersionParam = z.object({ system_version: Version });
 export const TufRepo = z
   .object({
     /** SHA-256 of the archive; without an archive, of the signed targets metadata (S18). */
-    hash: z.string(),
+    hash: Sha256Hex,
     system_version: Version,
     file_name: z.string(),
     time_created: Timestamp,
@@ -128,7 +128,8 @@ export const operatorUpdateApi = {
       summary: 'Upload system release repository',
       tags: TAGS,
       query: z.object({
-        file_name: z.string().min(1).max(255),
+        /** What the client calls the archive, for people; may be empty. */
+        file_name: z.string().max(255),
         /** Accept metadata that has expired; recorded. */
         allow_expired: QueryFlag,
         /** Accept metadata older than the versions accepted last; recorded. */

@@ -71,6 +71,8 @@ export type Route = Admission & {
   readonly params?: z.ZodObject;
   readonly query?: z.ZodObject;
   readonly body?: RequestBody;
+  /** Of a `stream` answer: serves parts by `Range`, and HEAD as the operation of this id. */
+  readonly servesRanges?: string;
   readonly status: 200 | 201 | 202 | 204;
   readonly response: ResponseBody;
   /** Headers of a successful answer that callers rely on: name (lower case) to description. */

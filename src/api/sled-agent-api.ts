@@ -9,6 +9,7 @@ import {
   IncarnationId,
   LeaseId,
   PointText,
+  RequestedHash,
   SetDigest,
   Sha256Hex,
   SledId,
@@ -34,11 +35,11 @@ export const ArtifactConfigBody = z
   .object({
     generation: Generation,
     artifacts: z
-      .array(ArtifactHash)
+      .array(RequestedHash)
       .max(MAX_CONFIG_ARTIFACTS)
       .refine(hashes => new Set(hashes).size === hashes.length, 'lists a hash twice'),
     /** Hash to length in bytes; ignored by the equality of configs (P10). */
-    sizes: z.record(ArtifactHash, ByteCount).optional(),
+    sizes: z.record(RequestedHash, ByteCount).optional(),
     /**
      * The point that this config succeeds, as the database knows it: the sled's point, or `unknown` (P13). Absent from a
      * control plane without lineage, which is judged by numbers.
@@ -290,8 +291,8 @@ const DepotBaseUrl = z
     'must be a URL of an address and a port alone, such as http://192.0.2.1:12348',
   );
 
-const HashParam = z.object({ sha256: ArtifactHash });
-const LeaseParams = z.object({ sha256: ArtifactHash, id: LeaseId });
+const HashParam = z.object({ sha256: RequestedHash });
+const LeaseParams = z.object({ sha256: RequestedHash, id: LeaseId });
 const GenerationQuery = z.object({
   generation: queryNumber(Generation),
   /** Extra to the published shape: the digest of the wanted set at that generation, compared if present (P13). */

@@ -10,7 +10,7 @@ export const CheckView = z
     outcome: z.enum(['passed', 'failed', 'overridden', 'noted']),
     text: z.string(),
     role: z.string().optional(),
-    version: z.number().int().optional(),
+    version: z.number().int().min(0).optional(),
     expires: z.string().optional(),
     expires_in_days: z.number().int().optional(),
     key_ids: z.array(z.string()).readonly().optional(),
@@ -49,7 +49,7 @@ const digitsToNumber = (value: unknown): unknown =>
 export const queryNumber = <S extends z.ZodType<number>>(schema: S) => z.preprocess(digitsToNumber, schema);
 
 export const PageQuery = z.object({
-  limit: queryNumber(z.number().int().min(1))
+  limit: queryNumber(z.number().int().min(1).max(0xffff_ffff))
     .optional()
     .transform(limit => Math.min(limit ?? DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT)),
   /** It carries the query that the list began with, so that a client need not send it again. */

@@ -8,6 +8,12 @@ export const Sha256Hex = z.string().regex(HASH_PATTERN, 'must be a SHA-256 in 64
 /** The name of an artifact. */
 export const ArtifactHash = Sha256Hex.brand<'ArtifactHash'>();
 export type ArtifactHash = z.infer<typeof ArtifactHash>;
+/** In a request, where the published APIs take hex digits of either case; inside it is lower case. */
+export const RequestedHash = z
+  .string()
+  .regex(/^[0-9a-fA-F]{64}$/, 'must be a SHA-256 in 64 hex digits')
+  .toLowerCase()
+  .brand<'ArtifactHash'>();
 export const isArtifactHash = (text: string): text is ArtifactHash => HASH_PATTERN.test(text);
 
 /**

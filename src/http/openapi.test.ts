@@ -67,6 +67,7 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
   ]);
   expect(endpoints(openApiDocument(openApiDocuments['repo-depot.json']!))).toEqual([
     'get /artifact/sha256/{sha256} artifact_get_by_sha256 200',
+    'head /artifact/sha256/{sha256} artifact_head_by_sha256 200',
   ]);
   expect(endpoints(openApiDocument([internalApi]))).toEqual([
     'get /sled-agents/{sled_id} sled_agent_get 200',
@@ -81,7 +82,7 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
 
 /** By document, whom its routes are for; each document is served by one server, but for the debug API beside operator's. */
 const audiences: Record<string, readonly Audience[]> = {
-  'operator.json': ['operator'],
+  'operator.json': ['operator', 'public'],
   'debug.json': ['operator'],
   'internal.json': ['member', 'public', 'sled'],
   'sled-agent.json': ['nexus', 'self'],
@@ -96,6 +97,44 @@ test('every route is for an audience that its server has, and the public changes
       if (audience === 'public' && !['sled_join', 'nexus_join'].includes(operationId))
         expect(method, operationId).toBe('GET');
   }
+});
+
+type Shape = Readonly<Record<string, unknown>>;
+const shapesIn = (value: unknown): Shape[] =>
+  typeof value !== 'object' || value === null
+    ? []
+    : [...(Array.isArray(value) ? [] : [value as Shape]), ...Object.values(value).flatMap(shapesIn)];
+
+test('every number has a format, so that no generated client takes less of it, and generations are those of the published API', () => {
+  const documents = Object.values(openApiDocuments).map(openApiDocument);
+  for (const shape of documents.flatMap(shapesIn)) {
+    if (shape.type === 'integer')
+      expect(['uint16', 'uint32', 'uint64', 'int64'], JSON.stringify(shape)).toContain(shape.format);
+    if (shape.type === 'number') expect(shape.format, JSON.stringify(shape)).toBe('double');
+  }
+  const named = shapesIn(openApiDocument([sledAgentApi])).filter(({ name }) => name === 'generation');
+  expect(named.map(({ schema }) => schema)).toEqual([
+    { type: 'integer', format: 'uint64', minimum: 0 },
+    { type: 'integer', format: 'uint64', minimum: 0 },
+  ]);
+});
+
+test('documents say what needs a token, and that a depot serves ranges', () => {
+  const operator = openApiDocument(openApiDocuments['operator.json']!) as {
+    paths: Record<string, Record<string, { operationId: string; security?: unknown }>>;
+    components: { securitySchemes: object };
+  };
+  expect(operator.components.securitySchemes).toEqual({ operator_token: { type: 'http', scheme: 'bearer' } });
+  const open = Object.values(operator.paths)
+    .flatMap(verbs => Object.values(verbs))
+    .filter(({ security }) => security === undefined);
+  expect(open.map(({ operationId }) => operationId)).toEqual(['ping']);
+  const depot = openApiDocument(openApiDocuments['repo-depot.json']!) as {
+    paths: Record<string, Record<string, { responses: object }>>;
+  };
+  const verbs = Object.values(Object.values(depot.paths)[0]!);
+  for (const { responses } of verbs)
+    expect(Object.keys(responses)).toEqual(['200', '206', '416', '4XX', '5XX']);
 });
 
 test('a document is self-contained: every reference resolves', () => {

@@ -17,6 +17,7 @@ import { operatorSourceApi } from '../api/operator-source-api.ts';
 import { operatorStatementApi } from '../api/operator-statement-api.ts';
 import { operatorUpdateApi } from '../api/operator-update-api.ts';
 import { operatorUploadApi } from '../api/operator-upload-api.ts';
+import { pingApi } from '../api/ping-api.ts';
 import type { Api, Route } from '../api/route.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
 import { ErrorBody } from '../api/wire.ts';
@@ -38,6 +39,7 @@ export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>
     operatorInvitationApi,
     operatorAuditApi,
     operatorStatementApi,
+    pingApi,
   ],
   'internal.json': [internalApi, certificateApi, joinApi],
   'debug.json': [debugApi],
@@ -59,6 +61,7 @@ export const openApiDocument = (apis: readonly [Api, ...Api[]]): JsonObject => {
     const verb = route.method.toLowerCase();
     assert(path[verb] === undefined, `${route.method} ${route.path} occurs twice`);
     path[verb] = operation(route, components);
+    if (route.servesRanges !== undefined) path.head = headOperation(route, route.servesRanges, components);
   }
   const { title, description, version } = apis[0];
   return {
@@ -68,9 +71,17 @@ export const openApiDocument = (apis: readonly [Api, ...Api[]]): JsonObject => {
     components: {
       responses: { Error: { description: 'Error', content: jsonContent(reference('Error')) } },
       schemas: sorted(components),
+      ...(hasOperators(apis) && {
+        securitySchemes: { [OPERATOR_TOKEN]: { type: 'http', scheme: 'bearer' } },
+      }),
     },
   };
 };
+
+/** OpenAPI 3.0 has no scheme for certificates, by which processes of a fleet know each other. */
+const OPERATOR_TOKEN = 'operator_token';
+const hasOperators = (apis: readonly Api[]): boolean =>
+  apis.flatMap(api => Object.values<Route>(api.routes)).some(({ audience }) => audience === 'operator');
 
 const operation = (route: Route, components: Components): JsonObject => ({
   ...(route.tags !== undefined && { tags: route.tags }),
@@ -82,9 +93,11 @@ const operation = (route: Route, components: Components): JsonObject => ({
     ].join(' '),
   }),
   operationId: route.operationId,
+  ...(route.audience === 'operator' && { security: [{ [OPERATOR_TOKEN]: [] }] }),
   parameters: [
     ...parameters('path', route.params, components),
     ...parameters('query', route.query, components),
+    ...(route.servesRanges === undefined ? [] : [RANGE]),
   ],
   ...(route.body !== undefined && { requestBody: requestBody(route.body, components) }),
   responses: {
@@ -93,10 +106,44 @@ const operation = (route: Route, components: Components): JsonObject => ({
       ...(route.responseHeaders !== undefined && { headers: headers(route.responseHeaders) }),
       ...responseContent(route.response, components),
     },
+    ...(route.servesRanges !== undefined && RANGE_ANSWERS),
     '4XX': { $ref: '#/components/responses/Error' },
     '5XX': { $ref: '#/components/responses/Error' },
   },
 });
+
+const RANGE = {
+  in: 'header',
+  name: 'range',
+  description: 'One range of bytes, as in RFC 9110.',
+  schema: { type: 'string' },
+};
+const CONTENT_RANGE = {
+  'content-range': { description: 'the range, and the length of the whole', schema: { type: 'string' } },
+};
+const RANGE_ANSWERS = {
+  '206': { description: 'the range', headers: CONTENT_RANGE, content: { '*/*': { schema: {} } } },
+  '416': {
+    description: 'the range begins after the end',
+    headers: CONTENT_RANGE,
+    content: { 'application/json': { schema: { $ref: '#/components/schemas/Error' } } },
+  },
+};
+
+/** The answer to HEAD: that of GET without a body. */
+const headOperation = (route: Route, operationId: string, components: Components): JsonObject => {
+  const { responses, ...get } = operation(route, components);
+  return {
+    ...get,
+    operationId,
+    responses: Object.fromEntries(
+      Object.entries(responses as Components).map(([status, { content: _, ...answer }]) => [
+        status,
+        '$ref' in answer ? { description: 'Error' } : answer,
+      ]),
+    ),
+  };
+};
 
 const parameters = (
   where: 'path' | 'query',
@@ -157,8 +204,10 @@ const toJson = (schema: z.ZodType, io: 'input' | 'output', components: Component
     override: ({ jsonSchema }) => {
       // A reader ignores further fields instead of refusing them, so that an API can grow.
       if (jsonSchema.additionalProperties === false) delete jsonSchema.additionalProperties;
+      if (HASH_PATTERNS.has(String(jsonSchema.pattern))) jsonSchema.format = 'hex string (32 bytes)';
       // Repeats `format`, in 300 characters.
       if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+      nameNumberFormat(jsonSchema);
     },
   }) as JsonObject & { definitions?: Components };
   for (const [id, definition] of Object.entries(definitions)) {
@@ -171,6 +220,31 @@ const toJson = (schema: z.ZodType, io: 'input' | 'output', components: Component
   if (typeof id !== 'string') return inline;
   components[id] = inline;
   return reference(id);
+};
+
+const HASH_PATTERNS = new Set(['^[0-9a-f]{64}$', '^[0-9a-fA-F]{64}$']);
+
+const MAX_UINT16 = 0xffff;
+const MAX_UINT32 = 0xffff_ffff;
+
+/**
+ * Without a format, generators of clients take 32 bits, for a number a float of 32 bits. A maximum that the type has anyway is left
+ * out, as in the published documents.
+ */
+const nameNumberFormat = (schema: {
+  type?: unknown;
+  format?: unknown;
+  minimum?: unknown;
+  maximum?: unknown;
+}) => {
+  if (schema.type === 'number') schema.format ??= 'double';
+  if (schema.type !== 'integer' || schema.format !== undefined) return;
+  const max = Number(schema.maximum);
+  if (Number(schema.minimum) < 0) {
+    schema.format = 'int64';
+    delete schema.minimum;
+  } else schema.format = max <= MAX_UINT16 ? 'uint16' : max <= MAX_UINT32 ? 'uint32' : 'uint64';
+  if ([MAX_UINT16, MAX_UINT32, Number.MAX_SAFE_INTEGER].includes(max)) delete schema.maximum;
 };
 
 const withReferences = (value: unknown): unknown => {

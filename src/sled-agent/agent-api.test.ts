@@ -152,6 +152,22 @@ test('a put at another generation, of an unwanted artifact, or of other bytes is
   expect((await putAs('abc')).status).toBe(200);
 });
 
+test('a hash in upper case is the hash, in a config, a put and a fetch', async () => {
+  await using sled = await startTestSled();
+  const hash = hashOf('abc').toUpperCase();
+  const base = `http://${sled.agent.agentAddress}`;
+  const config = JSON.stringify({ generation: 1, artifacts: [hash], sizes: { [hash]: 3 } });
+  const headers = { 'content-type': 'application/json' };
+  const configured = await fetch(`${base}/artifacts-config`, { method: 'PUT', body: config, headers });
+  const stored = await fetch(`${base}/artifacts/${hash}?generation=1`, { method: 'PUT', body: 'abc' });
+  expect([configured.status, stored.status]).toEqual([204, 200]);
+  const held = await sled.client.artifactConfigGet({ query: {} }, { signal });
+  expect(held).toMatchObject({ artifacts: [hashOf('abc')], sizes: { [hashOf('abc')]: 3 } });
+  expect((await sled.client.artifactList({}, { signal })).list).toEqual({ [hashOf('abc')]: 2 });
+  const fetched = await fetch(`${sled.depotUrl}/artifact/sha256/${hash}`);
+  expect([fetched.status, await fetched.text()]).toEqual([200, 'abc']);
+});
+
 test('an artifact larger than the limit is refused before its bytes', async () => {
   await using sled = await startTestSled({ limits: { artifact_bytes: 10 } });
   const generation = await sled.want('abc');

@@ -25,8 +25,10 @@ import { operatorSourceApi } from '../../api/operator-source-api.ts';
 import { operatorStatementApi } from '../../api/operator-statement-api.ts';
 import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { operatorUploadApi } from '../../api/operator-upload-api.ts';
+import { pingApi } from '../../api/ping-api.ts';
 import { NexusId } from '../../core/ids.ts';
 import type { Rng } from '../../core/rng.ts';
+import { bindApi } from '../../http/handlers.ts';
 import { type Peers, securePeers } from '../../http/peers.ts';
 import { noKnownPeers } from '../../http/places.ts';
 import { type ApiServer, DEFAULT_DRAIN_TIMEOUT_MS, serveApi } from '../../http/server.ts';
@@ -222,6 +224,7 @@ const serveOperators = ({
       bindLate(operatorAuditApi, () => services.get().operatorAudit),
       bindLate(operatorStatementApi, () => services.get().operatorStatement),
       bindLate(debugApi, () => services.get().debug),
+      bindApi(pingApi, { ping: async () => ({ status: 'ok' as const }) }),
     ],
     pages: [metricsPage(async options => services.peek()?.metrics(options) ?? startingMetrics(starting()))],
     listen: config.operatorListen,
