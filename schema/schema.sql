@@ -150,7 +150,8 @@ CREATE TABLE tuf_artifact_tag (
   CONSTRAINT tuf_artifact_tag_artifact_fkey FOREIGN KEY (tuf_artifact_id) REFERENCES tuf_artifact (id)
 );
 
--- What a release lists, in the order of its document. Never changes once written.
+-- What a release lists, in the order of its document. Changes only when the same archive is read in another way by a later version
+-- of this software, and when a zone of an earlier version gets its right name.
 CREATE TABLE tuf_repo_artifact (
   tuf_repo_id UUID NOT NULL,
   position INT8 NOT NULL,

@@ -43,6 +43,10 @@ export const presentReleases = (state: MemoryState): readonly StoredRelease[] =>
 /** The digest of the listed set, which the recorded one may not match. */
 export const presentDigest = (state: MemoryState): string => derive(state.releases).digest;
 
+/** What the present releases list, whatever is recorded of it. */
+export const wantedHashes = (state: MemoryState): Iterable<ArtifactHash> =>
+  derive(state.releases).artifacts.keys();
+
 /** @throws `WANTED_SET_DIGEST` (W1) */
 export const wantedSetOf = (state: MemoryState, claims: readonly Point[] = []): WantedSet => {
   const { artifacts, releases, digest } = derive(state.releases);

@@ -1,7 +1,7 @@
 /**
- * The content of `oxide.json`: `{ "v": "1", "t": type, "i": { "pkg": name, "version": version } }`, with `i` in zones only.
+ * The content of `oxide.json`: `{ "v": "1", "t": type }`, and in zones `{ "v": "1", "t": "layer", "pkg": name, "version": version }`.
  *
- * It proves nothing: a zone whose description cannot be read has no version.
+ * It proves nothing: a zone whose description cannot be read has the name of its file, and no version.
  */
 import { constants, gunzipSync } from 'node:zlib';
 import { z } from 'zod';
@@ -15,8 +15,13 @@ const MAX_DESCRIPTION_BYTES = 64 * 1024;
 
 const Description = z.object({ v: z.literal('1'), t: z.string() });
 const LayerDescription = Description.extend({
-  i: z.object({ version: z.string().regex(/^[a-zA-Z0-9._+-]{1,63}$/) }),
+  t: z.literal('layer'),
+  /** Becomes a tag. */
+  pkg: z.string().regex(/^[^\p{C}]{1,128}$/u),
+  version: z.string().regex(/^[a-zA-Z0-9._+-]{1,63}$/),
 });
+
+export type Layer = Pick<z.infer<typeof LayerDescription>, 'pkg' | 'version'>;
 
 /** @throws DepotError `COMPOSITE_INVALID` for an unreadable description */
 export const archiveTypeOf = async (entry: TarEntry): Promise<string> => {
@@ -51,9 +56,9 @@ export const createLayerPeek = () => {
       prefix.set(taken, filled);
       filled += taken.length;
     },
-    async version(): Promise<string | undefined> {
+    async layer(): Promise<Layer | undefined> {
       try {
-        return await versionIn(prefix.subarray(0, filled));
+        return await layerIn(prefix.subarray(0, filled));
       } catch {
         return undefined;
       }
@@ -61,14 +66,13 @@ export const createLayerPeek = () => {
   };
 };
 
-const versionIn = async (compressed: Uint8Array): Promise<string | undefined> => {
+const layerIn = async (compressed: Uint8Array): Promise<Layer | undefined> => {
   const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: MAX_PEEKED_BYTES };
   const content = async function* content() {
     yield gunzipSync(compressed, options);
   };
   for await (const entry of readTar(content(), ARCHIVE_LIMITS)) {
-    if (entry.name === ARCHIVE_DESCRIPTION)
-      return LayerDescription.parse(JSON.parse(await textOf(entry))).i.version;
+    if (entry.name === ARCHIVE_DESCRIPTION) return LayerDescription.parse(JSON.parse(await textOf(entry)));
   }
   return undefined;
 };

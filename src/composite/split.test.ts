@@ -3,7 +3,7 @@ import { gzipSync } from 'node:zlib';
 import { expect, test } from 'vitest';
 import { type HandMadeFile, handMadeTar, handMadeTarGz, inPieces } from '../archive/hand-made-tar.fixture.ts';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from '../archive/limits.ts';
-import { controlPlane, description, osImage, rotImage, zone } from './composites.fixture.ts';
+import { controlPlane, description, osImage, rotImage, silentRotImage, zone } from './composites.fixture.ts';
 import { type PartSink, splitComposite } from './split.ts';
 
 const split = (
@@ -14,7 +14,7 @@ const split = (
   splitComposite(
     { targetName: `${kind}.tar.gz`, version: '1.0.0', sizeBytes: bytes.length, tags: { kind, name } },
     inPieces(bytes),
-    { limits: { ...ARCHIVE_LIMITS, ...limits }, ...(sink && { sink }) },
+    { limits: { ...ARCHIVE_LIMITS, ...limits }, readsFirmware: true, ...(sink && { sink }) },
   );
 const sha256 = (bytes: string | Uint8Array) => createHash('sha256').update(bytes).digest('hex');
 
@@ -31,7 +31,6 @@ test('an OS image is one image for each board, and phase 2', async () => {
         kind: 'os_phase1',
         os_board: 'gimlet',
         os_variant: 'recovery',
-        v1_kind: 'gimlet_trampoline_phase_1',
       },
     },
     {
@@ -43,7 +42,6 @@ test('an OS image is one image for each board, and phase 2', async () => {
         kind: 'os_phase1',
         os_board: 'cosmo',
         os_variant: 'recovery',
-        v1_kind: 'cosmo_trampoline_phase_1',
       },
     },
     {
@@ -51,7 +49,7 @@ test('an OS image is one image for each board, and phase 2', async () => {
       targetName: 'trampoline.tar.gz/image/zfs.img',
       sha256: sha256('t'.repeat(2000)),
       sizeBytes: 2000,
-      tags: { kind: 'os_phase2', os_variant: 'recovery', v1_kind: 'trampoline_phase_2' },
+      tags: { kind: 'os_phase2', os_variant: 'recovery' },
     },
   ]);
   expect(ignored).toEqual([]);
@@ -66,35 +64,59 @@ test('an OS image from before there were two boards has one image, for the first
   ]);
   const { parts, ignored } = await split('host', old);
   expect(parts.map(({ tags }) => tags)).toEqual([
-    { kind: 'os_phase1', os_board: 'gimlet', os_variant: 'host', v1_kind: 'host_phase_1' },
-    { kind: 'os_phase2', os_variant: 'host', v1_kind: 'host_phase_2' },
+    { kind: 'os_phase1', os_board: 'gimlet', os_variant: 'host' },
+    { kind: 'os_phase2', os_variant: 'host' },
   ]);
   expect(ignored).toEqual(['image/extra']);
 });
 
-test('RoT images of two signers differ in name, and slots in slot', async () => {
-  const { parts } = await split('psc_rot', rotImage(), { name: 'production' });
+test('RoT images say their board and their key', async () => {
+  const said = await split('psc_rot', rotImage('x', 'cafe'));
+  expect(said.parts.map(({ tags }) => tags)).toEqual([
+    { kind: 'rot', rot_board: 'SimRot', rot_rkth: 'cafe', rot_slot: 'a' },
+    { kind: 'rot', rot_board: 'SimRot', rot_rkth: 'cafe', rot_slot: 'b' },
+  ]);
+  expect(said.unreadable).toEqual([]);
+});
+
+test('RoT images that say nothing have the name of their artifact, and are reported (SP4)', async () => {
+  const { parts, unreadable } = await split('psc_rot', silentRotImage(), { name: 'production' });
+  expect(unreadable.map(({ targetName }) => targetName)).toEqual([
+    'psc_rot.tar.gz/archive-a.zip',
+    'psc_rot.tar.gz/archive-b.zip',
+  ]);
   expect(parts.map(({ tags }) => tags)).toEqual([
-    { kind: 'rot', rot_name: 'production', rot_slot: 'a', v1_kind: 'psc_rot_image_a' },
-    { kind: 'rot', rot_name: 'production', rot_slot: 'b', v1_kind: 'psc_rot_image_b' },
+    { kind: 'rot', rot_name: 'production', rot_slot: 'a' },
+    { kind: 'rot', rot_name: 'production', rot_slot: 'b' },
   ]);
 });
 
-test('the control plane is its zones, each with its own version', async () => {
+test('the control plane is its zones, each with its own name and version (SP4)', async () => {
   const anonymous = gzipSync(handMadeTar([{ name: 'root', data: 'x' }]));
+  const described = (text: string) => handMadeTarGz([{ name: 'oxide.json', data: text }]);
+  const old = described('{"v":"1","t":"layer","i":{"pkg":"old","version":"1.0.0"}}');
+  const unnamed = described('{"v":"1","t":"layer","pkg":"a\\nb","version":"1.0.0"}');
+  const operatingSystem = described('{"v":"1","t":"os","pkg":"os","version":"1.0.0"}');
   const zones = {
-    nexus: zone('nexus', '7.1.0'),
+    'file-of-nexus': zone('nexus', '12.0.0-0.ci+git3a2ed5e97b3'),
     dns: zone('dns', '3.0.0'),
     raw: Buffer.from('raw'),
-    anonymous,
+    ...{ anonymous, old, unnamed, operatingSystem },
   };
   const { parts } = await split('control_plane', controlPlane(zones));
+  const undescribed = (name: string, bytes: Uint8Array) => [name, sha256(bytes).slice(0, 16)];
   expect(parts.map(({ tags, version }) => [tags.zone_name, version])).toEqual([
-    ['nexus', '7.1.0'],
+    ['nexus', '12.0.0-0.ci+git3a2ed5e97b3'],
     ['dns', '3.0.0'],
-    ['raw', sha256('raw').slice(0, 16)],
-    ['anonymous', sha256(anonymous).slice(0, 16)],
+    undescribed('raw', Buffer.from('raw')),
+    ...Object.entries({ anonymous, old, unnamed, operatingSystem }).map(([name, bytes]) =>
+      undescribed(name, bytes),
+    ),
   ]);
+  expect(parts[0]).toMatchObject({
+    targetName: 'control_plane.tar.gz/zones/file-of-nexus.tar.gz',
+    tags: { kind: 'zone', zone_name: 'nexus' },
+  });
 });
 
 test('every file in the folder of zones is a zone', async () => {
@@ -113,7 +135,7 @@ test('every file in the folder of zones is a zone', async () => {
 });
 
 test('two zones with equal bytes are two artifacts of one hash', async () => {
-  const same = zone('same', '1.0.0');
+  const same = Buffer.from('not described');
   const { parts } = await split('control_plane', controlPlane({ one: same, two: same }));
   expect(parts.map(part => part.sha256)).toEqual([sha256(same), sha256(same)]);
   expect(new Set(parts.map(({ tags }) => tags.zone_name)).size).toBe(2);

@@ -6,6 +6,7 @@
  * SP1. The same bytes give the same parts, in the same order, with the same hashes, tags and versions.
  * SP2. Every file is read to its end, also one that is not a part: the whole archive is checked.
  * SP3. A composite that lacks a part of its kind, or has another type, is refused whole.
+ * SP4. What a part says of itself becomes its tags and version. A part that cannot be read is a part all the same.
  */
 import { createHash } from 'node:crypto';
 import { gunzip } from '../archive/gunzip.ts';
@@ -13,12 +14,14 @@ import type { ArchiveLimits } from '../archive/limits.ts';
 import { overLimit } from '../archive/refusal.ts';
 import { readTar, type TarEntry } from '../archive/tar.ts';
 import { ArtifactHash } from '../core/ids.ts';
-import type { ReleaseArtifact } from '../core/release.ts';
+import { type ReleaseArtifact, versionByHash } from '../core/release.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { requireEntry } from '../lib/require-entry.ts';
 import { quoted } from '../lib/shown-text.ts';
+import { type FirmwareRole, readFirmware } from './firmware.ts';
+import { createImage } from './image.ts';
 import { ARCHIVE_DESCRIPTION, COMPOSITE_KINDS, type CompositeKind } from './kinds.ts';
-import { archiveTypeOf, createLayerPeek } from './layer.ts';
+import { archiveTypeOf, createLayerPeek, type Layer } from './layer.ts';
 
 export type Composite = Pick<ReleaseArtifact, 'targetName' | 'version' | 'sizeBytes' | 'tags'>;
 
@@ -26,6 +29,8 @@ export type SplitOptions = {
   readonly limits: ArchiveLimits;
   /** Receives the bytes of every part. The caller may reuse a chunk once the promise resolves. */
   readonly sink?: PartSink;
+  /** Without, images keep the tags that need no look into them. */
+  readonly readsFirmware?: boolean;
 };
 
 export type PartSink = {
@@ -38,7 +43,11 @@ export type Split = {
   readonly parts: readonly ReleaseArtifact[];
   /** Files in it that are no parts. */
   readonly ignored: readonly string[];
+  /** Images that do not say what they are. */
+  readonly unreadable: readonly UnreadableImage[];
 };
+
+export type UnreadableImage = { readonly targetName: string; readonly reason: string };
 
 export const isComposite = (tags: Composite['tags']): boolean => COMPOSITE_KINDS.has(tags.kind ?? '');
 
@@ -70,23 +79,29 @@ const SPLIT_ERRORS = ['COMPOSITE_INVALID', 'ARCHIVE_INVALID', 'ARCHIVE_DAMAGED',
 const split = async (
   composite: Composite,
   content: AsyncIterable<Uint8Array>,
-  { limits, sink }: SplitOptions,
+  options: SplitOptions,
 ): Promise<Split> => {
+  const { limits } = options;
   const kind = requireEntry(COMPOSITE_KINDS, composite.tags.kind ?? '', 'the kind of composite');
   const parts = new Map<string, ReleaseArtifact>();
   const ignored: string[] = [];
+  const unreadable: UnreadableImage[] = [];
   let archiveType: string | undefined;
   const inflated = gunzip(content, { compressedBytes: composite.sizeBytes, limits });
   for await (const entry of readTar(inflated, limits)) {
     if (entry.name.length > MAX_NAME_LENGTH)
       throw overLimit('the length of the name of a part', entry.name.length, MAX_NAME_LENGTH);
     const tags = kind.tagsOf(entry.name, { name: composite.tags.name ?? '' });
-    if (tags !== undefined) parts.set(entry.name, await readPart(composite, entry, tags, sink));
-    else if (entry.name === ARCHIVE_DESCRIPTION) archiveType = await archiveTypeOf(entry);
+    if (tags !== undefined) {
+      const firmware = options.readsFirmware ? kind.firmwareOf?.(entry.name) : undefined;
+      const { part, reason } = await readPart(composite, entry, { tags, firmware, sink: options.sink });
+      parts.set(entry.name, part);
+      if (reason !== undefined) unreadable.push({ targetName: part.targetName, reason });
+    } else if (entry.name === ARCHIVE_DESCRIPTION) archiveType = await archiveTypeOf(entry);
     else ignored.push(entry.name);
   }
   requireWhole(kind, archiveType, [...parts.keys()]);
-  return { parts: [...parts.values()], ignored };
+  return { parts: [...parts.values()], ignored, unreadable };
 };
 
 const requireWhole = (
@@ -109,27 +124,42 @@ const requireWhole = (
 /** Names become tags, which a release bounds. */
 const MAX_NAME_LENGTH = 128;
 
-/** Hash digits that serve as the version of bytes without one. */
-const VERSION_DIGITS = 16;
+type PartRole = {
+  readonly tags: ReleaseArtifact['tags'];
+  readonly firmware: FirmwareRole | undefined;
+  readonly sink: PartSink | undefined;
+};
 
 const readPart = async (
   composite: Composite,
   entry: TarEntry,
-  tags: Readonly<Record<string, string>>,
-  sink: PartSink | undefined,
-): Promise<ReleaseArtifact> => {
+  { tags, firmware, sink }: PartRole,
+): Promise<{ readonly part: ReleaseArtifact; readonly reason?: string }> => {
   const hash = createHash('sha256');
   const peek = tags.kind === 'zone' ? createLayerPeek() : undefined;
+  const image = firmware && createImage(entry.sizeBytes);
   for await (const chunk of entry.content) {
     hash.update(chunk);
     peek?.see(chunk);
+    image?.see(chunk);
     await sink?.write(chunk);
   }
   const sha256 = ArtifactHash.parse(hash.digest('hex'));
   const { sizeBytes } = entry;
   sink?.end({ sha256, sizeBytes });
-  // A version is a fact about the bytes: an unchanged zone comes again in the next release, with another composite.
-  const version =
-    peek === undefined ? composite.version : ((await peek.version()) ?? sha256.slice(0, VERSION_DIGITS));
-  return { sha256, sizeBytes, targetName: `${composite.targetName}/${entry.name}`, version, tags };
+  const bare = { sha256, sizeBytes, targetName: `${composite.targetName}/${entry.name}` };
+  if (peek !== undefined) return { part: { ...bare, ...zoneFacts(bare, tags, await peek.layer()) } };
+  const read = image && firmware && readFirmware(image.bytes(), firmware);
+  const part = { ...bare, version: composite.version, tags: read?.outcome === 'read' ? read.tags : tags };
+  return read?.outcome === 'unreadable' ? { part, reason: read.reason } : { part };
 };
+
+/** A version is a fact about the bytes: an unchanged zone comes again in the next release, with another composite. */
+const zoneFacts = (
+  bare: Pick<ReleaseArtifact, 'sha256'>,
+  tags: ReleaseArtifact['tags'],
+  layer: Layer | undefined,
+): Pick<ReleaseArtifact, 'version' | 'tags'> =>
+  layer === undefined
+    ? { version: versionByHash(bare), tags }
+    : { version: layer.version, tags: { ...tags, zone_name: layer.pkg } };

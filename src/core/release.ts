@@ -17,6 +17,15 @@ export type ReleaseArtifact = {
   readonly tags: Readonly<Record<string, string>>;
 };
 
+const HASH_VERSION_DIGITS = 16;
+
+/**
+ * The version of bytes that have none of their own: the beginning of their hash. It says nothing that the hash does not,
+ * so it yields to any other version of the same bytes.
+ */
+export const versionByHash = ({ sha256 }: Pick<ReleaseArtifact, 'sha256'>): string =>
+  sha256.slice(0, HASH_VERSION_DIGITS);
+
 export type ReleaseDescription = {
   readonly systemVersion: SystemVersion;
   readonly format: ReleaseFormat;

@@ -1,18 +1,24 @@
 /**
- * The composite artifacts of a verified release, replaced by their parts.
+ * The artifacts of a verified v1 release as sleds hold them.
  *
- *     description ─▶ each composite: split, hashed ─▶ description of what sleds hold
+ *     description ─▶ each composite: split │ each firmware image: read │ installinator document: made anew ─▶ description of what sleds hold
  *
- * CM1. Only format v1 has composites; files of a v2 or plain release stay whole.
+ * CM1. Only format v1 has these; files of a v2 or plain release stay as they are described.
  * CM2. The parts take the place of their composite. The rules of a release (DO2, DO3) apply to the list with the parts.
  * CM3. Nothing is written: a caller extracts the parts with {@link splitComposite}, and gets the same ones.
+ * CM4. Two images or zones with equal bytes and equal tags are one artifact. An image for a laboratory is none.
+ * CM5. An image that does not say what it is keeps the tags of the v1 document, and is reported.
  */
 import { ARCHIVE_LIMITS, type ArchiveLimits } from '../archive/limits.ts';
 import { overLimit } from '../archive/refusal.ts';
-import { WHOLE_KINDS } from '../composite/kinds.ts';
+import { type FirmwareRole, readFirmware } from '../composite/firmware.ts';
+import { createImage } from '../composite/image.ts';
+import { makeInstallinatorDocument } from '../composite/installinator.ts';
+import { CORPUS_KIND, FIRMWARE_KINDS, INSTALLINATOR_KIND, WHOLE_KINDS } from '../composite/kinds.ts';
 import { isComposite, splitComposite } from '../composite/split.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
 import { requireConsistentArtifacts } from '../tuf/release-description.ts';
+import { type FirmwareFindings, firmwareTexts } from './firmware-texts.ts';
 import type { VerifiedComposite } from './verified-release.ts';
 
 export type SplitRelease = {
@@ -20,10 +26,18 @@ export type SplitRelease = {
   readonly composites: readonly VerifiedComposite[];
   /** Artifacts of a kind that this version does not know, and so does not split. */
   readonly unknownKinds: readonly ReleaseArtifact[];
+  /** What else was found in the artifacts, one sentence each. */
+  readonly findings: readonly string[];
 };
 
+type Locate = (targetName: string) => {
+  readonly entryName: string;
+  readonly content: () => AsyncIterable<Uint8Array>;
+};
+
+/** Whether some of its artifacts are not in it as such. */
 export const hasComposites = ({ format, artifacts }: ReleaseDescription): boolean =>
-  format === 'v1' && artifacts.some(({ tags }) => isComposite(tags));
+  format === 'v1' && artifacts.some(({ tags }) => isComposite(tags) || tags.kind === INSTALLINATOR_KIND);
 
 /**
  * @param locate where the bytes of a target are
@@ -31,37 +45,105 @@ export const hasComposites = ({ format, artifacts }: ReleaseDescription): boolea
  */
 export const splitComposites = async (
   description: ReleaseDescription,
-  locate: (targetName: string) => {
-    readonly entryName: string;
-    readonly content: () => AsyncIterable<Uint8Array>;
-  },
+  locate: Locate,
   options: { readonly limits?: Partial<ArchiveLimits> | undefined } = {},
 ): Promise<SplitRelease> => {
-  if (description.format !== 'v1') return { description, composites: [], unknownKinds: [] };
-  const limits = { ...ARCHIVE_LIMITS, ...options.limits };
-  const artifacts: ReleaseArtifact[] = [];
+  if (description.format !== 'v1') return { description, composites: [], unknownKinds: [], findings: [] };
+  const reader = createReader(locate, { ...ARCHIVE_LIMITS, ...options.limits });
+  for (const artifact of description.artifacts) await reader.read(artifact);
+  const { artifacts, composites, unknownKinds, findings } = reader.finish();
+  requireConsistentArtifacts(artifacts);
+  const findingTexts = firmwareTexts(findings);
+  return { description: { ...description, artifacts }, composites, unknownKinds, findings: findingTexts };
+};
+
+const createReader = (locate: Locate, limits: ArchiveLimits) => {
+  const listed = createList();
   const composites: VerifiedComposite[] = [];
+  const unknownKinds: ReleaseArtifact[] = [];
+  const { findings } = listed;
+  let document: ReleaseArtifact | undefined;
   let totalBytes = 0;
-  for (const artifact of description.artifacts) {
-    if (!isComposite(artifact.tags)) {
-      artifacts.push(artifact);
-      continue;
-    }
+
+  const readComposite = async (artifact: ReleaseArtifact): Promise<void> => {
     const { entryName, content } = locate(artifact.targetName);
-    const { parts, ignored } = await splitComposite(artifact, content(), { limits });
-    totalBytes += parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const split = await splitComposite(artifact, content(), { limits, readsFirmware: true });
+    totalBytes += split.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     if (totalBytes > limits.maxTotalBytes)
       throw overLimit(
         'the size of all parts of composite artifacts in bytes',
         totalBytes,
         limits.maxTotalBytes,
       );
-    artifacts.push(...parts);
+    const { parts, ignored, unreadable } = split;
+    for (const part of parts) listed.add(part);
+    findings.unreadable.push(...unreadable);
     composites.push({ artifact, entryName, parts, ignored });
-  }
-  requireConsistentArtifacts(artifacts);
-  const unknownKinds = artifacts.filter(
-    ({ tags }) => tags.v1_kind === undefined && !WHOLE_KINDS.has(tags.kind ?? ''),
-  );
-  return { description: { ...description, artifacts }, composites, unknownKinds };
+  };
+
+  const readImage = async (artifact: ReleaseArtifact, role: FirmwareRole): Promise<void> => {
+    const { targetName } = artifact;
+    const image = createImage(artifact.sizeBytes);
+    for await (const chunk of locate(targetName).content()) image.see(chunk);
+    const firmware = readFirmware(image.bytes(), role);
+    if (firmware.outcome === 'laboratory') findings.laboratory.push({ targetName, ...firmware });
+    else if (firmware.outcome === 'read') listed.add({ ...artifact, tags: firmware.tags });
+    else {
+      findings.unreadable.push({ targetName, reason: firmware.reason });
+      listed.add(artifact);
+    }
+  };
+
+  return {
+    async read(artifact: ReleaseArtifact): Promise<void> {
+      const { kind = '' } = artifact.tags;
+      const role = FIRMWARE_KINDS.get(kind);
+      if (isComposite(artifact.tags)) await readComposite(artifact);
+      else if (role !== undefined) await readImage(artifact, role);
+      else if (kind === CORPUS_KIND) listed.add({ ...artifact, tags: { kind } });
+      else if (kind === INSTALLINATOR_KIND) document = artifact;
+      else {
+        if (!WHOLE_KINDS.has(kind)) unknownKinds.push(artifact);
+        listed.add(artifact);
+      }
+    },
+    finish() {
+      const artifacts = [...listed.artifacts];
+      if (document !== undefined) {
+        const made = makeInstallinatorDocument(document, artifacts);
+        const { entryName } = locate(document.targetName);
+        composites.push({
+          ...{ artifact: document, entryName, parts: [made.document], ignored: [] },
+          content: made.content,
+        });
+        artifacts.push(made.document);
+      }
+      return { artifacts, composites, unknownKinds, findings };
+    },
+  };
 };
+
+/** CM4. */
+const createList = () => {
+  const artifacts: ReleaseArtifact[] = [];
+  const known = new Map<string, ReleaseArtifact>();
+  const findings: FirmwareFindings = { unreadable: [], laboratory: [], merged: [] };
+  return {
+    artifacts,
+    findings,
+    add(artifact: ReleaseArtifact): void {
+      if (MERGED_KINDS.has(artifact.tags.kind ?? '')) {
+        const key = JSON.stringify([artifact.sha256, Object.entries(artifact.tags).sort()]);
+        const other = known.get(key);
+        if (other !== undefined) {
+          findings.merged.push({ targetName: artifact.targetName, other: other.targetName });
+          return;
+        }
+        known.set(key, artifact);
+      }
+      artifacts.push(artifact);
+    },
+  };
+};
+
+const MERGED_KINDS: ReadonlySet<string> = new Set(['sp', 'rot', 'rot_bootloader', 'zone']);

@@ -12,6 +12,8 @@ type Findings = Omit<VerifiedRelease, 'report' | 'checks'> & {
   readonly targetCount: number;
   readonly totalBytes: number;
   readonly unknownKinds: readonly ReleaseArtifact[];
+  /** {@link SplitRelease.findings} */
+  readonly findings: readonly string[];
 };
 
 /** More names would help no reader. */
@@ -45,6 +47,7 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
     ...(findings.unknownKinds.length === 0
       ? []
       : [{ check: 'parts' as const, text: keptWholeText(findings.unknownKinds) }]),
+    ...findings.findings.map(text => ({ check: 'parts' as const, text })),
     ...(unsignedFiles.length === 0
       ? []
       : [{ check: 'unsigned' as const, text: unsignedText(unsignedFiles) }]),
@@ -68,7 +71,9 @@ const overrideText = (override: Override): string => {
 export const unsignedText = (names: readonly string[]): string =>
   `ignored, since they are not signed: ${shown(names)}`;
 
-export const splitText = ({ artifact, parts, ignored }: VerifiedComposite): string => {
+export const splitText = ({ artifact, parts, ignored, content }: VerifiedComposite): string => {
+  if (content !== undefined)
+    return `${artifact.targetName} (${artifact.tags.kind}) is replaced by one that lists the parts: ${parts[0]?.sha256}`;
   const names = parts.map(({ targetName }) => targetName.slice(artifact.targetName.length + 1));
   const rest = ignored.length === 0 ? '' : `; ignored, since they are not parts: ${shown(ignored)}`;
   return `${artifact.targetName} (${artifact.tags.kind}) is split into ${parts.length} artifacts: ${shown(names)}${rest}`;

@@ -43,6 +43,8 @@ export type VerifiedComposite = {
   readonly parts: readonly ReleaseArtifact[];
   /** Files in it that are no parts of its kind. */
   readonly ignored: readonly string[];
+  /** Of its only part, where that was made anew and is not in the archive. */
+  readonly content?: Uint8Array;
 };
 
 /** A check that was passed, in the order of the checks. */

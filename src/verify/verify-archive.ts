@@ -15,7 +15,6 @@ import type { ArchiveEntry } from '../archive/content.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
 import { folderOf, METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { bundleOfRelease } from '../bundle/release-bundle.ts';
-import { isComposite } from '../composite/split.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { systemClock } from '../lib/clock.ts';
@@ -96,10 +95,11 @@ const verifyRecorded = async <Id extends string>(
       },
       request,
     );
-  const { unknownKinds, ...split } = await (hasComposites(document)
+  const { unknownKinds, findings, ...split } = await (hasComposites(document)
     ? recorder.step(splitRelease, ({ composites }) => composites.map(splitText).join('; '))
     : splitRelease());
   if (unknownKinds.length > 0) recorder.note(keptWholeText(unknownKinds));
+  for (const finding of findings) recorder.note(finding);
 
   await readRest(archive, unreadEntries(archive, metadata, located), signal);
   const unsignedFiles = unsignedEntries(archive, metadata, located);
@@ -108,11 +108,11 @@ const verifyRecorded = async <Id extends string>(
     ...split,
     ...repositoryFacts(repository),
     bundle: bundleOfRelease(split.description, metadata.files, repository.allTargets),
-    entries: artifactSources(document, entryOf),
+    entries: artifactSources(split, entryOf),
     unsignedFiles,
   };
   const targetCount = located.length;
-  const report = passedChecks({ ...facts, archive, targetCount, totalBytes, unknownKinds });
+  const report = passedChecks({ ...facts, archive, targetCount, totalBytes, unknownKinds, findings });
   return { ...facts, report, checks: recorder.checks() };
 };
 
@@ -165,15 +165,18 @@ const roleFacts = (repository: VerifiedRepository): Readonly<Record<TopLevelRole
   return Object.fromEntries(TOP_LEVEL_ROLES.map(facts)) as Record<TopLevelRole, RoleFacts>;
 };
 
+/** Of those that are whole targets. */
 const artifactSources = (
-  { format, artifacts }: ReleaseDescription,
+  { description, composites }: Pick<VerifiedRelease, 'description' | 'composites'>,
   entryOf: ReadonlyMap<string, ArchiveEntry>,
-): ReadonlyMap<ArtifactHash, ArtifactSource> =>
-  new Map(
-    artifacts
-      .filter(({ tags }) => format !== 'v1' || !isComposite(tags))
+): ReadonlyMap<ArtifactHash, ArtifactSource> => {
+  const parts = new Set(composites.flatMap(composite => composite.parts));
+  return new Map(
+    description.artifacts
+      .filter(artifact => !parts.has(artifact))
       .map(({ sha256, targetName }) => {
         const { name, sizeBytes } = requireEntry(entryOf, targetName, 'the entry of the target');
         return [sha256, { entryName: name, sizeBytes }];
       }),
   );
+};

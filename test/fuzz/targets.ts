@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { type Archive, openArchive } from '../../src/archive/archive.ts';
+import { bunzip2 } from '../../src/archive/bunzip2.ts';
+import { bzip2 } from '../../src/archive/bzip2.fixture.ts';
 import { gunzip } from '../../src/archive/gunzip.ts';
 import { handMadeTar, inPieces } from '../../src/archive/hand-made-tar.fixture.ts';
 import { handMadeZip, memoryFile, packed } from '../../src/archive/hand-made-zip.fixture.ts';
@@ -10,6 +12,8 @@ import { type Inflate, inflateAtOnce, inflateOnThreadPool } from '../../src/arch
 import { ARCHIVE_LIMITS } from '../../src/archive/limits.ts';
 import { readTar } from '../../src/archive/tar.ts';
 import { controlPlane, osImage, zone } from '../../src/composite/composites.fixture.ts';
+import { firmware as firmwareImage, signedImage, spImage } from '../../src/composite/firmware.fixture.ts';
+import { readFirmware } from '../../src/composite/firmware.ts';
 import { splitComposite } from '../../src/composite/split.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { DelegationPlan } from '../../src/signing/delegations.ts';
@@ -299,6 +303,47 @@ const composite: FuzzTarget = {
   },
 };
 
+const firmware: FuzzTarget = {
+  name: 'firmware',
+  words: [
+    packed([4, 0x04034b50]),
+    packed([4, 0x02014b50]),
+    packed([4, 0x06054b50]),
+    packed([4, 0x64ced6ca]),
+    packed([4, 0xcab0005e]),
+    ...['hubris build archive v9', 'img/final.elf', 'BORD', 'NAME', 'SIGN', '\u007fELF', 'BZh9', '1AY&SY'],
+  ],
+  seeds: async () => [
+    spImage('board'),
+    signedImage('board', 'key'),
+    // Outside of compression, so that mutations reach the image.
+    firmwareImage({ BORD: 'board', NAME: 'other', SIGN: 'key' }, { method: 'stored' }),
+  ],
+  judge: async bytes => {
+    const image = readFirmware(bytes, { kind: 'rot', slot: 'a' });
+    if (image.outcome === 'unreadable') return 'refused';
+    assert(image.outcome === 'read', 'only a service processor has laboratories');
+    for (const value of Object.values(image.tags)) assert.match(value, /^[^\p{C}]{1,128}$/u);
+    return JSON.stringify(image.tags);
+  },
+};
+
+const bzip2Stream: FuzzTarget = {
+  name: 'bzip2',
+  words: ['BZh1', 'BZh9', '1AY&SY', Buffer.from('177245385090', 'hex')],
+  seeds: async () => [
+    bzip2(Buffer.from('hello hello hello')),
+    bzip2(Buffer.alloc(600, 7), { level: 1 }),
+    bzip2(Buffer.alloc(0)),
+  ],
+  judge: bytes =>
+    verdictOf(ZIP_CODES, () => {
+      const content = bunzip2(bytes, { maxBytes: MIB });
+      assert(content.length <= MIB, 'never more than the limit allows');
+      return digest(content);
+    }),
+};
+
 /** A wrong checksum would stop almost every mutation before its content matters. */
 const withRightTrailer = (bytes: Uint8Array): Uint8Array => {
   try {
@@ -310,4 +355,7 @@ const withRightTrailer = (bytes: Uint8Array): Uint8Array => {
   }
 };
 
-export const FUZZ_TARGETS: readonly FuzzTarget[] = [json, metadata, zip, tar, gzip, composite];
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+  ...[json, metadata, zip, tar, gzip, composite],
+  ...[firmware, bzip2Stream],
+];

@@ -1,9 +1,11 @@
 import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { RepoId, SystemVersion } from '../../../src/core/ids.ts';
 import {
+  type OfferedBundle,
   releaseExempted,
   replacesBundle,
   requireBundle,
+  staysExempted,
 } from '../../../src/nexus/datastore/decisions/release-bundle.ts';
 import type {
   BundleGap,
@@ -14,10 +16,10 @@ import { type Query, type Step, type StoredRelease, withEntry } from '../state.t
 import { presentReleases } from '../wanted.ts';
 import { withAudit } from './audit-verbs.ts';
 
-export const withBundle = (release: StoredRelease, offered: NewBundle): StoredRelease => {
+export const withBundle = (release: StoredRelease, offered: OfferedBundle): StoredRelease => {
   if (!replacesBundle(release.bundle, offered)) return release;
   const { sha256, kind, bytes } = offered;
-  return { ...release, bundle: { sha256, kind, bytes, isExempted: false } };
+  return { ...release, bundle: { sha256, kind, bytes, isExempted: staysExempted(release.bundle, offered) } };
 };
 
 export const bundleInsert =

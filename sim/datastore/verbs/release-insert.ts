@@ -1,6 +1,7 @@
 /** Records a verified release, in the order of src/nexus/datastore/verbs/releases/release-insert.ts (I1, I2). */
 import type { AuditOrigin } from '../../../src/core/facts/audit.ts';
 import type { ArtifactHash } from '../../../src/core/ids.ts';
+import type { ReleaseArtifact } from '../../../src/core/release.ts';
 import { nextGeneration } from '../../../src/nexus/datastore/decisions/generation.ts';
 import {
   insertOutcome,
@@ -11,9 +12,12 @@ import {
 import {
   type FileFacts,
   filesOf,
+  isReadAnew,
   recordedAs,
+  renamedZone,
   requireKnownFile,
   requireSameRelease,
+  zonesOf,
 } from '../../../src/nexus/datastore/decisions/release-conflicts.ts';
 import { requirePresent } from '../../../src/nexus/datastore/decisions/trust-move.ts';
 import type {
@@ -23,7 +27,7 @@ import type {
 } from '../../../src/nexus/datastore/ports/release-port.ts';
 import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
 import { type MemoryState, movedTo, type Step, type StoredRelease, withEntry } from '../state.ts';
-import { wantedSetOf } from '../wanted.ts';
+import { wantedHashes, wantedSetOf } from '../wanted.ts';
 import { withAudit } from './audit-verbs.ts';
 import { withBundle } from './bundle-verbs.ts';
 import { recordRoles } from './release-roles.ts';
@@ -42,18 +46,19 @@ export const releaseInsert =
     const wanted = wantedSetOf(before);
     requirePresent(release.trustRootId, presentRoot(before, release.trustRootId) !== undefined);
     const recorded = findRecorded(before, release);
+    const anew = recorded !== undefined && isReadAnew(release, recorded.repo, recorded.description.artifacts);
     const files = withFiles(before, release);
     const stored = withBundle(
-      recorded === undefined ? newRelease(before, release, nowMs) : presentAgain(recorded, nowMs),
-      release.bundle,
+      recorded === undefined
+        ? newRelease(before, release, nowMs)
+        : presentAgain(anew ? withArtifacts(recorded, release) : recorded, nowMs),
+      { ...release.bundle, isReadAnew: anew },
     );
     const { repo } = stored;
-    const state = moveTrustRoot(
-      { ...before, files, releases: withEntry(before.releases, repo.id, stored) },
-      release.trustRootId,
-      release,
-    );
-    const next = nextGeneration(before.stored, wantedWith(wanted, artifacts));
+    const releases = withFilesNamed(withEntry(before.releases, repo.id, stored), files, artifacts);
+    const state = moveTrustRoot({ ...before, files, releases }, release.trustRootId, release);
+    const wantedAfter = anew ? new Set(wantedHashes(state)) : wantedWith(wanted, artifacts);
+    const next = nextGeneration(before.stored, wantedAfter);
     const after = recordRoles(
       withUpload(movedTo(state, next, { origin: 'change', timeCreatedMs: nowMs }), release, repo, nowMs),
       repo.id,
@@ -87,7 +92,10 @@ const withFiles = (state: MemoryState, { description }: NewRelease): MemoryState
   for (const [sha256, { sizeBytes, version }] of uploaded) {
     const known = state.files.get(sha256);
     if (known === undefined) added.set(sha256, { sizeBytes, version });
-    else requireKnownFile(uploaded, sha256, known);
+    else {
+      const settled = requireKnownFile(uploaded, sha256, known);
+      if (settled !== undefined) added.set(sha256, { sizeBytes, version: settled });
+    }
   }
   return added.size === 0 ? state.files : new Map([...state.files, ...added]);
 };
@@ -121,6 +129,37 @@ const presentAgain = (recorded: StoredRelease, nowMs: number): StoredRelease => 
   ...recorded,
   repo: { ...recorded.repo, timeCreatedMs: nowMs, timePrunedMs: null, prunedBy: undefined },
 });
+
+/** CN4. */
+const withArtifacts = (recorded: StoredRelease, { description }: NewRelease): StoredRelease => ({
+  ...recorded,
+  repo: { ...recorded.repo, ...totalsOf(description.artifacts) },
+  description: { ...recorded.description, artifacts: description.artifacts },
+  hashes: new Set(description.artifacts.map(({ sha256 }) => sha256)),
+});
+
+/** Artifacts of all releases have the version that their file has, and zones the name that this upload has for them. */
+const withFilesNamed = (
+  releases: MemoryState['releases'],
+  files: MemoryState['files'],
+  uploaded: readonly ReleaseArtifact[],
+): MemoryState['releases'] => {
+  const zones = zonesOf(uploaded);
+  const isStale = (artifact: ReleaseArtifact): boolean =>
+    files.get(artifact.sha256)?.version !== artifact.version || renamedZone(zones, artifact) !== undefined;
+  const named = (artifact: ReleaseArtifact): ReleaseArtifact => ({
+    ...artifact,
+    version: files.get(artifact.sha256)?.version ?? artifact.version,
+    tags: renamedZone(zones, artifact) ?? artifact.tags,
+  });
+  const changed = [...releases].filter(([, { description }]) => description.artifacts.some(isStale));
+  if (changed.length === 0) return releases;
+  const renamed = changed.map(([id, release]) => {
+    const artifacts = release.description.artifacts.map(named);
+    return [id, { ...release, description: { ...release.description, artifacts } }] as const;
+  });
+  return new Map([...releases, ...renamed]);
+};
 
 /** The local repo and the audit of its overrides; an earlier audit of this upload stays. */
 const withUpload = (

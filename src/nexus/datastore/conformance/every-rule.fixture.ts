@@ -7,6 +7,7 @@ import { localRepoRules } from './local-repo-rules.fixture.ts';
 import { nexusInvitationRules } from './nexus-invitation-rules.fixture.ts';
 import { nexusRules } from './nexus-rules.fixture.ts';
 import { operatorTokenRules } from './operator-token-rules.fixture.ts';
+import { readAnewRules } from './read-anew-rules.fixture.ts';
 import type { OpenDatastore } from './records.fixture.ts';
 import { releaseRules } from './release-rules.fixture.ts';
 import { revocationRules } from './revocation-rules.fixture.ts';
@@ -22,6 +23,7 @@ import { generationRules, mendRules, pointRules, recoveryRules } from './wanted-
 export const everyRule = (open: OpenDatastore): void => {
   trustRootRules(open);
   trustMoveRules(open);
+  readAnewRules(open);
   releaseRules(open);
   generationRules(open);
   pointRules(open);

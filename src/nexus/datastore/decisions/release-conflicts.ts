@@ -3,10 +3,11 @@
  *
  * CN1. A version stands for one set of artifacts, one metadata and one archive for ever, pruned or not.
  * CN2. An archive has one version. Derived versions are no contradiction: they are names that this program gives.
- * CN3. A hash has one length and one version, in all releases.
+ * CN3. A hash has one length and one version, in all releases. A version that is only derived from the hash yields to any other.
+ * CN4. The same archive read by a later version of this software may have other artifacts. Then the later reading counts.
  */
 import type { ArtifactHash } from '../../../core/ids.ts';
-import { isDerivedVersion, type ReleaseArtifact } from '../../../core/release.ts';
+import { isDerivedVersion, type ReleaseArtifact, versionByHash } from '../../../core/release.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { NewRelease, RepoRecord } from '../ports/release-port.ts';
 
@@ -49,7 +50,7 @@ export const requireSameRelease = (
   const uploaded = new Set(description.artifacts.map(artifactKey));
   const known = new Set(artifacts.map(artifactKey));
   const [added, missing] = [uploaded.difference(known), known.difference(uploaded)];
-  if (added.size + missing.size > 0) {
+  if (added.size + missing.size > 0 && !isSameArchive(release, recorded)) {
     throw releaseConflict(
       `${subject} is recorded with other artifacts than uploaded: ${only('the upload', added)}${only('the recorded one', missing)}`,
       release,
@@ -78,6 +79,20 @@ export const requireSameRelease = (
   }
 };
 
+const isSameArchive = (release: Pick<NewRelease, 'hash' | 'hashKind'>, recorded: RepoRecord): boolean =>
+  release.hash === recorded.hash && release.hashKind === recorded.hashKind;
+
+/** Whether the upload replaces the recorded artifacts (CN4); for a release that {@link requireSameRelease} accepts. */
+export const isReadAnew = (
+  release: Pick<NewRelease, 'hash' | 'hashKind' | 'description'>,
+  recorded: RepoRecord,
+  artifacts: readonly ReleaseArtifact[],
+): boolean => {
+  const known = new Set(artifacts.map(artifactKey));
+  const uploaded = new Set(release.description.artifacts.map(artifactKey));
+  return isSameArchive(release, recorded) && known.symmetricDifference(uploaded).size > 0;
+};
+
 /** The facts that belong to a hash (CN3). */
 export type FileFacts = { readonly sizeBytes: number; readonly version: string };
 /** With its origin, for people. */
@@ -102,17 +117,37 @@ export const filesOf = (artifacts: readonly ReleaseArtifact[]): ReadonlyMap<Arti
 /**
  * @param files of the release that is uploaded
  * @param known of other releases: one file
+ * @returns the version that the file has from now on, if it is another one
  * @throws `ARTIFACT_CONFLICT` (CN3), naming both sides
  */
 export const requireKnownFile = (
   files: ReadonlyMap<ArtifactHash, SaidFile>,
   sha256: ArtifactHash,
   { sizeBytes, version }: FileFacts,
-): void => {
+): string | undefined => {
   const uploaded = files.get(sha256);
-  if (uploaded !== undefined)
-    requireSameFile(sha256, { sizeBytes, version, where: 'an earlier release' }, uploaded);
+  if (uploaded === undefined) return undefined;
+  const derived = versionByHash({ sha256 });
+  const settled = version === derived ? uploaded.version : version;
+  const said = uploaded.version === derived ? settled : uploaded.version;
+  const known = { sizeBytes, version: settled, where: 'an earlier release' };
+  requireSameFile(sha256, known, { ...uploaded, version: said });
+  return settled === version ? undefined : settled;
 };
+
+/** The zones of a release by hash, for {@link renamedZone}. */
+export const zonesOf = (artifacts: readonly ReleaseArtifact[]): ReadonlyMap<ArtifactHash, ReleaseArtifact> =>
+  new Map(artifacts.filter(({ tags }) => tags.kind === 'zone').map(artifact => [artifact.sha256, artifact]));
+
+/**
+ * The tags that a recorded zone gets when the same file is uploaded again, in another release: earlier versions of this software
+ * named a zone of a v1 release after its file, and marked it so.
+ */
+export const renamedZone = (
+  zones: ReadonlyMap<ArtifactHash, ReleaseArtifact>,
+  { sha256, tags }: Pick<ReleaseArtifact, 'sha256' | 'tags'>,
+): ReleaseArtifact['tags'] | undefined =>
+  tags.kind === 'zone' && tags.v1_kind !== undefined ? zones.get(sha256)?.tags : undefined;
 
 const requireSameFile = (sha256: ArtifactHash, known: SaidFile, uploaded: SaidFile): void => {
   if (known.sizeBytes === uploaded.sizeBytes && known.version === uploaded.version) return;

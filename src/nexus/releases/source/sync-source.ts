@@ -14,7 +14,7 @@
 import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isComposite } from '../../../composite/split.ts';
+import { isRecordedWhole } from '../../../composite/kinds.ts';
 import type { RepoId, SystemVersion, TrustRootId } from '../../../core/ids.ts';
 import { RELEASE_ROLES } from '../../../core/release.ts';
 import type { Clock } from '../../../lib/clock.ts';
@@ -136,8 +136,10 @@ const findKnown = async (
   const { systemVersion, format } = description;
   const recorded = await datastore.repoGetByVersion(systemVersion, { signal, includePruned: true });
   if (recorded === undefined) return undefined;
-  // The parts of a composite are known only after its split; whole artifacts distinguish two releases as well.
-  const whole = description.artifacts.filter(({ tags }) => format !== 'v1' || !isComposite(tags));
+  // What replaces some artifacts of v1 is known only after a look into them; the others distinguish two releases as well.
+  const whole = description.artifacts.filter(
+    ({ tags }) => format !== 'v1' || isRecordedWhole(tags.kind ?? ''),
+  );
   const recordedHashes = await allRepoArtifacts(datastore, recorded.id, { signal });
   const other = whole.find(({ sha256 }) => !recordedHashes.has(sha256));
   if (other === undefined) return recorded;

@@ -9,9 +9,9 @@
  * PF3. The same archive gives the same file.
  */
 import { dirname } from 'node:path';
-import { openArchive } from '../../../archive/archive.ts';
+import { type Archive, openArchive } from '../../../archive/archive.ts';
 import { ARCHIVE_LIMITS, type ArchiveLimits } from '../../../archive/limits.ts';
-import { splitComposite } from '../../../composite/split.ts';
+import { type PartSink, splitComposite } from '../../../composite/split.ts';
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Disk, DiskFile } from '../../../lib/disk.ts';
 import { sealFile } from '../../../lib/durable-file.ts';
@@ -50,21 +50,7 @@ export const writeParts = async (
   const file = await disk.createFile(partsPath);
   try {
     const sink = createPartsSink(file, wrote);
-    for (const { artifact, entryName, parts } of composites) {
-      const content = archive.read(requireEntry(archive.entries, entryName, 'the entry of the composite'), {
-        signal,
-      });
-      const split = await splitComposite(artifact, content, {
-        limits: { ...ARCHIVE_LIMITS, ...limits },
-        sink,
-      });
-      const differs = split.parts.some(({ sha256 }, index) => sha256 !== parts[index]?.sha256);
-      if (differs || split.parts.length !== parts.length)
-        throw new DepotError(
-          'ARCHIVE_DAMAGED',
-          `the artifact ${artifact.targetName} changed after it was verified`,
-        );
-    }
+    for (const composite of composites) await writeComposite(composite, archive, { sink, limits, signal });
     await file.truncate(sink.endBytes());
     await sealFile(file);
     await disk.syncDirectory(dirname(partsPath));
@@ -74,6 +60,35 @@ export const writeParts = async (
     await disk.unlink(partsPath).catch(() => undefined);
     throw error;
   }
+};
+
+type Writing = {
+  readonly sink: PartSink;
+  readonly limits: Partial<ArchiveLimits> | undefined;
+  readonly signal: AbortSignal;
+};
+
+const writeComposite = async (
+  { artifact, entryName, parts, content }: VerifiedComposite,
+  archive: Archive,
+  { sink, limits, signal }: Writing,
+): Promise<void> => {
+  if (content !== undefined) {
+    await sink.write(content);
+    for (const part of parts) sink.end(part);
+    return;
+  }
+  const entry = requireEntry(archive.entries, entryName, 'the entry of the composite');
+  const split = await splitComposite(artifact, archive.read(entry, { signal }), {
+    limits: { ...ARCHIVE_LIMITS, ...limits },
+    sink,
+  });
+  const differs = split.parts.some(({ sha256 }, index) => sha256 !== parts[index]?.sha256);
+  if (differs || split.parts.length !== parts.length)
+    throw new DepotError(
+      'ARCHIVE_DAMAGED',
+      `the artifact ${artifact.targetName} changed after it was verified`,
+    );
 };
 
 /** The next part overwrites one that is stored already. */

@@ -9,6 +9,7 @@ import {
   description,
   v1Artifact,
   v1Artifacts,
+  wholeV1Release,
   zone,
 } from '../../../composite/composites.fixture.ts';
 import type { UploadId } from '../../../core/ids.ts';
@@ -71,9 +72,9 @@ test('sleds receive parts, and other artifacts whole; the answer lists both', as
     /host-1.0.0.tar.gz \(host\) is split into 3 artifacts: image\/gimlet.rom.*brand_new-1.0.0.tar.gz \(brand_new\)/s,
   );
   const tags = await world.database.query<{ value: string }>(
-    "SELECT value FROM tuf_artifact_tag WHERE key = 'v1_kind' ORDER BY value",
+    "SELECT value FROM tuf_artifact_tag WHERE key IN ('zone_name', 'rot_rkth', 'sp_board') ORDER BY value",
   );
-  expect(tags.map(({ value }) => value)).toContain('gimlet_rot_image_a');
+  expect(tags.map(({ value }) => value)).toEqual(['SimGimletSp', 'dns', 'key-rot', 'key-rot', 'nexus']);
   expect(await nexus.staged()).toEqual(expect.arrayContaining([`${local.uploadId}.parts`]));
   await expectServed(nexus);
 });
@@ -88,8 +89,8 @@ test('the same archive again has the same parts, in the same places', async () =
   expect(await readFile(fileOf(second!.uploadId)('parts'))).toEqual(await readFile(file('parts')));
 });
 
-test('two zones with equal bytes are stored once and are two artifacts', async () => {
-  const same = zone('same', '1.0.0');
+test('two zones with equal bytes that say nothing of themselves are stored once and are two artifacts', async () => {
+  const same = Buffer.from('not described');
   const { local, file } = await uploaded([
     v1Artifact('control_plane', controlPlane({ one: same, two: same })),
   ]);
@@ -211,4 +212,68 @@ test('parts that do not fit into staging are refused before they are written (S1
   expect(await freeBytesOf(nexus.stagingDirectory)).toBeGreaterThan(SPACE_MARGIN_BYTES);
   await expect(nexus.upload(release)).rejects.toMatchObject({ code: 'NO_SPACE' });
   expect(await nexus.staged()).toEqual([]);
+});
+
+/** Named after its file, and with the beginning of its hash as version. */
+const asEarlierVersionsRecorded = async (bytes: Uint8Array, fileName: string) => {
+  const hash = sha256(bytes);
+  const { database } = world;
+  const id = '00000000-0000-4000-8000-000000000001';
+  const [old] = await database.query<{ id: string }>('SELECT id FROM tuf_artifact WHERE sha256 = $1', [hash]);
+  await database.query('INSERT INTO tuf_artifact (id, sha256) VALUES ($1, $2)', [id, hash]);
+  for (const tag of [
+    ['kind', 'zone'],
+    ['v1_kind', 'zone'],
+    ['zone_name', fileName],
+  ])
+    await database.query('INSERT INTO tuf_artifact_tag VALUES ($1, $2, $3)', [id, ...tag]);
+  await database.query('UPDATE tuf_repo_artifact SET tuf_artifact_id = $1 WHERE tuf_artifact_id = $2', [
+    id,
+    old!.id,
+  ]);
+  await database.query('DELETE FROM tuf_artifact_tag WHERE tuf_artifact_id = $1', [old!.id]);
+  await database.query('DELETE FROM tuf_artifact WHERE id = $1', [old!.id]);
+  await database.query('UPDATE tuf_artifact_file SET version = $1 WHERE sha256 = $2', [
+    hash.slice(0, 16),
+    hash,
+  ]);
+};
+
+test('a v2 release with an unchanged zone of a v1 release is taken, also where an earlier version misnamed the zone', async () => {
+  const [dns, ntp] = [zone('dns', '1.5.0'), zone('ntp', '3.1.0')];
+  const artifacts = [v1Artifact('control_plane', controlPlane({ 'file-1': dns, ntp }))];
+  const v1 = await world.release({ systemVersion: '1.0.0', format: 'v1', artifacts });
+  await nexus.trust(v1);
+  await nexus.upload(v1);
+  await asEarlierVersionsRecorded(dns, 'file-1');
+  const v2 = await world.release({
+    systemVersion: '2.0.0',
+    format: 'v2',
+    consistentSnapshot: true,
+    artifacts: [dns, ntp].map((bytes, index) => ({
+      targetName: `zones/${index}.tar.gz`,
+      version: ['1.5.0', '3.1.0'][index]!,
+      tags: { kind: 'zone', zone_name: ['dns', 'ntp'][index]! },
+      bytes,
+    })),
+  });
+  await nexus.trust(v2);
+  expect((await nexus.upload(v2)).status).toBe('inserted');
+  const listed = await world.database.query<{ system_version: string; version: string; value: string }>(
+    `SELECT repo.system_version, file.version, tag.value FROM tuf_repo AS repo
+       JOIN tuf_repo_artifact AS listed ON listed.tuf_repo_id = repo.id
+       JOIN tuf_artifact AS artifact ON artifact.id = listed.tuf_artifact_id
+       JOIN tuf_artifact_file AS file ON file.sha256 = artifact.sha256
+       JOIN tuf_artifact_tag AS tag ON tag.tuf_artifact_id = artifact.id AND tag.key = 'zone_name'
+      ORDER BY 1, 3`,
+  );
+  expect(listed.map(({ system_version, version, value }) => `${system_version} ${value} ${version}`)).toEqual(
+    [...['1.0.0 dns 1.5.0', '1.0.0 ntp 3.1.0', '2.0.0 dns 1.5.0', '2.0.0 ntp 3.1.0']],
+  );
+});
+
+test('the installinator document that is made anew is staged and served with the parts', async () => {
+  const { local } = await uploaded(wholeV1Release());
+  expect(local.artifacts.size).toBe(19);
+  await expectServed(nexus);
 });

@@ -1,7 +1,8 @@
 /** The rows of bundles; decisions/release-bundle.ts has which one a release has. */
+import { sql } from 'kysely';
 import type { RepoId } from '../../../../core/ids.ts';
-import { replacesBundle } from '../../decisions/release-bundle.ts';
-import type { NewBundle, RecordedBundle } from '../../ports/release-port.ts';
+import { type OfferedBundle, replacesBundle, staysExempted } from '../../decisions/release-bundle.ts';
+import type { RecordedBundle } from '../../ports/release-port.ts';
 import type { Database } from '../../tables.ts';
 
 export const readBundle = async (db: Database, repoId: RepoId): Promise<RecordedBundle | undefined> => {
@@ -14,8 +15,9 @@ export const readBundle = async (db: Database, repoId: RepoId): Promise<Recorded
 };
 
 /** @returns whether it was recorded */
-export const recordBundle = async (db: Database, repoId: RepoId, bundle: NewBundle): Promise<boolean> => {
-  if (!replacesBundle(await readBundle(db, repoId), bundle)) return false;
+export const recordBundle = async (db: Database, repoId: RepoId, bundle: OfferedBundle): Promise<boolean> => {
+  const recorded = await readBundle(db, repoId);
+  if (!replacesBundle(recorded, bundle)) return false;
   await removeBundle(db, repoId);
   await db
     .insertInto('tuf_repo_bundle')
@@ -24,6 +26,7 @@ export const recordBundle = async (db: Database, repoId: RepoId, bundle: NewBund
       sha256: bundle.sha256,
       kind: bundle.kind,
       content: Buffer.from(bundle.bytes),
+      ...(staysExempted(recorded, bundle) && { time_exempted: sql<Date>`now()` }),
     })
     .execute();
   return true;

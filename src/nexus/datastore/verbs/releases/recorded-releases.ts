@@ -3,6 +3,7 @@ import type { RepoId } from '../../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../../core/release.ts';
 import {
   filesOf,
+  isReadAnew,
   recordedAs,
   requireKnownFile,
   requireSameRelease,
@@ -13,6 +14,12 @@ import { toRepoRecord } from '../../records.ts';
 import type { Database } from '../../tables.ts';
 import { readAllRepoArtifacts } from './artifact-rows.ts';
 
+export type RecordedRelease = {
+  readonly repo: RepoRecord;
+  /** Its archive has other artifacts in the upload than are recorded (CN4). */
+  readonly isReadAnew: boolean;
+};
+
 /**
  * The release recorded for this version, or undefined when it is new.
  *
@@ -21,7 +28,7 @@ import { readAllRepoArtifacts } from './artifact-rows.ts';
 export const findRecordedRelease = async (
   db: Database,
   release: NewRelease,
-): Promise<RepoRecord | undefined> => {
+): Promise<RecordedRelease | undefined> => {
   const { systemVersion } = release.description;
   const rows = await db
     .selectFrom('tuf_repo')
@@ -29,14 +36,11 @@ export const findRecordedRelease = async (
     .where(where => where.or([where('hash', '=', release.hash), where('system_version', '=', systemVersion)]))
     .execute();
   const recorded = recordedAs(rows.map(toRepoRecord), release);
-  if (recorded !== undefined) {
-    const listed = await readAllRepoArtifacts(db, recorded.id);
-    requireSameRelease(release, recorded, {
-      artifacts: listed.map(({ artifact }) => artifact),
-      metadata: await readMetadata(db, recorded.id),
-    });
-  }
-  return recorded;
+  if (recorded === undefined) return undefined;
+  const listed = await readAllRepoArtifacts(db, recorded.id);
+  const artifacts = listed.map(({ artifact }) => artifact);
+  requireSameRelease(release, recorded, { artifacts, metadata: await readMetadata(db, recorded.id) });
+  return { repo: recorded, isReadAnew: isReadAnew(release, recorded, artifacts) };
 };
 
 const readMetadata = async (db: Database, repoId: RepoId): Promise<Record<string, string>> => {
@@ -48,15 +52,23 @@ const readMetadata = async (db: Database, repoId: RepoId): Promise<Record<string
   return Object.fromEntries(rows.map(({ key, value }) => [key, value]));
 };
 
-/** @throws `ARTIFACT_CONFLICT`, naming both sides */
-export const requireConsistentFiles = async (
-  db: Database,
-  artifacts: readonly ReleaseArtifact[],
-): Promise<void> => {
+/**
+ * Gives known files the version that they have from now on.
+ *
+ * @throws `ARTIFACT_CONFLICT`, naming both sides
+ */
+export const settleFiles = async (db: Database, artifacts: readonly ReleaseArtifact[]): Promise<void> => {
   const files = filesOf(artifacts);
   for (const batch of batchesOf([...files.keys()], READ_BATCH_ROWS)) {
     const rows = await db.selectFrom('tuf_artifact_file').selectAll().where('sha256', 'in', batch).execute();
-    for (const { sha256, size_bytes, version } of rows)
-      requireKnownFile(files, sha256, { sizeBytes: size_bytes, version });
+    for (const { sha256, size_bytes, version } of rows) {
+      const settled = requireKnownFile(files, sha256, { sizeBytes: size_bytes, version });
+      if (settled !== undefined)
+        await db
+          .updateTable('tuf_artifact_file')
+          .set({ version: settled })
+          .where('sha256', '=', sha256)
+          .execute();
+    }
   }
 };

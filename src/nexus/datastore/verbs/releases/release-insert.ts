@@ -26,12 +26,13 @@ import { moveTrustRoot, requireTrustRoot } from '../trust-roots/trust-root-rows.
 import {
   lockGeneration,
   readGeneration,
+  readPresentReleases,
   readWantedSet,
   recordWantedSet,
 } from '../wanted-set/wanted-set-rows.ts';
 import { recordBundle } from './bundle-rows.ts';
-import { findRecordedRelease, requireConsistentFiles } from './recorded-releases.ts';
-import { insertReleaseRows } from './release-rows.ts';
+import { findRecordedRelease, type RecordedRelease, settleFiles } from './recorded-releases.ts';
+import { insertReleaseRows, renameZones, replaceArtifacts } from './release-rows.ts';
 
 export const releaseInsert =
   (transactions: Transactions): ReleasePort['releaseInsert'] =>
@@ -56,16 +57,20 @@ const insertOnce = async (
   const before = await readWantedSet(db);
   await requireTrustRoot(db, release.trustRootId);
   const recorded = await findRecordedRelease(db, release);
-  await requireConsistentFiles(db, release.description.artifacts);
+  const { artifacts } = release.description;
+  await settleFiles(db, artifacts);
   const repo =
-    recorded === undefined ? await insertReleaseRows(db, release) : await presentAgain(db, recorded);
+    recorded === undefined ? await insertReleaseRows(db, release) : await presentAgain(db, recorded, release);
+  await renameZones(db, artifacts);
   await moveTrustRoot(db, release.trustRootId, release);
   await recordRoles(db, repo.id, release.roles);
-  await recordBundle(db, repo.id, release.bundle);
+  await recordBundle(db, repo.id, { ...release.bundle, isReadAnew: recorded?.isReadAnew ?? false });
   await insertLocalRepo(db, release, repo);
   await insertOverrides(db, release, repo);
 
-  const after = wantedWith(before, release.description.artifacts);
+  const after = recorded?.isReadAnew
+    ? new Set((await readPresentReleases(db)).artifacts.keys())
+    : wantedWith(before, artifacts);
   const outcome = insertOutcome(release, repo, await recordWantedSet(db, before, after));
   await appendAudit(db, audit, releaseUploaded(release, before, outcome), attempt);
   return outcome;
@@ -82,8 +87,13 @@ const findOwnUpload = async (db: Database, release: NewRelease): Promise<RepoRec
   return row && toRepoRecord(row);
 };
 
-/** Keeps the id and the rows; retention goes by the time of the latest upload. */
-const presentAgain = async (db: Database, recorded: RepoRecord): Promise<RepoRecord> => {
+/** Keeps the id, and the rows unless its archive is read in another way (CN4); retention goes by the time of the latest upload. */
+const presentAgain = async (
+  db: Database,
+  { repo: recorded, isReadAnew }: RecordedRelease,
+  release: NewRelease,
+): Promise<RepoRecord> => {
+  if (isReadAnew) await replaceArtifacts(db, recorded.id, release);
   const row = await db
     .updateTable('tuf_repo')
     .set({ time_created: sql<Date>`now()`, time_pruned: null, pruned_by: null })

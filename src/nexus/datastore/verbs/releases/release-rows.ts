@@ -3,11 +3,13 @@ import { ArtifactId, type RepoId } from '../../../../core/ids.ts';
 import type { ReleaseArtifact } from '../../../../core/release.ts';
 import { derivedUuid } from '../../../../lib/derived-uuid.ts';
 import { totalsOf } from '../../decisions/insert-outcome.ts';
-import { batchesOf, INSERT_BATCH_ROWS } from '../../paging.ts';
+import { renamedZone, zonesOf } from '../../decisions/release-conflicts.ts';
+import { batchesOf, INSERT_BATCH_ROWS, READ_BATCH_ROWS } from '../../paging.ts';
 import type { NewRelease, RepoRecord } from '../../ports/release-port.ts';
 import { toRepoRecord } from '../../records.ts';
 import type { Database } from '../../tables.ts';
 import { versionOrder } from '../../version-order.ts';
+import { readTags } from './artifact-rows.ts';
 
 /**
  * The id of an artifact, derived from its hash and its tags, which identify it. So every Nexus gives the same artifact the
@@ -43,9 +45,55 @@ export const insertReleaseRows = async (db: Database, release: NewRelease): Prom
       .values(batch.map(([key, value]) => ({ tuf_repo_id: repoId, key, value })))
       .execute();
   }
+  await insertArtifacts(db, repoId, artifacts);
+  return toRepoRecord(repo);
+};
+
+/** For a release whose archive is read in another way than before (CN4). */
+export const replaceArtifacts = async (db: Database, repoId: RepoId, release: NewRelease): Promise<void> => {
+  const { artifacts } = release.description;
+  const { artifactCount, totalSizeBytes } = totalsOf(artifacts);
+  await db.deleteFrom('tuf_repo_artifact').where('tuf_repo_id', '=', repoId).execute();
+  await insertArtifacts(db, repoId, artifacts);
+  await db
+    .updateTable('tuf_repo')
+    .set({ artifact_count: artifactCount, total_size_bytes: totalSizeBytes })
+    .where('id', '=', repoId)
+    .execute();
+};
+
+const insertArtifacts = async (
+  db: Database,
+  repoId: RepoId,
+  artifacts: readonly ReleaseArtifact[],
+): Promise<void> => {
   const listed = artifacts.map((artifact, position) => ({ artifact, position }));
   for (const batch of batchesOf(listed, INSERT_BATCH_ROWS)) await insertListed(db, repoId, batch);
-  return toRepoRecord(repo);
+};
+
+/** After the rows of a release: gives the zones of earlier ones the name that it has for them. */
+export const renameZones = async (db: Database, artifacts: readonly ReleaseArtifact[]): Promise<void> => {
+  const zones = zonesOf(artifacts);
+  for (const batch of batchesOf([...zones.keys()], READ_BATCH_ROWS)) {
+    const rows = await db
+      .selectFrom('tuf_artifact')
+      .select(['id', 'sha256'])
+      .where('sha256', 'in', batch)
+      .execute();
+    const tags = await readTags(
+      db,
+      rows.map(({ id }) => id),
+    );
+    for (const { id, sha256 } of rows) {
+      const renamed = renamedZone(zones, { sha256, tags: tags.get(id) ?? {} });
+      if (renamed === undefined) continue;
+      await db
+        .updateTable('tuf_repo_artifact')
+        .set({ tuf_artifact_id: artifactId({ sha256, tags: renamed }) })
+        .where('tuf_artifact_id', '=', id)
+        .execute();
+    }
+  }
 };
 
 type Listed = { readonly artifact: ReleaseArtifact; readonly position: number };
