@@ -80,6 +80,7 @@ async function compareWith(
     log: silentLogger,
     slots: createSlots(1, 'copies'),
     progress: DEFAULT_PROGRESS,
+    maxArtifactBytes: Number.MAX_SAFE_INTEGER,
   };
   await using copies = createCopies({
     ...dependencies,

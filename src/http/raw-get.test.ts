@@ -55,6 +55,16 @@ const fetchAll = async (url: string, options: Partial<RawGetOptions> = {}) => {
   return { sizeBytes: answer.sizeBytes, totalSizeBytes: answer.totalSizeBytes, sha256: hash.digest('hex') };
 };
 const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+/** Chunks of 1 byte, 4 bytes and so on, until all are sent. */
+const inChunks = (bytes: Buffer): Buffer[] => {
+  const parts: Buffer[] = [];
+  for (let from = 0, length = 1; from < bytes.length; from += length, length = (length * 4) % 99_999) {
+    const part = bytes.subarray(from, from + length);
+    parts.push(Buffer.from(`${part.length.toString(16)}\r\n`), part, Buffer.from('\r\n'));
+  }
+  return [...parts, Buffer.from('0\r\n\r\n')];
+};
 const head = (length: number | string) => `HTTP/1.1 200 OK\r\nContent-Length: ${length}\r\n\r\n`;
 
 describe.each(SCHEMES)('over %s', each => {
@@ -103,15 +113,117 @@ describe.each(SCHEMES)('over %s', each => {
       await expect(fetchAll(await ranged(wrong), { range })).rejects.toMatchObject({
         code: 'PEER_BAD_ANSWER',
       });
-    const whole = await peer(socket => socket.end(`${head(3)}abc`));
-    await expect(fetchAll(whole, { range })).rejects.toMatchObject({ code: 'PEER_BAD_ANSWER' });
+  });
+
+  test('a whole file instead of a range is skipped up to its range, and no further than allowed (RF6)', async () => {
+    const bytes = randomBytes(400_000);
+    const sent: number[] = [];
+    const url = await peer(socket => {
+      socket.on('close', () => sent.push(socket.bytesWritten));
+      socket.write(head(bytes.byteLength));
+      socket.write(bytes);
+    });
+    const options = { pages: 2, pageSizeBytes: 128 * 1024, maxSkippedBytes: 300_000 };
+    for (const [first, last] of [
+      [0, 0],
+      [5, 200_000],
+      [299_999, 399_998],
+      [300_000, 399_999],
+    ] as const)
+      expect(await fetchAll(url, { ...options, range: { first, last } })).toEqual({
+        sizeBytes: last - first + 1,
+        totalSizeBytes: 400_000,
+        sha256: sha256(bytes.subarray(first, last + 1)),
+      });
+    expect(await fetchAll(url, { ...options, range: { first: 7 } })).toMatchObject({
+      sha256: sha256(bytes.subarray(7)),
+    });
+    await expect(fetchAll(url, { ...options, range: { first: 300_001 } })).rejects.toMatchObject({
+      code: 'PEER_RANGE_IGNORED',
+      message: expect.stringContaining('up to 300000 are skipped'),
+    });
+    await expect(fetchAll(url, { range: { first: 1, last: 2 } })).rejects.toMatchObject({
+      code: 'PEER_RANGE_IGNORED',
+    });
+    await expect(fetchAll(url, { ...options, range: { first: 1, last: 400_000 } })).rejects.toMatchObject({
+      code: 'PEER_BAD_ANSWER',
+      message: expect.stringContaining('ends before the requested range'),
+    });
+  });
+
+  test('a body in chunks of any sizes, sent in any pieces, arrives whole and in order (RF5)', async () => {
+    const bytes = randomBytes(700_000);
+    const [framed, cuts] = [Buffer.concat(inChunks(bytes)), [1, 2, 3, 700, 70_000, 300_001]];
+    const url = await peer(async socket => {
+      socket.write(CHUNKED);
+      let from = 0;
+      for (const to of [...cuts, framed.length]) {
+        socket.write(framed.subarray(from, to));
+        from = to;
+        await delay(1);
+      }
+    });
+    const small = { pages: 2, pageSizeBytes: each === 'http' ? 20_000 : 128 * 1024 };
+    for (const options of [small, {}])
+      expect(await fetchAll(url, options)).toEqual({
+        sizeBytes: undefined,
+        totalSizeBytes: undefined,
+        sha256: sha256(bytes),
+      });
+    const range = { first: 300_000, last: 300_999 };
+    expect(await fetchAll(url, { ...small, range, maxSkippedBytes: 300_000 })).toEqual({
+      sizeBytes: 1_000,
+      totalSizeBytes: undefined,
+      sha256: sha256(bytes.subarray(300_000, 301_000)),
+    });
+    const late = { ...small, range: { first: 699_999, last: 700_000 }, maxSkippedBytes: 700_000 };
+    await expect(fetchAll(url, late)).rejects.toMatchObject({
+      code: 'PEER_BAD_ANSWER',
+      message: expect.stringContaining('after 700000 of 700001 bytes'),
+    });
+    expect(await fetchAll(url, { maxBytes: 700_000 })).toMatchObject({ sha256: sha256(bytes) });
+    await expect(fetchAll(url, { maxBytes: 699_999 })).rejects.toMatchObject({
+      code: 'PEER_BAD_ANSWER',
+      message: expect.stringContaining('more than the 699999 bytes'),
+    });
+  });
+
+  test('an empty body in chunks is whole, and one without its last chunk is cut', async () => {
+    const empty = await peer(socket => void socket.write(`${CHUNKED}0\r\nTrailer: x\r\n\r\n`));
+    expect(await fetchAll(empty)).toMatchObject({ sha256: sha256(Buffer.alloc(0)) });
+    const cut = await peer(socket => socket.end(`${CHUNKED}5\r\nhello\r\n`));
+    await expect(fetchAll(cut)).rejects.toMatchObject({
+      code: 'PEER_UNREACHABLE',
+      message: expect.stringContaining('after 5 bytes'),
+    });
+    const late = await peer(async socket => {
+      socket.write(`${CHUNKED}5\r\nhello\r\n`);
+      await delay(20);
+      socket.write('0\r\n\r\n');
+    });
+    expect(await fetchAll(late)).toMatchObject({ sha256: sha256(Buffer.from('hello')) });
+  });
+
+  test('framing without data is no progress (B13)', async () => {
+    const url = await peer(socket => {
+      socket.write(CHUNKED);
+      const more = () => socket.write(`1;${'x'.repeat(200)}\r\na\r\n`);
+      const timer = setInterval(more, 1);
+      socket.on('close', () => clearInterval(timer));
+    });
+    const progress = { minBytes: 5_000, intervalMs: 200 };
+    await expect(fetchAll(url, { progress })).rejects.toMatchObject({ code: 'PEER_STALLED' });
   });
 
   test.each([
     ['HTML', '<html>nope</html>\r\n\r\n', /status line is not one/],
     ['a header line without a colon', 'HTTP/1.1 200 OK\r\nwhat\r\n\r\n', /a header line has no name/],
     ['a folded header', 'HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n', /header line/],
-    ['chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', /chunks/],
+    ['chunks and a length', `${CHUNKED.slice(0, -2)}Content-Length: 0\r\n\r\n0\r\n\r\n`, /both chunks and/],
+    ['another coding', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n', /than chunked/],
+    ['a chunk without a size', `${CHUNKED}\r\n`, /no hexadecimal number/],
+    ['a chunk that is longer than its size', `${CHUNKED}1\r\nab\r\n`, /longer than its size/],
+    ['more after its last chunk', `${CHUNKED}0\r\n\r\nx`, /more after its last chunk/],
     ['no length', 'HTTP/1.1 200 OK\r\n\r\nabc', /Content-Length is absent, or no number/],
     [
       'two lengths',

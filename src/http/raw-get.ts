@@ -15,16 +15,22 @@ import { createPagePool } from './page-pool.ts';
 import { unquotedPeerError } from './peer-answer.ts';
 import { DEFAULT_PROGRESS, type ProgressDeadline } from './progress.ts';
 import { DECRYPTED_BYTES, openTransfer, type Target, type Transfer } from './raw-transfer.ts';
-import { type ByteRange, bodyLength, type ResponseHead, totalSize } from './response-head.ts';
+import { answeredExtent, type ByteRange, type ResponseHead } from './response-head.ts';
 
 const DEFAULT_PAGE_SIZE_BYTES = 1024 * 1024;
 const DEFAULT_PAGES = 8;
 const DEFAULT_ANSWER_TIMEOUT_MS = 10_000;
+/** The largest artifact that a sled takes by default. */
+const DEFAULT_MAX_BYTES = 2 * 1024 ** 3;
 /** Of an error's body, for the peer's code. */
 const MAX_ERROR_BYTES = 64 * 1024;
 
 export type RawGetOptions = {
   readonly range?: ByteRange | undefined;
+  /** How many bytes before a range are read from a peer that sends the whole file; by default none. */
+  readonly maxSkippedBytes?: number;
+  /** Of a body that does not announce its length. */
+  readonly maxBytes?: number;
   /** Required for `https`: whom the connection has to lead to. */
   readonly tls?: ClientTls | undefined;
   readonly progress?: ProgressDeadline;
@@ -38,10 +44,10 @@ export type RawGetOptions = {
 };
 
 export type RawAnswer = Disposable & {
-  /** Of the body. */
-  readonly sizeBytes: number;
-  /** Of the whole file, even if a range was requested. */
-  readonly totalSizeBytes: number;
+  /** Of what `consume` delivers; undefined if the peer does not announce it. */
+  readonly sizeBytes: number | undefined;
+  /** Of the whole file, even if a range was requested; undefined likewise. */
+  readonly totalSizeBytes: number | undefined;
   /**
    * Called once. `onChunk` gets the bytes in order, and may be called again before its last promise has resolved.
    * Resolves when every byte has arrived and every `onChunk` has resolved.
@@ -55,7 +61,8 @@ export type RawAnswer = Disposable & {
  * Resolves when the peer has begun to answer with 200, or with 206 if a range was requested. Dispose the answer in any
  * case: that closes the connection.
  *
- * @throws the peer's own code if it is a known one, PEER_UNREACHABLE, PEER_STALLED, PEER_BAD_ANSWER, INVALID_REQUEST
+ * @throws the peer's own code if it is a known one, PEER_UNREACHABLE, PEER_STALLED, PEER_BAD_ANSWER, PEER_RANGE_IGNORED for a 200
+ *   to a range beyond `maxSkippedBytes`, INVALID_REQUEST
  */
 export const rawGet = async (url: string, options: RawGetOptions): Promise<RawAnswer> => {
   const { range, signal } = options;
@@ -88,12 +95,12 @@ export const rawGet = async (url: string, options: RawGetOptions): Promise<RawAn
   try {
     const head = await transfer.head;
     if (head.status !== 200 && head.status !== 206) throw await answeredError(transfer, head, peer);
-    const totalSizeBytes = totalSize(head, range, peer);
-    const sizeBytes = bodyLength(head, peer);
+    const { maxSkippedBytes = 0, maxBytes = DEFAULT_MAX_BYTES } = options;
+    const { totalBytes, ...extent } = answeredExtent(head, { range, maxSkippedBytes }, peer);
     return {
-      sizeBytes,
-      totalSizeBytes,
-      consume: onChunk => transfer.consume(sizeBytes, onChunk),
+      sizeBytes: extent.endBytes === undefined ? undefined : extent.endBytes - extent.skippedBytes,
+      totalSizeBytes: totalBytes,
+      consume: onChunk => transfer.consume({ ...extent, maxBytes }, onChunk),
       [Symbol.dispose]: close,
     };
   } catch (error) {
@@ -140,8 +147,11 @@ const answeredError = async (transfer: Transfer, head: ResponseHead, peer: strin
   const chunks: Buffer[] = [];
   const length = head.headers.get('content-length') ?? '';
   if (/^\d{1,6}$/.test(length) && Number(length) <= MAX_ERROR_BYTES && !head.headers.has('transfer-encoding'))
-    await transfer.consume(Number(length), async chunk => {
-      chunks.push(Buffer.from(chunk));
-    });
+    await transfer.consume(
+      { skippedBytes: 0, endBytes: Number(length), goesOn: false, maxBytes: MAX_ERROR_BYTES },
+      async chunk => {
+        chunks.push(Buffer.from(chunk));
+      },
+    );
   return unquotedPeerError(peer, { ...answer, text: Buffer.concat(chunks).toString('utf8') });
 };

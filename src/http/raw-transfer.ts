@@ -4,19 +4,22 @@
  * RF1. The page that the socket reads into belongs to the socket alone; the page of a chunk is reused only after the promise
  *      of its `onChunk` has resolved.
  * RF2. When no page is free the socket pauses: memory is bounded, and the peer is not blamed for the wait (B13).
- * RF3. A body is complete only at exactly its announced length.
+ * RF3. A body is complete only at exactly its announced length, or after its last chunk, and never longer than allowed.
  * RF4. TLS delivers records of 16 KiB, and after a pause those that are decrypted already: they fill a page one after the
  *      other, and the socket pauses while there is still room for them. So the end of the connection may come during the pause
  *      too: it is judged when the body is read.
+ * RF5. The framing of chunks is removed as it arrives, so that pages have data alone, and only data counts as progress.
+ * RF6. The bytes before a part that is wanted are read, counted and dropped, and the connection ends where the part does.
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import type { ClientTls } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
+import { createChunkDecoder } from './chunked-body.ts';
 import type { PagePool } from './page-pool.ts';
 import { peerFault } from './peer-fault.ts';
 import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
-import { bodyStart, parseResponseHead, type ResponseHead } from './response-head.ts';
+import { bodyLength, bodyStart, type Extent, parseResponseHead, type ResponseHead } from './response-head.ts';
 
 export type Target = {
   readonly host: string;
@@ -30,10 +33,16 @@ export type Target = {
 
 export type OnChunk = (chunk: Uint8Array) => Promise<void>;
 
+/** What is wanted of a body. */
+export type Wanted = Extent & {
+  /** Of a body that does not announce its length. */
+  readonly maxBytes: number;
+};
+
 export type Transfer = {
   readonly head: Promise<ResponseHead>;
-  /** Called once, after the head. Resolves when `sizeBytes` have arrived and every `onChunk` has resolved. */
-  readonly consume: (sizeBytes: number, onChunk: OnChunk) => Promise<void>;
+  /** Called once, after the head. Resolves when the wanted part has arrived and every `onChunk` has resolved. */
+  readonly consume: (wanted: Wanted, onChunk: OnChunk) => Promise<void>;
   readonly fail: (error: unknown) => void;
   readonly close: () => void;
 };
@@ -67,16 +76,17 @@ export const openTransfer = (
   const watch = watchProgress(progress, () => fail(stalled(peer, progress, body)));
 
   const receiveHead = (count: number): boolean => {
+    watch.moved(count);
     const read = headReader.receive(count);
     if (read === undefined) return true;
-    filling = createFilling(pool, target.tls !== undefined, read.rest);
+    filling = createFilling(pool, target, read);
     head.resolve(read.head);
     return false;
   };
   const receive = guarded(fail, (count: number): boolean => {
-    watch.moved(count);
     if (filling === undefined) return receiveHead(count);
-    filling.received(count);
+    if (body?.isWhole()) return false;
+    watch.moved(filling.received(count));
     if (body === undefined) return false; // RF4: the socket is paused already
     filling.deliverTo(body);
     const goesOn = filling.hasRoom() && !body.isWhole();
@@ -89,16 +99,15 @@ export const openTransfer = (
     watch.waiting();
     socket.resume();
   };
-
-  const buffer = (): Buffer => filling?.space() ?? headReader.space();
-  const socket = openSocket(target, { buffer, callback: receive }, request);
+  const onread = { buffer: () => filling?.space() ?? headReader.space(), callback: receive };
+  const socket = openSocket(target, onread, request);
   const ending = watchEnd(socket, cause => {
     if (body === undefined ? filling !== undefined : body.isWhole()) return;
     fail(cause === undefined ? cut(peer, body, filling?.filledBytes() ?? 0) : peerFault(cause, peer));
   });
 
-  const begin = guarded(fail, (sizeBytes: number, onChunk: OnChunk): boolean => {
-    body = createBody({ peer, sizeBytes, pool, onChunk, onFree: resume, onFailure: fail });
+  const begin = guarded(fail, (wanted: Wanted, onChunk: OnChunk): boolean => {
+    body = createBody({ peer, wanted, filling, pool, onChunk, onFree: resume, onFailure: fail });
     filling?.deliverTo(body);
     if (body.isWhole()) end();
     else resume();
@@ -107,15 +116,19 @@ export const openTransfer = (
   });
   return {
     head: head.promise,
-    async consume(sizeBytes, onChunk) {
+    async consume(wanted, onChunk) {
       if (failure !== undefined) throw failure.error;
-      begin(sizeBytes, onChunk);
+      begin(wanted, onChunk);
       await body?.done;
     },
     fail,
     close: () => fail(new DepotError('INTERNAL', 'the answer was closed before it was consumed')),
   };
 };
+
+/** A status without a body that is wanted, such as a redirect, may have an invalid length. */
+const isChunked = (head: ResponseHead, peer: string): boolean =>
+  (head.status === 200 || head.status === 206) && bodyLength(head, peer) === undefined;
 
 type OnRead = { readonly buffer: () => Buffer; readonly callback: (count: number) => boolean };
 
@@ -165,34 +178,54 @@ const guarded =
 /** The page that the socket reads the body into. */
 type Filling = {
   readonly space: () => Buffer;
-  readonly received: (count: number) => void;
+  /** @returns the bytes of data among them */
+  readonly received: (count: number) => number;
   readonly filledBytes: () => number;
   /** Passes the page on once it is full, or has all that is missing, or at once without TLS (RF4); takes another one. */
   readonly deliverTo: (body: Body) => void;
+  /** Of a body in chunks: whether the last one has arrived, and all is passed on. */
+  readonly isOver: () => boolean;
   /** Whether the socket may read on. */
   readonly hasRoom: () => boolean;
 };
 
+/** What a destroyed connection still reads goes here and counts for nothing: all pages may be in use. */
+const WASTE_BYTES = 16 * 1024;
+
 /** @param rest what came with the head: it is delivered first */
-const createFilling = (pool: PagePool, isTls: boolean, rest: Page): Filling => {
+const createFilling = (
+  pool: PagePool,
+  { tls, peer }: Pick<Target, 'tls' | 'peer'>,
+  { head, rest }: { readonly head: ResponseHead; readonly rest: Page },
+): Filling => {
+  const isTls = tls !== undefined;
+  const chunks = isChunked(head, peer) ? createChunkDecoder(peer) : undefined;
+  const dataIn = (bytes: Buffer): number => chunks?.decode(bytes) ?? bytes.length; // RF5
   let page = pool.take();
   let filled = 0;
-  let held: Page | undefined = rest;
+  let held: Page | undefined = { ...rest, chunk: rest.chunk.subarray(0, dataIn(rest.chunk)) };
   return {
     space: () => page.subarray(filled),
     received(count) {
-      filled += count;
+      const dataBytes = dataIn(page.subarray(filled, filled + count));
+      filled += dataBytes;
+      return dataBytes;
     },
     filledBytes: () => filled,
     deliverTo(body) {
-      if (held !== undefined) body.deliver(held);
+      const first = held;
       held = undefined;
-      if (filled === 0 || (isTls && filled < page.length && !body.isWholeWith(filled))) return;
-      const full = { page, chunk: page.subarray(0, filled) };
-      page = pool.take();
-      filled = 0;
-      body.deliver(full);
+      if (first !== undefined) body.deliver(first);
+      const isLast = chunks?.isOver() === true || body.isWholeWith(filled);
+      if (filled > 0 && (!isTls || filled === page.length || isLast)) {
+        const full = { page, chunk: page.subarray(0, filled) };
+        page = isLast ? Buffer.allocUnsafe(WASTE_BYTES) : pool.take();
+        filled = 0;
+        body.deliver(full);
+      }
+      body.settle();
     },
+    isOver: () => chunks?.isOver() === true && held === undefined && filled === 0,
     hasRoom: () => (isTls ? pool.freeBytes() + page.length - filled >= DECRYPTED_BYTES : pool.hasFree()),
   };
 };
@@ -221,6 +254,8 @@ const createHeadReader = (page: Buffer, peer: string) => {
 type Body = {
   /** Passes a chunk on; its page returns to the pool by itself. Throws when there are too many bytes. */
   readonly deliver: (bytes: Page) => void;
+  /** Ends the wait if everything has arrived and was taken. Throws when it ends too early. */
+  readonly settle: () => void;
   readonly isWhole: () => boolean;
   /** … once so many bytes more are delivered. */
   readonly isWholeWith: (bytes: number) => boolean;
@@ -232,41 +267,62 @@ type Body = {
 
 type BodyOptions = {
   readonly peer: string;
-  readonly sizeBytes: number;
+  readonly wanted: Wanted;
+  readonly filling: Pick<Filling, 'isOver'> | undefined;
   readonly pool: PagePool;
   readonly onChunk: OnChunk;
   readonly onFree: () => void;
   readonly onFailure: (error: unknown) => void;
 };
 
-const createBody = ({ peer, sizeBytes, pool, onChunk, onFree, onFailure }: BodyOptions): Body => {
+const createBody = ({ peer, wanted, filling, pool, onChunk, onFree, onFailure }: BodyOptions): Body => {
+  const { skippedBytes, endBytes, goesOn, maxBytes } = wanted;
   const done = Promise.withResolvers<void>();
   let received = 0;
   let outstanding = 0;
-  const release = (page: Buffer): void => {
-    pool.give(page);
-    if (received === sizeBytes && outstanding === 0) done.resolve();
-    else onFree();
+  const isWholeWith = (bytes: number): boolean =>
+    filling?.isOver() === true || (endBytes !== undefined && received + bytes >= endBytes);
+  const requireWithin = (): void => {
+    const limit = endBytes ?? maxBytes;
+    if (received <= limit || goesOn) return;
+    const what = endBytes === undefined ? 'allowed here' : 'that it announced';
+    throw new DepotError('PEER_BAD_ANSWER', `${peer} sends more than the ${limit} bytes ${what}`);
   };
+  const settle = (): void => {
+    if (outstanding > 0 || !isWholeWith(0)) return;
+    if (endBytes !== undefined && received < endBytes)
+      throw new DepotError(
+        'PEER_BAD_ANSWER',
+        `${peer} ends its answer after ${received} of ${endBytes} bytes`,
+      );
+    done.resolve();
+  };
+  const release = guarded(onFailure, (page: Buffer): boolean => {
+    pool.give(page);
+    if (isWholeWith(0)) settle();
+    else onFree();
+    return true;
+  });
   return {
     deliver({ page, chunk }) {
+      const before = received;
       received += chunk.byteLength;
-      if (received > sizeBytes)
-        throw new DepotError(
-          'PEER_BAD_ANSWER',
-          `${peer} sends more than the ${sizeBytes} bytes that it announced`,
-        );
-      if (chunk.byteLength === 0) return release(page);
+      requireWithin();
+      const end = endBytes === undefined ? chunk.byteLength : Math.max(0, endBytes - before);
+      const part = chunk.subarray(Math.max(0, skippedBytes - before), end); // RF6
+      if (part.byteLength === 0) return void release(page);
       outstanding += 1;
-      onChunk(chunk).then(() => {
+      onChunk(part).then(() => {
         outstanding -= 1;
         release(page);
       }, onFailure);
     },
-    isWhole: () => received >= sizeBytes,
-    isWholeWith: bytes => received + bytes >= sizeBytes,
+    settle,
+    isWhole: () => isWholeWith(0),
+    isWholeWith,
     fail: error => done.reject(error),
-    progress: (more = 0) => `after ${received + more} of ${sizeBytes} bytes`,
+    progress: (more = 0) =>
+      `after ${received + more}${endBytes === undefined ? '' : ` of ${endBytes}`} bytes`,
     done: done.promise,
   };
 };

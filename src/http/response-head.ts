@@ -1,7 +1,7 @@
 /**
- * The head of an HTTP/1.1 response, for a client that fetches artifacts: strict and small. It refuses chunks, encodings,
- * folded lines and two lengths, which no Repo Depot sends. An error quotes nothing of it: the peer may be any server that
- * this process was sent to, and the sender reads the error.
+ * The head of an HTTP/1.1 response, for a client that fetches artifacts: strict and small. It refuses encodings, folded lines
+ * and two lengths, which no Repo Depot sends. An error quotes nothing of it: the peer may be any server that this process was
+ * sent to, and the sender reads the error.
  */
 import { DepotError } from '../lib/errors.ts';
 
@@ -45,34 +45,73 @@ export const parseResponseHead = (bytes: Buffer, peer: string): ResponseHead => 
   return { status: Number(status), headers };
 };
 
-/** The number of bytes that follow the head. @throws `PEER_BAD_ANSWER` */
-export const bodyLength = ({ headers }: ResponseHead, peer: string): number => {
-  if (headers.has('transfer-encoding')) throw badHead(peer, 'it sends chunks, without a Content-Length');
+/**
+ * The number of bytes that follow the head; undefined for a body in chunks, which tells its end by itself.
+ *
+ * @throws `PEER_BAD_ANSWER`
+ */
+export const bodyLength = ({ headers }: ResponseHead, peer: string): number | undefined => {
   const encoding = headers.get('content-encoding') ?? 'identity';
   if (encoding !== 'identity') throw badHead(peer, 'it sends a Content-Encoding, which was not requested');
-  const length = headers.get('content-length') ?? 'absent';
-  if (!/^\d{1,15}$/.test(length)) throw badHead(peer, 'its Content-Length is absent, or no number');
+  const length = headers.get('content-length');
+  const transfer = headers.get('transfer-encoding');
+  if (transfer !== undefined) {
+    if (transfer.toLowerCase() !== 'chunked')
+      throw badHead(peer, 'its Transfer-Encoding is another one than chunked');
+    if (length !== undefined) throw badHead(peer, 'it sends both chunks and a Content-Length');
+    return undefined;
+  }
+  if (length === undefined || !/^\d{1,15}$/.test(length))
+    throw badHead(peer, 'its Content-Length is absent, or no number');
   return Number(length);
 };
 
 export type ByteRange = { readonly first: number; readonly last?: number | undefined };
 
-/**
- * The size of the whole file, from a 200 or a 206. A 206 must have exactly the requested range.
- *
- * @throws `PEER_BAD_ANSWER`
- */
-export const totalSize = (head: ResponseHead, range: ByteRange | undefined, peer: string): number => {
+/** The part of a body that is wanted. */
+export type Extent = {
+  /** Bytes before the part. */
+  readonly skippedBytes: number;
+  /** Where the part ends in the body; undefined if the end of the body is its end, and comes without notice. */
+  readonly endBytes: number | undefined;
+  /** Whether the body goes on after that. */
+  readonly goesOn: boolean;
+};
+
+/** @throws `PEER_BAD_ANSWER` for a 206 without exactly the requested range, `PEER_RANGE_IGNORED` */
+export const answeredExtent = (
+  head: ResponseHead,
+  { range, maxSkippedBytes }: { readonly range: ByteRange | undefined; readonly maxSkippedBytes: number },
+  peer: string,
+): Extent & { readonly totalBytes: number | undefined } => {
   const length = bodyLength(head, peer);
-  if ((head.status === 206) !== (range !== undefined))
-    throw badHead(
-      peer,
-      range === undefined
-        ? 'it sends a range that was not requested'
-        : 'it sends the whole file instead of a range',
+  if (head.status === 206) {
+    const totalBytes = rangeTotal(head, range, length, peer);
+    return { skippedBytes: 0, endBytes: length, goesOn: false, totalBytes };
+  }
+  if (range === undefined) return { skippedBytes: 0, endBytes: length, goesOn: false, totalBytes: length };
+  const { first, last } = range;
+  if (first > maxSkippedBytes)
+    throw new DepotError(
+      'PEER_RANGE_IGNORED',
+      `${peer} sends the whole file instead of a range that begins after ${first} bytes; up to ${maxSkippedBytes} are skipped`,
+      { detail: { peer } },
     );
-  if (range === undefined) return length;
-  const contentRange = head.headers.get('content-range') ?? 'absent';
+  if (length !== undefined && Math.max(first, last ?? 0) >= length)
+    throw badHead(peer, 'it sends a file that ends before the requested range does');
+  const endBytes = last === undefined ? length : last + 1;
+  return { skippedBytes: first, endBytes, goesOn: last !== undefined, totalBytes: length };
+};
+
+/** Of a 206. */
+const rangeTotal = (
+  { headers }: ResponseHead,
+  range: ByteRange | undefined,
+  length: number | undefined,
+  peer: string,
+): number => {
+  if (range === undefined) throw badHead(peer, 'it sends a range that was not requested');
+  const contentRange = headers.get('content-range') ?? 'absent';
   const [, first, last, total] = /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/.exec(contentRange) ?? [];
   const lastWanted = Math.min(range.last ?? Number.MAX_SAFE_INTEGER, Number(total) - 1);
   if (Number(first) !== range.first || Number(last) !== lastWanted || length !== lastWanted - range.first + 1)

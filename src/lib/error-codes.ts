@@ -40,6 +40,7 @@ export const errorCodes = {
   PEER_UNREACHABLE: { status: 503, retry: 'backoff' },
   PEER_STALLED: { status: 504, retry: 'backoff' },
   PEER_BAD_ANSWER: { status: 502, retry: 'backoff' },
+  PEER_RANGE_IGNORED: { status: 502, retry: 'never' },
   PEER_IDENTITY: { status: 502, retry: 'backoff' },
 
   // The sled agent and its Repo Depot.

@@ -43,6 +43,7 @@ export const errorRemedies = {
     'Check that the other process runs, and that its address is right (on the command line --url or TUF_DEPOT_URL; tuf-depot login --list shows that of a login). Background tasks retry by themselves.',
   PEER_STALLED: 'Check its load, its disk and the network in between.',
   PEER_BAD_ANSWER: 'Check that it is the expected program and version; its log has the request id.',
+  PEER_RANGE_IGNORED: 'Ask for a range that begins earlier.',
   PEER_IDENTITY:
     'Check that the address belongs to that process, and that this side trusts the authority of its fleet: tuf-depot login ADDRESS, --ca-file FILE or TUF_DEPOT_CA_FILE on the command line, ca_file in a configuration. After the authority was replaced, log in again, and compare its digest. tuf-depot identity show FILE shows whom a certificate names, who issued it and until when it is valid. Renew one that has expired with tuf-depot identity issue. Compare the clocks of both machines. If one side does not speak TLS, give it an [identity], or correct http or https in the address.',
 

@@ -76,11 +76,6 @@ test.each([
     (socket: Socket) => socket.end(`${head(4)}abcd`),
     /has 4 bytes .* whose length is 3/,
   ],
-  [
-    'sends chunks',
-    (socket: Socket) => socket.end('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'),
-    /chunks/,
-  ],
   ['hangs up', (socket: Socket) => socket.destroy(), /closed the connection/],
   [
     'never ends its head',
@@ -170,12 +165,37 @@ test.each([
   expect((await list(sled)).list).toEqual({ [hashOf('abc')]: 2 });
 });
 
+const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n';
+
+test('a copy from a source that sends chunks without a length is stored, and bounded by the length of the config (P10, G5)', async () => {
+  await using sled = await startTestSled({ intervals: { stall_s: PATIENT_S } });
+  await sled.want('abc');
+  const outcomes = [
+    ['2\r\nab\r\n0\r\n\r\n', 'ARTIFACT_HASH_MISMATCH'],
+    ['2\r\nab\r\n1\r\nx\r\n0\r\n\r\n', 'ARTIFACT_HASH_MISMATCH'],
+    ['4\r\nabcd\r\n', 'PEER_BAD_ANSWER'],
+    ['2\r\nab\r\n', 'PEER_UNREACHABLE'],
+  ] as const;
+  for (const [body, code] of outcomes) {
+    const bad = await source(socket => socket.end(`${CHUNKED}${body}`));
+    await sled.copy(hashOf('abc'), bad.url);
+    await idle(sled);
+    expect((await list(sled)).copies_failed?.at(-1), body).toMatchObject({ error_code: code });
+  }
+  expect((await list(sled)).list).toEqual({});
+  const good = await source(socket => socket.end(`${CHUNKED}2\r\nab\r\n1\r\nc\r\n0\r\n\r\n`));
+  await sled.copy(hashOf('abc'), good.url);
+  await idle(sled);
+  expect((await list(sled)).list).toEqual({ [hashOf('abc')]: 2 });
+});
+
 test('a copy whose source falls silent after its 202 fails, and leaves nothing (B7, B13)', async () => {
   await using sled = await startTestSled();
   const generation = await sled.want('abc');
   const { url } = await source(socket => socket.write(`${head(3)}ab`));
   await using copies = createCopies({
     ...{ store: sled.agent.store, clock: systemClock, log: silentLogger, slots: createSlots(1, 'copies') },
+    maxArtifactBytes: 1_000,
     // A stall is noticed soon, but only after the answer has begun.
     progress: { minBytes: 1, intervalMs: 50 },
     fetchArtifact: (at, options) => rawGet(at, { ...options, answerTimeoutMs: PATIENT_S * 1_000 }),
@@ -278,6 +298,7 @@ test('however many copies fail, the list of failures stays bounded and the total
     clock: systemClock,
     log: silentLogger,
     slots: createSlots(4, 'copies'),
+    maxArtifactBytes: 1_000,
     progress: DEFAULT_PROGRESS,
   };
   await using copies = createCopies({ ...dependencies, fetchArtifact: rawGet, store: refuse });

@@ -4,7 +4,8 @@
  *     request ─▶ writer ─▶ source begins to answer ─▶ 202 … chunks ─▶ commit ─▶ counted, or recorded as failed
  *
  * CY1. The request is answered when the source has begun to send a file of the right length (P10), so that the requester
- *      can replace a dead source; the later outcome is in the listing (B7).
+ *      can replace a dead source; the later outcome is in the listing (B7). A source that announces no length is judged by what
+ *      it sends.
  * CY2. At most one copy of a hash is in flight; a second request joins the first.
  * CY3. A copy ends: its source has a deadline on progress (B13), and it is not retried here (P6).
  * CY4. The store checks the hash (G5): a source is never trusted.
@@ -58,6 +59,8 @@ export type FetchArtifact = (
     readonly sourceId: SledId | undefined;
     /** Without TLS, though this sled has an identity. */
     readonly isPlainSource: boolean;
+    /** Of an answer that does not announce its length. */
+    readonly maxBytes: number;
     readonly progress: ProgressDeadline;
     readonly answerTimeoutMs: number;
     readonly signal: AbortSignal;
@@ -71,6 +74,8 @@ export type CopyDependencies = {
   readonly log: Logger;
   /** How many at once. */
   readonly slots: Slots;
+  /** Of an artifact whose length the config does not say. */
+  readonly maxArtifactBytes: number;
   readonly progress: ProgressDeadline;
 };
 
@@ -99,13 +104,13 @@ export const createCopies = (deps: CopyDependencies): Copies => {
       const expectedSizeBytes = store.config()?.artifacts.get(sha256);
       await using writer = await store.beginWrite(sha256, generation, { expectedSizeBytes, digest });
       using answer = await openSource(deps, copy.request, expectedSizeBytes, stop.signal);
-      copy.sizeBytes = answer.sizeBytes;
+      copy.sizeBytes = answer.sizeBytes ?? expectedSizeBytes;
       copy.begun.resolve();
       const { successfulWrites } = await transfer(answer, writer, copy);
       totals.completed += 1;
       const elapsed_ms = clock.nowMs() - timeStartedMs;
       log.info(
-        { sha256, source, size_bytes: answer.sizeBytes, successful_writes: successfulWrites, elapsed_ms },
+        { sha256, source, size_bytes: copy.receivedBytes, successful_writes: successfulWrites, elapsed_ms },
         'artifact copied',
       );
     } catch (error) {
@@ -168,7 +173,7 @@ type SourceAnswer = Awaited<ReturnType<FetchArtifact>>;
 
 /** @throws `COPY_SOURCE` with the cause */
 const openSource = async (
-  { fetchArtifact, progress }: CopyDependencies,
+  { fetchArtifact, progress, maxArtifactBytes }: CopyDependencies,
   { sha256, depotBaseUrl, sourceId, isPlainSource = false }: CopyRequest,
   expectedSizeBytes: number | undefined,
   signal: AbortSignal,
@@ -176,17 +181,22 @@ const openSource = async (
   const detail = { depot_base_url: depotBaseUrl };
   let answer: SourceAnswer;
   try {
-    const options = { sourceId, isPlainSource, progress, answerTimeoutMs: progress.intervalMs, signal };
-    answer = await fetchArtifact(depotArtifactUrl(depotBaseUrl, sha256), options);
+    answer = await fetchArtifact(depotArtifactUrl(depotBaseUrl, sha256), {
+      ...{ sourceId, isPlainSource, progress, signal },
+      maxBytes: expectedSizeBytes ?? maxArtifactBytes,
+      answerTimeoutMs: progress.intervalMs,
+    });
   } catch (cause) {
     if (signal.aborted) throw cause;
     throw new DepotError('COPY_SOURCE', `cannot copy ${sha256} from ${depotBaseUrl}`, { cause, detail });
   }
-  if (expectedSizeBytes === undefined || answer.sizeBytes === expectedSizeBytes) return answer;
+  const { sizeBytes } = answer;
+  if (expectedSizeBytes === undefined || sizeBytes === undefined || sizeBytes === expectedSizeBytes)
+    return answer;
   answer[Symbol.dispose]();
   throw new DepotError(
     'COPY_SOURCE',
-    `${depotBaseUrl} has ${answer.sizeBytes} bytes for ${sha256}, whose length is ${expectedSizeBytes}`,
+    `${depotBaseUrl} has ${sizeBytes} bytes for ${sha256}, whose length is ${expectedSizeBytes}`,
     { detail },
   );
 };

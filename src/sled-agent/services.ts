@@ -89,6 +89,7 @@ export const startSledServices = async (
       fetchArtifact,
       log: log.child({ component: 'copies' }),
       slots: createSlots(config.limits.copies, 'copies', known),
+      maxArtifactBytes: config.store.maxArtifactBytes,
       progress: { ...DEFAULT_PROGRESS, intervalMs: config.stallTimeoutMs },
     }),
   );

@@ -14,7 +14,7 @@ import { sledReportOf } from '../sled-wire/report.ts';
 import { revocationsBody } from '../sled-wire/revocations.ts';
 import { refusalsOf, statementsBody } from '../sled-wire/statements.ts';
 import { sledConfigOf } from './sled-config.ts';
-import type { SledConnection, SledTarget } from './sled-connection.ts';
+import { MAX_SKIPPED_BYTES, type SledConnection, type SledTarget } from './sled-connection.ts';
 
 /** Of a body that is in memory already. */
 const PIECE_BYTES = 256 * 1024;
@@ -80,6 +80,7 @@ export const createHttpConnection = (
       using answer = await rawGet(depotArtifactUrl(endpointUrl(sled.depot), sha256), {
         tls: peersOf(sled.depot).tls(sled.depot.expected),
         range: { first: offset, last: offset + length - 1 },
+        maxSkippedBytes: MAX_SKIPPED_BYTES,
         pageSizeBytes: 128 * 1024,
         pages: 2,
         signal,

@@ -12,6 +12,9 @@ import type { StatementRefusal } from '../sled-wire/statements.ts';
 
 export type { StatementRefusal };
 
+/** How far behind the beginning a range may start on a sled whose depot sends the whole file: what comes before is read too. */
+export const MAX_SKIPPED_BYTES = 16 * 1024 * 1024;
+
 export type SledTarget = {
   readonly id: SledId;
   readonly serial: string;
@@ -89,7 +92,10 @@ export type SledConnection = {
   readonly auditHeads: (sled: SledTarget, wait: Wait) => Promise<readonly KeptHead[]>;
   /** @param heads of one chain, with the newest one (AH1) */
   readonly tellAuditHeads: (sled: SledTarget, heads: readonly AuditHead[], wait: Wait) => Promise<void>;
-  /** Bytes of a stored artifact, from the sled's Repo Depot (P9). */
+  /**
+   * Bytes of a stored artifact, from the sled's Repo Depot (P9). `PEER_RANGE_IGNORED` from one that knows no ranges, beyond
+   * {@link MAX_SKIPPED_BYTES}.
+   */
   readonly readRange: (
     sled: SledTarget,
     range: { readonly sha256: ArtifactHash; readonly offset: number; readonly length: number },

@@ -63,7 +63,7 @@ export type FakeSled = {
     putBundle: () => Promise<void>;
     /** True: accept, and never finish. */
     copy: () => Promise<boolean>;
-    readRange: () => Promise<Uint8Array>;
+    readRange: (offset: number, length: number) => Promise<Uint8Array>;
     /** Before either answer. */
     auditHeads: () => Promise<void>;
   }>;
@@ -238,7 +238,7 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
     async readRange(target, { sha256, offset, length }, { signal }) {
       const sled = of(target);
       log.push(`read ${sha256.slice(0, 4)} ${target.serial}`);
-      if (sled.fault.readRange !== undefined) return within(signal, sled.fault.readRange());
+      if (sled.fault.readRange !== undefined) return within(signal, sled.fault.readRange(offset, length));
       const bytes = sled.files.get(sha256);
       if (bytes === undefined) throw new DepotError('ARTIFACT_NOT_HELD', `${target.serial} lacks ${sha256}`);
       return bytes.subarray(offset, offset + length);

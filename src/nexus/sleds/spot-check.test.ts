@@ -4,6 +4,7 @@ import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { MAX_SKIPPED_BYTES } from '../../sled-client/sled-connection.ts';
 import { contentOf, type FakeSled, fakeConnection, fakeSled, hashOf } from './fleet.fixture.ts';
 import { createFleetMemory } from './sled-memory.ts';
 import { SPOT_CHECK_BYTES, spotCheck } from './spot-check.ts';
@@ -11,9 +12,9 @@ import { SPOT_CHECK_BYTES, spotCheck } from './spot-check.ts';
 const SIZE = 3 * SPOT_CHECK_BYTES;
 const uploadId = UploadId.parse('00000003-0000-4000-8000-000000000001');
 
-const checking = (count: number, artifacts = [1, 2]) => {
+const checking = (count: number, artifacts = [1, 2], size = SIZE) => {
   const sleds = Array.from({ length: count }, (_, n) => fakeSled(n + 1));
-  for (const sled of sleds) for (const n of artifacts) sled.files.set(hashOf(n, SIZE), contentOf(n, SIZE));
+  for (const sled of sleds) for (const n of artifacts) sled.files.set(hashOf(n, size), contentOf(n, size));
   const connection = fakeConnection(sleds);
   const memory = createFleetMemory({ clock: systemClock, rng: seededRng(1) });
   const offsets: number[] = [];
@@ -24,9 +25,9 @@ const checking = (count: number, artifacts = [1, 2]) => {
     clock: systemClock,
     staging: {
       openArtifact: async (_upload: UploadId, sha256: string) => {
-        const bytes = contentOf(artifacts.find(n => hashOf(n, SIZE) === sha256)!, SIZE);
+        const bytes = contentOf(artifacts.find(n => hashOf(n, size) === sha256)!, size);
         return {
-          sizeBytes: SIZE,
+          sizeBytes: size,
           chunks: async function* () {
             yield bytes;
           },
@@ -45,7 +46,7 @@ const checking = (count: number, artifacts = [1, 2]) => {
       {
         uploadId,
         holders: sleds.map(sled => sled.target),
-        artifacts: new Map(artifacts.map(n => [hashOf(n, SIZE), SIZE])),
+        artifacts: new Map(artifacts.map(n => [hashOf(n, size), size])),
         enough,
       },
       { log: silentLogger, signal },
@@ -85,6 +86,23 @@ test('a sled with other bytes is distrusted until it proves them; one that does 
   liar.fault = {};
   expect(await check(1), 'the one that was caught is looked at first').toBe(true);
   expect(distrusted(memory, liar)).toBeUndefined();
+});
+
+test('a sled that sends whole files is read near the beginning of an artifact, where it can be caught too (SC4, P9)', async () => {
+  const { check, sleds, memory } = checking(1, [1], 2 * MAX_SKIPPED_BYTES);
+  const [sled] = sleds as [FakeSled];
+  const asked: number[] = [];
+  const readWhole = async (offset: number, length: number) => {
+    asked.push(offset);
+    if (offset > MAX_SKIPPED_BYTES) throw new DepotError('PEER_RANGE_IGNORED', 'sends the whole file');
+    return contentOf(1, 2 * MAX_SKIPPED_BYTES).subarray(offset, offset + length);
+  };
+  sled.fault.readRange = readWhole;
+  while (!asked.some(offset => offset > MAX_SKIPPED_BYTES)) expect(await check(1)).toBe(true);
+  sled.fault.readRange = async (offset: number, length: number) =>
+    (await readWhole(offset, length)).map(byte => ~byte);
+  expect(await check(1)).toBe(false);
+  expect(distrusted(memory, sled)).toBeDefined();
 });
 
 test('while one sled does not answer the others are looked at, and the next takes its place (SC3, G8)', async () => {

@@ -6,13 +6,18 @@
  * SC2. A sled with other bytes is an error that names it; one that did not answer is not.
  * SC3. A slow sled does not delay the round: sleds are read in parallel, and after the budget the archive stays for
  *      another round (G8).
+ * SC4. A depot that knows no ranges sends the whole file: there the range is near its beginning, so that little is skipped.
  */
 import type { ArtifactHash, UploadId } from '../../core/ids.ts';
 import { type Rng, shuffled } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
+import {
+  MAX_SKIPPED_BYTES,
+  type SledConnection,
+  type SledTarget,
+} from '../../sled-client/sled-connection.ts';
 import type { Staging } from '../releases/staging/staging.ts';
 import type { FleetMemory } from './sled-memory.ts';
 
@@ -94,17 +99,39 @@ const checkSled = async (
   return true;
 };
 
+type CheckedArtifact = {
+  readonly uploadId: UploadId;
+  readonly sha256: ArtifactHash;
+  readonly sizeBytes: number;
+};
+
 const checkRange = async (
   deps: Deps,
   sled: SledTarget,
-  artifact: { readonly uploadId: UploadId; readonly sha256: ArtifactHash; readonly sizeBytes: number },
+  artifact: CheckedArtifact,
   signal: AbortSignal,
 ): Promise<void> => {
-  const { sha256, sizeBytes } = artifact;
-  const length = Math.min(SPOT_CHECK_BYTES, sizeBytes);
+  const length = Math.min(SPOT_CHECK_BYTES, artifact.sizeBytes);
   if (length === 0) return; // an empty artifact has no byte to look at
-  const offset = deps.rng.below(sizeBytes - length + 1);
-  await using local = await deps.staging.openArtifact(artifact.uploadId, sha256);
+  const last = artifact.sizeBytes - length;
+  const checkWithin = (until: number) =>
+    checkBytes(deps, sled, artifact, { offset: deps.rng.below(until + 1), length }, signal);
+  try {
+    await checkWithin(last);
+  } catch (error) {
+    if (errorCodeOf(error) !== 'PEER_RANGE_IGNORED') throw error;
+    await checkWithin(Math.min(last, MAX_SKIPPED_BYTES)); // SC4
+  }
+};
+
+const checkBytes = async (
+  deps: Deps,
+  sled: SledTarget,
+  { uploadId, sha256 }: CheckedArtifact,
+  { offset, length }: { readonly offset: number; readonly length: number },
+  signal: AbortSignal,
+): Promise<void> => {
+  await using local = await deps.staging.openArtifact(uploadId, sha256);
   const expected = await local.readRange(offset, length);
   const wait = { signal: AbortSignal.any([signal, deps.clock.timeout(RANGE_TIMEOUT_MS)]) };
   const actual = await deps.connection.readRange(sled, { sha256, offset, length }, wait);
