@@ -7,22 +7,19 @@
 import process from 'node:process';
 import { systemClock } from '../lib/clock.ts';
 import { createTerminal } from './output/terminal.ts';
+import { watchOutput } from './output/watch-output.ts';
 import { runCli } from './run.ts';
-import { Interruption, STOP_SIGNALS } from './session/exit-code.ts';
+import { exitCodes, Interruption, STOP_SIGNALS } from './session/exit-code.ts';
 
 const controller = new AbortController();
 for (const signal of STOP_SIGNALS) {
   process.once(signal, () => controller.abort(new Interruption(signal)));
 }
-// A reader that has closed the pipe, such as head(1), or a terminal that is gone, is no failure: nobody is left
-// to write to, and the command still has to end cleanly.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
-  });
-}
+const output = watchOutput(process.stdout, process.stderr, () => {
+  process.exitCode = exitCodes.failed;
+});
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const exitCode = await runCli(process.argv.slice(2), {
   terminal: createTerminal(process.stdout, process.stderr, process.env),
   clock: systemClock,
   environment: process.env,
@@ -30,3 +27,4 @@ process.exitCode = await runCli(process.argv.slice(2), {
   stdin: process.stdin,
   signal: controller.signal,
 });
+process.exitCode = exitCode === exitCodes.ok && output.isLost() ? exitCodes.failed : exitCode;

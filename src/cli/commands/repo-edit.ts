@@ -1,5 +1,6 @@
 import { basename, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { spooledFile } from '../../lib/spooled-file.ts';
 import type { ArtifactInput } from '../../signing/assemble.ts';
 import { editRelease } from '../../signing/edit.ts';
 import { collected, roleExpiry } from '../arguments/role-options.ts';
@@ -39,8 +40,9 @@ export const addRepoEdit = (parent: Command, session: Session): void => {
     const { directory, clock, signal } = session;
     const keys = await createKeyFiles(directory).readAll(options.key);
     const nowMs = clock.nowMs();
+    await using old = await spooledFile(resolve(directory, archive), session);
     const edited = await editRelease(
-      resolve(directory, archive),
+      old.path,
       {
         ...(await readChange(options, directory)),
         remove: options.remove,

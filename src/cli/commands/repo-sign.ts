@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { spooledFile } from '../../lib/spooled-file.ts';
 import { openRelease } from '../../signing/opened-release.ts';
 import { republish } from '../../signing/republish.ts';
 import { collected, roleExpiry } from '../arguments/role-options.ts';
@@ -36,7 +37,8 @@ export const addRepoSign = (parent: Command, session: Session): void => {
     const { directory, clock, signal } = session;
     const keys = await createKeyFiles(directory).readAll(options.key);
     const nowMs = clock.nowMs();
-    await using opened = await openRelease(resolve(directory, archive), { signal });
+    await using file = await spooledFile(resolve(directory, archive), session);
+    await using opened = await openRelease(file.path, { signal });
     const roles = options.role.length > 0 ? options.role : ['timestamp', 'snapshot', ...opened.roles.keys()];
     const expiresMs = roleExpiry([options.expiresInDays], nowMs).targets;
     const request = { keys, nowMs, expiresMs, outputPath: resolve(directory, options.out) };

@@ -4,6 +4,7 @@ import type { TrustRootUpload, TufRepoUpload } from '../../api/operator-update-a
 import { plural } from '../../core/facts/phrase.ts';
 import type { SystemVersion } from '../../core/ids.ts';
 import { DepotError, findDepotError, reportOf } from '../../lib/errors.ts';
+import { isPassingName } from '../../lib/spooled-file.ts';
 import { parseVersion } from '../arguments/versions.ts';
 import { ADMIN_KEY_OPTION, type AdminKeyOptions } from '../connection/admin-key-file.ts';
 import { withRemoteOptions } from '../connection/connection.ts';
@@ -18,7 +19,8 @@ import { openUploadFile, standardInput } from '../upload/upload-source.ts';
 import { waitForRelease } from '../upload/wait-for-release.ts';
 import { reportWait } from './repo-wait.ts';
 
-const STANDARD_INPUT = '-';
+/** The device may be a socket, which does not open by its path. */
+const STANDARD_INPUT: ReadonlySet<string> = new Set(['-', '/dev/stdin']);
 const DEFAULT_STDIN_NAME = 'stdin.zip';
 
 type UploadOptions = AdminKeyOptions & {
@@ -51,11 +53,11 @@ export const addRepoUpload = (parent: Command, session: Session): void => {
       .option('--wait', 'wait until every in-service sled has it'),
     'tuf-depot repo upload release-1.2.0.zip --wait',
   ).action(async (file: string, options: UploadOptions) => {
-    const fromStdin = file === STANDARD_INPUT;
+    const fromStdin = STANDARD_INPUT.has(file);
     await using source = fromStdin
       ? standardInput(session.stdin)
       : await openUploadFile(resolve(session.directory, file));
-    const fileName = options.fileName ?? (fromStdin ? DEFAULT_STDIN_NAME : basename(file));
+    const fileName = options.fileName ?? (isPassingName(file) ? DEFAULT_STDIN_NAME : basename(file));
     await withDepot(session, options, async depot => {
       // Before the archive is sent: what cannot be exempted here would be withheld.
       const signer = options.exempt && (await signerIfNeeded(session, options, depot));
@@ -96,10 +98,10 @@ const uploadError = (error: unknown, file: string): unknown => {
   const { code, detail } = refusal;
   const isDistrusted = code === 'NO_TRUST_ROOT' || code === 'UNTRUSTED_SIGNATURES';
   const remedy =
-    isDistrusted && file !== STANDARD_INPUT
+    isDistrusted && !isPassingName(file)
       ? { remedy: `if you trust its signers: tuf-depot trust-root add ${file}` }
       : {};
-  const name = file === STANDARD_INPUT ? 'the archive on standard input' : file;
+  const name = STANDARD_INPUT.has(file) ? 'the archive on standard input' : file;
   return new DepotError(code, `cannot upload ${name}`, {
     cause: error,
     report: reportOf(error),

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { DepotError } from '../../lib/errors.ts';
+import { spooledFile } from '../../lib/spooled-file.ts';
 import { createDirectorySource } from '../../source/directory-source.ts';
 import { createHttpSource, repositoryUrls } from '../../source/http-source.ts';
 import type { RepositorySource } from '../../source/source.ts';
@@ -32,7 +33,10 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
     parent
       .command('verify')
       .description('verify a whole repository on this machine: an archive, a directory, or one on a server')
-      .argument('<repository>', 'an archive, a directory with metadata/ and targets/, or its URL')
+      .argument(
+        '<repository>',
+        'an archive (- reads standard input), a directory with metadata/ and targets/, or its URL',
+      )
       .option('--trust-root <file>', 'the root.json (or archive with it) that has to vouch for the release')
       .option('--allow-expired', 'accept metadata that has expired')
       .option('--proxy <url>', 'for a URL; by default from HTTP_PROXY and HTTPS_PROXY')
@@ -69,7 +73,8 @@ const doesNotVerify = (session: Session, place: string, options: VerifyOptions, 
     present(session, options, { verified: false, error_code: code, checks: report }, () =>
       checkLines(report, session.terminal.outStyle),
     );
-  return new DepotError(code, `${place} does not verify`, { cause, detail });
+  const name = place === '-' ? 'the archive on standard input' : place;
+  return new DepotError(code, `${name} does not verify`, { cause, detail });
 };
 
 type Verified = VerifiedSource & Partial<Pick<VerifiedRelease, 'unsignedFiles' | 'report'>>;
@@ -80,12 +85,16 @@ const verify = async (
   place: string,
   options: VerifyOptions,
 ): Promise<{ readonly root: Root; readonly release: Verified }> => {
-  const path = resolve(session.directory, place);
+  const path = place === '-' ? place : resolve(session.directory, place);
   const isAddress = /^https?:\/\//i.test(place);
   const isDirectory = !isAddress && (await stat(path).catch(() => undefined))?.isDirectory() === true;
   if (!isAddress && !isDirectory) {
-    const root = await rootFor(session, options, () => readRootFile(path, 'oldest', session));
-    return { root, release: await verifyWithProgress(session, path, requestFor(session, root, options)) };
+    await using file = await spooledFile(path, session);
+    const root = await rootFor(session, options, () => readRootFile(file.path, 'oldest', session));
+    return {
+      root,
+      release: await verifyWithProgress(session, file.path, requestFor(session, root, options)),
+    };
   }
   await using source = isAddress
     ? createHttpSource({

@@ -10,6 +10,7 @@ import { folderOf, METADATA_FOLDER } from '../../archive/release-folders.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../../lib/random-access-file.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
+import { type SpoolOptions, spooledFile } from '../../lib/spooled-file.ts';
 import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
 import { rootVersions } from '../../tuf/repository.ts';
 import { rootDigest } from '../../tuf/root-digest.ts';
@@ -36,14 +37,15 @@ export type RootChoice = 'oldest' | 'newest';
 export const readRootFile = async (
   path: string,
   choice: RootChoice,
-  { signal }: { signal: AbortSignal },
+  options: Pick<SpoolOptions, 'signal' | 'stdin'>,
 ): Promise<RootFile> => {
-  await using file = await openRandomAccessFile(path);
+  await using input = await spooledFile(path, options);
+  await using file = await openRandomAccessFile(input.path);
   const magic = Buffer.alloc(ZIP_MAGIC.length);
   await file.read(magic, 0);
   const { bytes, source } = magic.equals(ZIP_MAGIC)
-    ? await rootOfArchive(file, path, choice, signal)
-    : { bytes: await wholeFile(file), source: path };
+    ? await rootOfArchive(file, path, choice, options.signal)
+    : { bytes: await wholeFile(file, path), source: path };
   const root = parseSelfSignedRoot(bytes);
   return {
     bytes,
@@ -71,11 +73,11 @@ const rootOfArchive = async (
   return { bytes, source: `${name} in ${path}` };
 };
 
-const wholeFile = async (file: RandomAccessFileOnDisk): Promise<Uint8Array> => {
+const wholeFile = async (file: RandomAccessFileOnDisk, path: string): Promise<Uint8Array> => {
   if (file.sizeBytes > MAX_METADATA_BYTES.root) {
     throw new DepotError(
       'METADATA_INVALID',
-      `${file.path} has ${file.sizeBytes} bytes and is not an archive; a root has at most ${MAX_METADATA_BYTES.root}`,
+      `${path} has ${file.sizeBytes} bytes and is not an archive; a root has at most ${MAX_METADATA_BYTES.root}`,
     );
   }
   const bytes = new Uint8Array(file.sizeBytes);

@@ -1,33 +1,39 @@
-/** Where the bytes of an upload come from: a file, whose size is known, or standard input. */
-import { open } from 'node:fs/promises';
+/** Where the bytes of an upload come from: a file, whose size is known, or a pipe, such as standard input. */
+import { createReadStream } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { DepotError } from '../../lib/errors.ts';
 
 export type UploadSource = AsyncDisposable & {
-  /** Undefined for standard input. */
+  /** Undefined for a pipe. */
   readonly sizeBytes: number | undefined;
   /** From its first byte; more than once only if `isRepeatable`. */
   readonly chunks: () => AsyncIterable<Uint8Array>;
-  /** A file can be sent again, standard input cannot. */
+  /** A file can be sent again, a pipe cannot. */
   readonly isRepeatable: boolean;
 };
 
 /** Large reads keep the disk ahead of the socket. */
 const CHUNK_BYTES = 1024 * 1024;
 
-/** @throws `IO` */
+/** A regular file, or what can be read once: a pipe, as of a process substitution. @throws `IO` */
 export const openUploadFile = async (path: string): Promise<UploadSource> => {
   const failure = (cause: unknown) => new DepotError('IO', `cannot read ${path}`, { cause });
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isFIFO() === true || found?.isSocket() === true) {
+    const source = createReadStream(path, { highWaterMark: CHUNK_BYTES });
+    return readOnce(source, failure);
+  }
   const handle = await open(path, 'r').catch((cause: unknown) => {
     throw failure(cause);
   });
-  const stat = await handle.stat();
-  if (!stat.isFile()) {
+  const opened = await handle.stat();
+  if (!opened.isFile()) {
     await handle.close();
     throw failure(new Error('it is not a regular file'));
   }
   return {
-    sizeBytes: stat.size,
+    sizeBytes: opened.size,
     isRepeatable: true,
     chunks: () =>
       readFailuresAs(
@@ -38,11 +44,14 @@ export const openUploadFile = async (path: string): Promise<UploadSource> => {
   };
 };
 
-export const standardInput = (stdin: Readable): UploadSource => ({
+export const standardInput = (stdin: Readable): UploadSource =>
+  readOnce(stdin, cause => new DepotError('IO', 'cannot read standard input', { cause }));
+
+const readOnce = (source: Readable, failure: (cause: unknown) => DepotError): UploadSource => ({
   sizeBytes: undefined,
   isRepeatable: false,
-  chunks: () => readFailuresAs(stdin, cause => new DepotError('IO', 'cannot read standard input', { cause })),
-  [Symbol.asyncDispose]: async () => void stdin.destroy(),
+  chunks: () => readFailuresAs(source, failure),
+  [Symbol.asyncDispose]: async () => void source.destroy(),
 });
 
 async function* readFailuresAs(
