@@ -1,5 +1,9 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { json } from 'node:stream/consumers';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
 import {
   FLOOR_DIGEST_HEADER,
   GENERATION_FLOOR_HEADER,
@@ -78,6 +82,7 @@ const register = (urls: readonly string[], own: Partial<RegistrationDependencies
   const registration = createRegistration({
     sledId,
     peers: urls.map(url => ({ url, client: createApiClient(internalApi, { baseUrl: url }) })),
+    isPlain: true,
     info: () => nothing,
     acceptAnswer: async ({ floor }) => {
       floors.push(floor.generation);
@@ -166,16 +171,49 @@ test('a restart with a clock that was set back still registers with a higher gen
 });
 
 test('a floor that is not a number is ignored, and another Nexus is asked', async () => {
-  const [lying, silent, honest] = [
-    await startNexus({ floor: '1e99' }),
-    await startNexus({ floor: null }),
-    await startNexus(),
-  ];
+  const [lying, honest] = [await startNexus({ floor: '1e99' }), await startNexus()];
   const { floors } = register([lying.url, honest.url]);
   await expect.poll(() => floors).toEqual([7]);
-  const other = register([silent.url]);
-  await expect.poll(() => silent.seen.length).toBe(1);
-  expect(other.floors).toEqual([]);
+});
+
+test('without an identity and without a config, no floor is the floor 0; with a config no floor is accepted (SR5, P5)', async () => {
+  const silent = await startNexus({ floor: null });
+  const { floors } = register([silent.url]);
+  await expect.poll(() => floors).toEqual([0]);
+  const head = { generation: asGeneration(3), digest: 'a'.repeat(64), hasLineage: false, isKept: false };
+  const held = register([silent.url], { info: () => ({ ...nothing, heads: [head] }) });
+  await expect.poll(() => silent.seen.length).toBe(2);
+  held.registration.changed();
+  await expect.poll(() => silent.seen.length).toBe(3);
+  expect(held.floors).toEqual([]);
+});
+
+test('with an identity a registration without a floor failed, and the next Nexus is asked (SR5, P5)', async () => {
+  const [silent, honest] = [await startNexus({ floor: null }), await startNexus()];
+  const failures: string[] = [];
+  const warn = ({ nexus, err }: { nexus: string; err: DepotError }) => failures.push(`${nexus} ${err.code}`);
+  const log = { ...silentLogger, warn };
+  const { floors } = register([silent.url, honest.url], { isPlain: false, log: log as never });
+  await expect.poll(() => floors).toEqual([7]);
+  expect(failures).toEqual([`${silent.url} PEER_BAD_ANSWER`]);
+});
+
+test('whatever the code of a 404 is, the sled is not known yet and registers', async () => {
+  const seen: unknown[] = [];
+  const server = createServer(async (request, response) => {
+    if (request.method === 'GET') {
+      const error = { request_id: 'r', error_code: 'SLED_BUSY', message: 'not here' };
+      response.writeHead(404, { 'content-type': 'application/json' }).end(JSON.stringify(error));
+    } else {
+      seen.push(await json(request));
+      response.writeHead(204).end();
+    }
+  }).listen(0, '127.0.0.1');
+  onTestFinished(() => void server.close());
+  await once(server, 'listening');
+  const { floors } = register([`http://127.0.0.1:${(server.address() as AddressInfo).port}`]);
+  await expect.poll(() => floors).toEqual([0]);
+  expect(seen).toHaveLength(1);
 });
 
 test('registration ends when its signal aborts, wherever it waits (S15)', async () => {

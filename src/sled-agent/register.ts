@@ -13,6 +13,8 @@
  * SR3. A refusal of Nexus is logged with its remedy, and the registration is tried again with back-off.
  * SR4. The next registration goes to the next Nexus: one that lies, or that others cannot hear, keeps the sled from the database for
  *      a period, and not for ever.
+ * SR5. A sled without an identity may have a Nexus of another implementation, which sends no floor. If such a sled has no config on
+ *      any dataset, it adopts the first one that it is offered; otherwise it waits. With an identity a missing floor is an error.
  */
 import { type internalApi, RECORDED_ADDRESS_DETAIL } from '../api/internal-api.ts';
 import { asGeneration, type SledId } from '../core/ids.ts';
@@ -22,7 +24,7 @@ import type { ApiClient } from '../http/client.ts';
 import { backoffMs } from '../lib/backoff.ts';
 import type { Clock } from '../lib/clock.ts';
 import { errorRemedies } from '../lib/error-remedies.ts';
-import { errorCodeOf, findDepotError } from '../lib/errors.ts';
+import { DepotError, errorCodeOf, findDepotError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { registrationBody } from '../sled-wire/registration.ts';
 import { readAnswer } from '../sled-wire/registration-answer.ts';
@@ -35,6 +37,8 @@ export type NexusPeer = {
 export type RegistrationDependencies = {
   readonly sledId: SledId;
   readonly peers: readonly NexusPeer[];
+  /** Whether this sled speaks plain HTTP (SR5). */
+  readonly isPlain: boolean;
   /** The present content of a registration. */
   readonly info: () => Omit<SledRegistration, 'generation'>;
   readonly acceptAnswer: (answer: RegistrationAnswer) => Promise<void>;
@@ -65,12 +69,13 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
   /** Registers with one Nexus; SR1 says with which generation. */
   const registerWith = async ({ url, client }: NexusPeer, signal: AbortSignal): Promise<void> => {
     generation ??= await firstGeneration(client, dependencies, signal);
-    const body = registrationBody({ ...dependencies.info(), generation: asGeneration(generation) });
+    const info = dependencies.info();
+    const body = registrationBody({ ...info, generation: asGeneration(generation) });
     const { headers } = await client.sledAgentPut(
       { params: { sled_id: dependencies.sledId }, body },
       { signal },
     );
-    const answer = readAnswer(headers, url);
+    const answer = readAnswer(headers, url) ?? answerWithoutFloor(dependencies, info, url);
     if (answer !== undefined) await dependencies.acceptAnswer(answer);
     log.info({ nexus: url, generation, floor: answer?.floor.generation }, 'registered with Nexus');
   };
@@ -115,6 +120,21 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
   };
 };
 
+/** SR5. @throws `PEER_BAD_ANSWER` */
+const answerWithoutFloor = (
+  { isPlain }: RegistrationDependencies,
+  { heads = [] }: Pick<SledRegistration, 'heads'>,
+  url: string,
+): RegistrationAnswer | undefined => {
+  if (!isPlain)
+    throw new DepotError(
+      'PEER_BAD_ANSWER',
+      `${url} answered the registration without a generation floor, which every Nexus with an identity sends`,
+    );
+  if (heads.length > 0) return undefined;
+  return { floor: { generation: asGeneration(0), digest: undefined }, verdicts: undefined };
+};
+
 /** SR3. */
 const reportFailure = (log: Logger, nexus: string, error: unknown): void => {
   const refusal = findDepotError(error);
@@ -145,8 +165,9 @@ const firstGeneration = async (
     // No agent has such a one: it will not be repeated, and then the clock's counts.
     return Number.isSafeInteger(next) ? Math.max(clock.nowMs(), next) : clock.nowMs();
   } catch (error) {
-    const code = findDepotError(error)?.code;
-    if (code === 'NOT_FOUND' || code === 'PEER_BAD_ANSWER') return clock.nowMs();
+    // Other implementations have other codes for a sled that has not registered.
+    const isUnknown = findDepotError(error)?.detail.status === 404;
+    if (isUnknown || errorCodeOf(error) === 'PEER_BAD_ANSWER') return clock.nowMs();
     throw error;
   }
 };

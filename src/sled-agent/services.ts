@@ -121,6 +121,7 @@ const startUpkeep = async (
   const registration = createRegistration({
     sledId: config.sledId,
     peers,
+    isPlain: config.identity === undefined,
     info: () => sledInfo(config, addresses, store, health),
     acceptAnswer: ({ floor, verdicts }) => store.acceptFloor(floor, verdicts),
     clock,
