@@ -51,6 +51,7 @@ export const reasonCodes = {
   ARCHIVE_KEPT: 'degraded',
   SOURCE_REFUSED: 'degraded',
   SOURCE_FAILED: 'degraded',
+  NO_TRUST_ROOT: 'degraded',
   METADATA_EXPIRING: 'ok',
   METADATA_EXPIRED: 'ok',
   ROOT_EXPIRING: 'ok',

@@ -103,6 +103,9 @@ const renderers: Renderers = {
         ? undefined
         : `Its datasets: ${datasets.map(({ path, state }) => `${path} ${spaced(state)}`).join(', ')}.`,
     ),
+  trust_root_added: ({ trustRootId, rootVersion }) =>
+    `An operator added trust root ${trustRootId} (root version ${rootVersion}).`,
+  trust_root_deleted: ({ trustRootId }) => `An operator deleted trust root ${trustRootId}.`,
   trust_root_recovered: ({ trustRootId, sledId, version, previousVersion }, { sled }) =>
     `Trust root ${trustRootId} moved from version ${previousVersion} to ${version}: the database had forgotten these roots, and sled ${sled(sledId)} had pinned them.`,
   sled_policy: ({ sledId, policy }, { sled }) =>

@@ -138,6 +138,8 @@ export const eventSchemas = {
       foreignGeneration: Generation,
     }),
   ]),
+  trust_root_added: z.object({ trustRootId: Words, rootVersion: Count }),
+  trust_root_deleted: z.object({ trustRootId: Words }),
   /** Roots that a restored database had forgotten, and a sled had pinned. */
   trust_root_recovered: z.object({
     trustRootId: Words,

@@ -184,6 +184,11 @@ const renderers: Renderers = {
     remedy: 'Correct the repository, or the trust in it.',
   }),
   SOURCE_FAILED: ({ source, error }) => ({ message: `Source ${source} cannot be read: ${quoted(error)}` }),
+  NO_TRUST_ROOT: () => ({
+    message: 'No trust root is known: no release can be uploaded or fetched.',
+    remedy:
+      'Add the root of the signers: tuf-depot trust-root add FILE, with a root.json or an archive of theirs.',
+  }),
   METADATA_EXPIRING: ({ systemVersion, role, withinDays }) => ({
     message: `Release ${systemVersion}: its ${role} metadata expires within ${plural(withinDays, 'day')}.`,
   }),

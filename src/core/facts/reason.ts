@@ -188,6 +188,7 @@ export const reasonSchemas = {
   ]),
   SOURCE_REFUSED: source,
   SOURCE_FAILED: source,
+  NO_TRUST_ROOT: general({}),
   METADATA_EXPIRING: ofRelease({ role: Words, withinDays: Count }),
   METADATA_EXPIRED: ofRelease({ role: Words }),
   ROOT_EXPIRING: expiringRoot,

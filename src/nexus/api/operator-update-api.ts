@@ -103,7 +103,7 @@ const repositoryHandlers = ({ datastore, uploads, note, originOf, activateReplic
     },
   }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
 
-const trustRootHandlers = ({ datastore, originOf, newId }: Deps) =>
+const trustRootHandlers = ({ datastore, note, originOf, newId }: Deps) =>
   ({
     async trustRootList({ query, signal }) {
       return pageView(await datastore.trustRootList(askedPage(query), { signal }), trustRootView);
@@ -117,6 +117,7 @@ const trustRootHandlers = ({ datastore, originOf, newId }: Deps) =>
         { id: TrustRootId.parse(newId()), rootBytes },
         { signal, audit: { origin: originOf(request), rootVersion: signed.version } },
       );
+      note({ kind: 'trust_root_added', trustRootId: root.id, rootVersion: signed.version });
       log.info({ trust_root_id: root.id, root_version: signed.version }, 'trust root added');
       return trustRootView(root);
     },
@@ -131,6 +132,7 @@ const trustRootHandlers = ({ datastore, originOf, newId }: Deps) =>
       const audit = originOf(request);
       if (!(await datastore.trustRootDelete(params.trust_root_id, { signal, audit })))
         throw noTrustRoot(params.trust_root_id);
+      note({ kind: 'trust_root_deleted', trustRootId: params.trust_root_id });
       log.info({ trust_root_id: params.trust_root_id }, 'trust root deleted');
     },
   }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;

@@ -35,7 +35,7 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
   await using world = await createTestWorld();
   const nexus = await world.startNexus();
   const release = await world.release({ systemVersion: '1.0.0' });
-  await nexus.trust(release);
+  const root = await nexus.trust(release);
   await nexus.upload(release);
   await nexus.upload(release);
   const sledId = newId(SledId);
@@ -47,11 +47,13 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
   await world.expireSled(sledId);
   await nexus.fleet.sledForget({ params: { sled_id: sledId } }, wait);
   await nexus.operator.repositoryDelete({ params: { system_version: '1.0.0' } }, wait);
+  await nexus.operator.trustRootDelete({ params: { trust_root_id: root.id } }, wait);
 
   const acts = (events: readonly FleetEventView[]) => events.filter(({ kind }) => !OF_ROUNDS.has(kind));
   const before = acts(await historyOf(nexus));
   expect(told(before)).toEqual([
     'nexus_started',
+    'trust_root_added',
     'release_recorded',
     'local_repo_held',
     'release_recorded',
@@ -60,8 +62,13 @@ test('what operators and sleds do to a Nexus is recorded, and is there at once a
     'sled_policy',
     'sled_forgotten',
     'release_deleted',
+    'trust_root_deleted',
   ]);
-  const [deleted, forgotten, policy, registered, , again, , recorded] = before;
+  const [rootDeleted, deleted, forgotten, policy, registered, , again, , recorded] = before;
+  expect([rootDeleted?.message, before.at(-2)?.message]).toEqual([
+    `An operator deleted trust root ${root.id}.`,
+    `An operator added trust root ${root.id} (root version 1).`,
+  ]);
   expect(deleted).toMatchObject({ system_version: '1.0.0', generation: 3, details: { by: 'operator' } });
   expect(forgotten).toMatchObject({ sled_id: sledId, details: { serial: 'BRM42' } });
   expect(policy).toMatchObject({ sled_id: sledId, details: { policy: 'expunged' } });

@@ -77,6 +77,7 @@ const ownReasons = (facts: StatusFacts): HealthReason[] => {
   const read = facts.database.known?.facts;
   const self = read?.nexuses.find(({ id }) => id === facts.nexusId);
   if (self?.policy === 'expunged') reasons.push({ code: 'NEXUS_EXPUNGED' });
+  if (read?.expiries.roots.length === 0) reasons.push({ code: 'NO_TRUST_ROOT' });
   const { observation } = facts;
   if (observation === undefined) reasons.push({ code: 'NOT_YET_LOOKED', because: 'just_started' });
   else if (read !== undefined && observation.generation < read.generation) {
