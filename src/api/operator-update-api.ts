@@ -20,6 +20,16 @@ export const TufRepo = z
     hash_kind: HashKind.optional(),
     artifact_count: z.number().int().min(0).optional(),
     total_size_bytes: ByteCount.optional(),
+    /** Signed targets that are no artifacts of it: nothing that is understood here proves their bytes, or no client finds them. */
+    left_out: z
+      .array(
+        z.object({
+          target_name: z.string(),
+          code: z.enum(['unknown_hashes', 'outside_paths']),
+          message: z.string(),
+        }),
+      )
+      .optional(),
   })
   .meta({ id: 'TufRepo' });
 export type TufRepo = z.infer<typeof TufRepo>;

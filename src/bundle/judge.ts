@@ -18,7 +18,7 @@ import { DepotError } from '../lib/errors.ts';
 import { parseMetadata } from '../tuf/metadata.ts';
 import type { MetadataSource } from '../tuf/repository.ts';
 import { isRefusal } from '../tuf/root-refusals.ts';
-import type { Target } from '../tuf/targets.ts';
+import { isProven, type ListedTarget } from '../tuf/targets.ts';
 import { createWorkBudget, type WorkBudget } from '../tuf/work-budget.ts';
 import { type TrustRoot, verifyRepository } from '../tuf/workflow.ts';
 import { type Bundle, parseBundle } from './bundle.ts';
@@ -93,9 +93,11 @@ const together = (a: Hashes, b: Hashes): Hashes => {
 };
 
 /** @throws DepotError `METADATA_INVALID` if one hash has two lengths (BJ5) */
-const hashesOf = (targets: Iterable<Target>): Hashes => {
+const hashesOf = (targets: Iterable<ListedTarget>): Hashes => {
   const lengths = new Map<ArtifactHash, number>();
-  for (const { hashes, lengthBytes } of targets) {
+  for (const target of targets) {
+    if (!isProven(target)) continue;
+    const { hashes, lengthBytes } = target;
     if (hashes.sha256 === undefined) continue; // BJ3
     const known = lengths.get(hashes.sha256) ?? lengthBytes;
     if (known !== lengthBytes) {

@@ -17,7 +17,7 @@ import type { DiskFile } from '../lib/disk.ts';
 import { cannotWrite, isFull } from '../lib/disk-errors.ts';
 import { createFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
-import { readRelease } from '../tuf/release-description.ts';
+import { readRelease, withHashes } from '../tuf/release-description.ts';
 import { storedFileNames, type TopLevelRole } from '../tuf/role-names.ts';
 import { verifyRepository } from '../tuf/workflow.ts';
 import type { DelegationPlan } from './delegations.ts';
@@ -120,14 +120,14 @@ export const readBack = async (files: RepositoryFiles, rootChain: readonly Uint8
   };
   const trustRoots = [{ id: 'its own', bytes: trustRoot }];
   const repository = await verifyRepository(source, { trustRoots, nowMs: 0, allowExpired: true });
-  const release = await readRelease(repository, async (name, maxBytes) => {
+  const described = await readRelease(repository, async (name, maxBytes) => {
     const target = files.targets.get(name);
     if (target === undefined || target.measured.sizeBytes > maxBytes) return undefined;
     const pieces: Uint8Array[] = [];
     for await (const piece of openContent(target.content)) pieces.push(Uint8Array.from(piece));
     return Buffer.concat(pieces);
   });
-  return { trustRoot, release };
+  return { trustRoot, release: withHashes(described, new Map()) };
 };
 
 const ARCHIVE_MODE = 0o644;

@@ -15,11 +15,11 @@ import { DepotError } from '../lib/errors.ts';
 import { openRandomAccessFile } from '../lib/random-access-file.ts';
 import { requireEntry } from '../lib/require-entry.ts';
 import { MAX_METADATA_BYTES, parseMetadata } from '../tuf/metadata.ts';
-import { readRelease } from '../tuf/release-description.ts';
+import { readRelease, withHashes } from '../tuf/release-description.ts';
 import { type MetadataSource, rootVersions } from '../tuf/repository.ts';
 import type { Keys, RoleKeys } from '../tuf/role-keys.ts';
 import { metadataFileName, underEitherName } from '../tuf/role-names.ts';
-import { type Target, targetFileNames } from '../tuf/targets.ts';
+import { isProven, type Target, targetFileNames } from '../tuf/targets.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
 import type { MeasuredContent } from './repository-files.ts';
 import type { SignedObject } from './sign-metadata.ts';
@@ -64,7 +64,8 @@ export const openRelease = async (
     throw new DepotError('METADATA_MISSING', `${path} has no root such as 1.root.json`);
   const trustRoots = [{ id: 'its own', bytes: rootChain[0] }];
   const repository = await verifyRepository({ read, list }, { trustRoots, nowMs: 0, allowExpired: true });
-  const release = await readRelease(repository, folderOf(archive, TARGETS_FOLDER, { signal }).read);
+  const described = await readRelease(repository, folderOf(archive, TARGETS_FOLDER, { signal }).read);
+  const release = withHashes(described, new Map());
   const roles = await openRoles(repository, read);
   const owned = stack.move();
   return {
@@ -100,7 +101,10 @@ const openRoles = async (
   const opened = new Map<string, OpenedRole>();
   const open = async (name: string, bytes: Uint8Array, roleKeys: RoleKeys, keys: Keys): Promise<void> => {
     if (opened.has(name)) return;
-    const { version, targets, delegations } = parseMetadata('targets', bytes, name).signed;
+    const { version, targets: listed, delegations } = parseMetadata('targets', bytes, name).signed;
+    const targets = new Map(
+      [...listed].flatMap(([file, target]) => (isProven(target) ? [[file, target] as const] : [])),
+    );
     opened.set(name, { name, bytes, signed: plainSigned(bytes), version, targets, roleKeys, keys });
     if (delegations === undefined) return;
     for (const role of delegations.all()) {

@@ -12,7 +12,7 @@ import { DepotError } from '../lib/errors.ts';
 import { parseMetadata } from '../tuf/metadata.ts';
 import { metadataFileName } from '../tuf/role-names.ts';
 import type { Target } from '../tuf/targets.ts';
-import { targetFileNames } from '../tuf/targets.ts';
+import { isProven, targetFileNames } from '../tuf/targets.ts';
 import { type AssembledRelease, readBack, writeRepositoryArchive } from './assemble.ts';
 import type { OpenedRelease, OpenedRole } from './opened-release.ts';
 import { plainSigned } from './opened-release.ts';
@@ -142,6 +142,7 @@ const targetFiles = (
   const files = new Map<string, MeasuredContent>();
   for (const { name: role, bytes } of published) {
     for (const [name, target] of parseMetadata('targets', bytes, role).signed.targets) {
+      if (!isProven(target)) continue;
       const content = added.get(name) ?? existing(opened, name, target);
       if (content === undefined) continue;
       const [fileName] = targetFileNames(name, target.hashes, opened.repository.consistentSnapshot);

@@ -16,7 +16,7 @@ import { DepotError } from '../lib/errors.ts';
 import { createLimiter } from '../lib/limiter.ts';
 import { namingFull } from '../lib/real-disk.ts';
 import { requireEntry } from '../lib/require-entry.ts';
-import { readRelease } from '../tuf/release-description.ts';
+import { readRelease, withKnownHashes } from '../tuf/release-description.ts';
 import type { MetadataSource } from '../tuf/repository.ts';
 import { targetFileNames } from '../tuf/targets.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
@@ -36,7 +36,7 @@ export type FetchRequest<Id extends string = string> = {
   readonly maxBytes: number;
 };
 
-/** The facts of the metadata, before any target was fetched. */
+/** The facts of the metadata, before any target was fetched. The description has only artifacts whose SHA-256 is signed. */
 export type FoundRelease<Id extends string = string> = Pick<
   VerifiedRelease<Id>,
   'targetsSha256' | 'trustRootId' | 'roots' | 'versions' | 'roles' | 'description' | 'checks' | 'bundle'
@@ -74,7 +74,8 @@ export const fetchRepository = async <Id extends string>(
       watch: recorder.watch,
     });
     const read = (fileName: string, most: number) => readTarget(source, fileName, { maxBytes: most, signal });
-    const description = await recorder.step(() => readRelease(repository, read), documentText);
+    const described = await recorder.step(() => readRelease(repository, read), documentText);
+    const description = { ...described, artifacts: withKnownHashes(described.artifacts) };
     const wanted = targetsOf(repository);
     const totalBytes = wanted.reduce((sum, { target }) => sum + target.lengthBytes, 0);
     if (totalBytes > maxBytes) throw tooLarge(description, totalBytes, maxBytes);

@@ -4,11 +4,13 @@
  *     metadata ─▶ release document ─▶ every target, read and hashed ─▶ report
  */
 import { createHash } from 'node:crypto';
+import { ArtifactHash } from '../core/ids.ts';
 import { DepotError } from '../lib/errors.ts';
-import { readRelease } from '../tuf/release-description.ts';
+import { readRelease, withHashes } from '../tuf/release-description.ts';
 import { type Target, targetFileNames } from '../tuf/targets.ts';
 import { verifyRepository } from '../tuf/workflow.ts';
 import { type CheckRecorder, createCheckRecorder } from '../verify/recorder.ts';
+import { leftOutNote } from '../verify/report.ts';
 import type { VerifiedRelease, VerifyOptions, VerifyRequest } from '../verify/verified-release.ts';
 import { documentText, repositoryFacts, trustOptions } from '../verify/verify-archive.ts';
 import { readTarget } from './read-target.ts';
@@ -47,13 +49,14 @@ const verifyRecorded = async (
   recorder.overridden(repository.overrides);
   const { allTargets, consistentSnapshot } = repository;
   const read = (fileName: string, maxBytes: number) => readTarget(source, fileName, { maxBytes, signal });
-  const description = await recorder.step(() => readRelease(repository, read), documentText);
+  const described = await recorder.step(() => readRelease(repository, read), documentText);
+  const sha256Of = new Map<string, ArtifactHash>();
   const totalBytes = [...allTargets.values()].reduce((sum, { lengthBytes }) => sum + lengthBytes, 0);
   await recorder.step(
     async () => {
       let doneBytes = 0;
       for (const [name, target] of allTargets) {
-        await hashTarget(source, name, target, consistentSnapshot, signal);
+        sha256Of.set(name, await hashTarget(source, name, target, consistentSnapshot, signal));
         doneBytes += target.lengthBytes;
         onProgress?.({ doneBytes, totalBytes });
       }
@@ -61,6 +64,8 @@ const verifyRecorded = async (
     () => `all ${totalBytes} bytes of the ${allTargets.size} targets have their signed lengths and hashes`,
     '5.7.3',
   );
+  if (repository.leftOut.length > 0) recorder.note(leftOutNote(repository.leftOut));
+  const description = withHashes(described, sha256Of);
   return { description, ...repositoryFacts(repository), checks: recorder.checks() };
 };
 
@@ -70,17 +75,18 @@ const hashTarget = async (
   { hashes, lengthBytes }: Target,
   consistentSnapshot: boolean,
   signal: AbortSignal,
-): Promise<void> => {
+): Promise<ArtifactHash> => {
   const detail = { target: name };
   for (const fileName of targetFileNames(name, hashes, consistentSnapshot)) {
     const found = await source.openTarget(fileName, { maxBytes: lengthBytes, signal });
     if (found === undefined) continue;
     await using target = found;
-    const algorithm = hashes.sha256 === undefined ? 'sha512' : 'sha256';
-    const hash = createHash(algorithm);
+    // The SHA-256 addresses the bytes, signed or not.
+    const digests = { sha256: createHash('sha256'), sha512: createHash('sha512') };
     let sizeBytes = 0;
     for await (const chunk of target.chunks) {
-      hash.update(chunk);
+      digests.sha256.update(chunk);
+      if (hashes.sha512 !== undefined) digests.sha512.update(chunk);
       sizeBytes += chunk.byteLength;
     }
     if (sizeBytes !== lengthBytes)
@@ -89,13 +95,18 @@ const hashTarget = async (
         `the target ${name} has ${sizeBytes} bytes, but ${lengthBytes} were signed`,
         { detail },
       );
-    const actual = hash.digest('hex');
-    if (actual === hashes[algorithm]) return;
-    throw new DepotError(
-      'TARGET_HASH_MISMATCH',
-      `the target ${name} has the ${algorithm} ${actual}, but ${hashes[algorithm]} was signed`,
-      { detail },
-    );
+    const sha256 = ArtifactHash.parse(digests.sha256.digest('hex'));
+    const actual = { sha256, sha512: digests.sha512.digest('hex') };
+    for (const algorithm of ['sha256', 'sha512'] as const) {
+      const signed = hashes[algorithm];
+      if (signed === undefined || signed === actual[algorithm]) continue;
+      throw new DepotError(
+        'TARGET_HASH_MISMATCH',
+        `the target ${name} has the ${algorithm} ${actual[algorithm]}, but ${signed} was signed`,
+        { detail },
+      );
+    }
+    return sha256;
   }
   throw new DepotError(
     'TARGET_MISSING',

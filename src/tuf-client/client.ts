@@ -11,7 +11,7 @@ import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { RepositorySource } from '../source/source.ts';
 import { type MetadataStore, openRepository, type Repository } from '../tuf/repository.ts';
-import { type Target, targetFileNames } from '../tuf/targets.ts';
+import { isProven, type Target, targetFileNames } from '../tuf/targets.ts';
 import { createTrustedSet, parseSelfSignedRoot, type TrustedMetadata } from '../tuf/trusted-set.ts';
 import { createWorkBudget } from '../tuf/work-budget.ts';
 import { isTargetAt, saveTarget, targetPath } from './target-directory.ts';
@@ -89,8 +89,16 @@ export const refreshClient = async ({ store, source, nowMs }: ClientOptions): Pr
 };
 
 const requireTarget = async (repository: Repository, name: string): Promise<Target> => {
-  const found = await repository.findTarget(name);
-  if (found !== undefined) return found.target;
+  const target = (await repository.findTarget(name))?.target;
+  if (target !== undefined && isProven(target)) return target;
+  if (target !== undefined) {
+    const algorithms = target.algorithms.join(', ');
+    throw new DepotError(
+      'TARGET_HASH_MISMATCH',
+      `the target ${name} has only hashes of unknown kinds (${algorithms}); sha256 and sha512 are known`,
+      { detail: { target: name } },
+    );
+  }
   throw new DepotError('TARGET_MISSING', `no authorised role lists the target ${name}`, {
     detail: { target: name },
   });

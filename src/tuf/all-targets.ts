@@ -5,14 +5,16 @@
  *
  * AL1. Each delegation is followed once, even if another one leads to the same role: every delegator that names a role has
  *      to vouch for it, or the whole repository is refused.
- * AL2. A target that no search finds, or that a search finds in another role, is left out.
+ * AL2. A target that a search finds in another role is that role's. One that no search finds, or whose bytes nothing proves, is left
+ *      out by name.
  * AL3. Roles, targets and bytes are counted against limits over the whole repository, and all work against its budget (WB1).
  */
 import assert from 'node:assert/strict';
+import { type LeftOutTarget, MAX_LEFT_OUT } from '../core/left-out.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';
 import { searchTarget } from './search.ts';
-import { MAX_TARGETS, type Target } from './targets.ts';
+import { isProven, type ListedTarget, MAX_TARGETS, type Target, type UnprovenTarget } from './targets.ts';
 import type { ReachedRole } from './trusted-set.ts';
 import type { WorkBudget } from './work-budget.ts';
 
@@ -20,6 +22,13 @@ const MAX_DELEGATIONS = 20_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 
 type TargetsRole = Metadata<'targets'>;
+
+export type AllTargets = {
+  /** By name, of whatever role: those that a client would find. */
+  readonly targets: ReadonlyMap<string, Target>;
+  /** The others that a role lists; the first {@link MAX_LEFT_OUT}. */
+  readonly leftOut: readonly LeftOutTarget[];
+};
 
 /**
  * @param load reads and verifies a role
@@ -29,19 +38,30 @@ export const resolveAllTargets = async (
   top: TargetsRole,
   load: (reached: ReachedRole) => Promise<TargetsRole>,
   budget: WorkBudget,
-): Promise<ReadonlyMap<string, Target>> => {
-  if (top.signed.delegations === undefined) return top.signed.targets;
-  const roles = await loadAll(top, load);
+): Promise<AllTargets> => {
+  const roles = top.signed.delegations === undefined ? new Map() : await loadAll(top, load);
   const names = new Set([top, ...roles.values()].flatMap(({ signed }) => [...signed.targets.keys()]));
   if (names.size > MAX_TARGETS) throw tooMuch(`lists ${names.size} targets; the limit is ${MAX_TARGETS}`);
   return budget.timed(top.name, () => {
     const targets = new Map<string, Target>();
+    const leftOut: LeftOutTarget[] = [];
     for (const name of names) {
-      const target = searchLoaded(name, top, roles, budget);
-      if (target !== undefined) targets.set(name, target);
+      const target = roles.size === 0 ? top.signed.targets.get(name) : searchLoaded(name, top, roles, budget);
+      if (target !== undefined && isProven(target)) targets.set(name, target);
+      else if (leftOut.length < MAX_LEFT_OUT) leftOut.push(whyLeftOut(name, target, roles));
     }
-    return targets;
+    return { targets, leftOut };
   });
+};
+
+const whyLeftOut = (
+  targetName: string,
+  found: UnprovenTarget | undefined,
+  roles: ReadonlyMap<string, TargetsRole>,
+): LeftOutTarget => {
+  if (found !== undefined) return { kind: 'unknown_hashes', targetName, algorithms: found.algorithms };
+  const lister = [...roles.values()].find(({ signed }) => signed.targets.has(targetName));
+  return { kind: 'outside_paths', targetName, role: lister?.name ?? '' };
 };
 
 const loadAll = async (
@@ -77,7 +97,7 @@ const searchLoaded = (
   top: TargetsRole,
   roles: ReadonlyMap<string, TargetsRole>,
   budget: WorkBudget,
-): Target | undefined => {
+): ListedTarget | undefined => {
   const search = searchTarget(name, top, budget);
   let step = search.next();
   while (!step.done) {

@@ -131,7 +131,7 @@ describe('a search', () => {
     expect(error.message).toContain('goes on after 32 delegated roles');
   });
 
-  test('a target outside of the paths delegated to its role is not found', async () => {
+  test('a target outside of the paths delegated to its role is not found, and is left out by name (AL2)', async () => {
     const spec: RepositorySpec = {
       targets: { delegations: [{ to: 'A', keys: [a], paths: ['a/*'] }] },
       roles: {
@@ -146,7 +146,30 @@ describe('a search', () => {
     };
     expect(await find(spec, 'a/file')).toBe('A');
     expect(await find(spec, 'b/file')).toBeUndefined();
-    expect([...(await whole(makeRepository(spec))).allTargets.keys()]).toEqual(['a/file']);
+    const { allTargets, leftOut } = await whole(makeRepository(spec));
+    expect([...allTargets.keys()]).toEqual(['a/file']);
+    expect(leftOut).toEqual([{ kind: 'outside_paths', targetName: 'b/file', role: 'A' }]);
+  });
+
+  test('a target that another role comes first for is named by nobody: it is that of the other role (AL2)', async () => {
+    const spec: RepositorySpec = {
+      targets: { targets: [['file', '1']], delegations: [{ to: 'A', keys: [a] }] },
+      roles: { A: { signers: [a], targets: [['file', '2']] } },
+    };
+    expect((await whole(makeRepository(spec))).leftOut).toEqual([]);
+  });
+
+  test('an entry whose hashes are all unknown keeps its place: no later role can list it instead (TN2)', async () => {
+    const edit = (signed: { targets?: unknown }) => {
+      signed.targets = { file: { length: 1, hashes: { 'blake2b-256': 'ab' } } };
+    };
+    const spec: RepositorySpec = {
+      targets: { edit, delegations: [{ to: 'A', keys: [a] }] },
+      roles: { A: { signers: [a], targets: [['file', '2']] } },
+    };
+    const { allTargets, leftOut } = await whole(makeRepository(spec));
+    expect([...allTargets.keys()]).toEqual([]);
+    expect(leftOut).toMatchObject([{ kind: 'unknown_hashes', targetName: 'file' }]);
   });
 
   test.each(['constructor', '__proto__', 'toString'])('%s is not found when no role lists it', async name => {

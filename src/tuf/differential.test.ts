@@ -246,11 +246,6 @@ const stricter: readonly Difference[] = [
   ['any Date is a date', 'a day without a time', editing('targets', { expires: '2099-01-01' })],
   ['any Date is a date', 'a local time', editing('targets', { expires: '2099-01-01T00:00:00' })],
   [
-    'a hash that nobody checks',
-    'a target with md5 only',
-    editing('targets', { targets: { a: { length: 1, hashes: { md5: 'ff' } } } }),
-  ],
-  [
     'a hash that is not there',
     'a target without hashes',
     editing('targets', { targets: { a: { length: 1, hashes: {} } } }),
@@ -318,4 +313,15 @@ describe('they differ', () => {
   test.each(named(laxer))('we accept $title: $reason', async ({ states }) => {
     expect(await verdicts(states)).toEqual({ ours: 'accepts', theirs: 'refuses' });
   });
+});
+
+test('tuf-js takes a target with md5 alone with a check of its length, this client has no such target', async () => {
+  const state = editing('targets', { targets: { a: { length: 1, hashes: { md5: 'ff' } } } });
+  const made = await makeTestRepository({ keys, ...state });
+  expect(await theirs([made])).toBe('accepts');
+  const source = { read: async (name: string) => made.files.get(`${FOLDER}${name}`) };
+  const trustRoots = [{ id: 'pinned', bytes: made.trustRoot }];
+  const { allTargets, leftOut } = await verifyRepository(source, { trustRoots, nowMs: NOW_MS });
+  expect([...allTargets.keys()]).toEqual([]);
+  expect(leftOut).toEqual([{ kind: 'unknown_hashes', targetName: 'a', algorithms: ['md5'] }]);
 });

@@ -51,7 +51,7 @@ const ours = async (
     const repository = await openRepository(sourceOf(state), set, store).catch(refusalOnly);
     answers = await inTurn(names, async name => {
       const found = await repository?.findTarget(name).catch(refusalOnly);
-      return found?.target.hashes.sha256;
+      return found?.target.hashes?.sha256;
     });
   }
   return answers;

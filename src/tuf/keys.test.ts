@@ -17,6 +17,8 @@ const parsed = (keytype: string, scheme: string, text: unknown): ListedKey => {
 };
 const pem = (key: KeyObject): string =>
   createPublicKey(key).export({ format: 'pem', type: 'spki' }) as string;
+const pkcs1Pem = (key: KeyObject): string =>
+  createPublicKey(key).export({ format: 'pem', type: 'pkcs1' }) as string;
 const coordinates = (key: KeyObject): { x: Buffer; y: Buffer } => {
   const { x = '', y = '' } = key.export({ format: 'jwk' });
   return { x: Buffer.from(x, 'base64url'), y: Buffer.from(y, 'base64url') };
@@ -61,6 +63,7 @@ describe.each<[string, string, string, string, string]>([
     sign('sha384', MESSAGE, p384).toString('hex'),
   ],
   ['RSA-PSS with SHA-256', 'rsa', 'rsassa-pss-sha256', pem(rsa), signPss('sha256')],
+  ['RSA-PSS in PEM of PKCS#1', 'rsa', 'rsassa-pss-sha256', pkcs1Pem(rsa), signPss('sha256')],
   ['RSA-PSS with SHA-384', 'rsa', 'rsassa-pss-sha384', pem(rsa), signPss('sha384')],
   ['RSA-PSS with SHA-512', 'rsa', 'rsassa-pss-sha512', pem(rsa), signPss('sha512')],
 ])('%s', (_, keytype, scheme, text, signature) => {

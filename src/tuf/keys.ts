@@ -166,6 +166,8 @@ const importKey = (text: string, raw: Raw | undefined): KeyObject | undefined =>
   if (text.length > MAX_KEY_LENGTH) return undefined;
   try {
     if (text.startsWith('-----BEGIN PUBLIC KEY-----')) return createPublicKey(text);
+    // PKCS#1, which has an RSA key and nothing else.
+    if (raw === undefined && text.startsWith('-----BEGIN RSA PUBLIC KEY-----')) return createPublicKey(text);
     if (raw === undefined || !HEX.test(text) || text.length !== raw.lengthBytes * 2) return undefined;
     return createPublicKey({ key: Buffer.from(raw.prefix + text, 'hex'), format: 'der', type: 'spki' });
   } catch {

@@ -15,7 +15,7 @@ import { type Fields, fieldsOf } from './fields.ts';
 import { type Keys, MAX_KEY_ID_LENGTH, parseKeys, parseRoleKeys, type RoleKeys } from './role-keys.ts';
 import type { TopLevelRole } from './role-names.ts';
 import { type JsonObject, parseStrictJson } from './strict-json.ts';
-import { type Hashes, parseHashes, parseTargets, type Target } from './targets.ts';
+import { type Hashes, type ListedTarget, parseHashes, parseTargets } from './targets.ts';
 import { type Spend, STEPS, uncounted } from './work-budget.ts';
 
 const KIB = 1024;
@@ -55,7 +55,7 @@ export type Timestamp = Common & { readonly snapshot: FileMeta };
 /** By role name; `targets` is always there. */
 export type Snapshot = Common & { readonly meta: ReadonlyMap<string, FileMeta> };
 export type Targets = Common & {
-  readonly targets: ReadonlyMap<string, Target>;
+  readonly targets: ReadonlyMap<string, ListedTarget>;
   readonly delegations: Delegations | undefined;
   /** Every member of the signed object, also those that TUF does not define. */
   readonly object: JsonObject;

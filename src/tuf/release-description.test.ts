@@ -4,11 +4,14 @@ import { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { makeTestRepository, seededBytes, type TestReleaseOptions } from '../signing/release.fixture.ts';
 import type { SignedObject } from '../signing/sign-metadata.ts';
-import { readRelease } from './release-description.ts';
+import { type DescribedRelease, readRelease, withHashes, withKnownHashes } from './release-description.ts';
 import { targetFileNames, targetNameProblem } from './targets.ts';
 import { verifyRepository } from './workflow.ts';
 
-const describeRelease = async (options: TestReleaseOptions): Promise<ReleaseDescription> => {
+const describeRelease = async (options: TestReleaseOptions): Promise<ReleaseDescription> =>
+  withHashes(await metadataOf(options), new Map());
+
+const metadataOf = async (options: TestReleaseOptions): Promise<DescribedRelease> => {
   const { files, trustRoot } = await makeTestRepository(options);
   const read = (folder: string) => async (name: string) => files.get(`repo/${folder}/${name}`);
   const trustRoots = [{ id: 'pinned', bytes: trustRoot }];
@@ -193,9 +196,12 @@ test('a document that is missing, or differs from the signed one, is refused (B2
 });
 
 test.each<[string, object, RegExp | undefined]>([
-  ['md5 only', { md5: '0'.repeat(32) }, /must hold a sha256 or a sha512/],
+  [
+    'md5 only',
+    { md5: '0'.repeat(32) },
+    /no usable target: artifact-1\.bin has only hashes of unknown kinds \(md5\)/,
+  ],
   ['none', {}, /must hold a sha256 or a sha512/],
-  ['sha512 only', { sha512: '0'.repeat(128) }, /artifact-1\.bin has no sha256/],
   ['a short sha256', { sha256: '00' }, /64 lower-case hex digits/],
   ['a sha256 in upper case', { sha256: 'A'.repeat(64) }, /64 lower-case hex digits/],
 ])('an artifact whose hashes are %s is refused', async (_, hashes, message) => {
@@ -203,6 +209,36 @@ test.each<[string, object, RegExp | undefined]>([
     (targets['artifact-1.bin'] as SignedObject).hashes = hashes;
   });
   await expect(documented(release(artifact(1)), edit)).rejects.toThrow(message);
+});
+
+test('a target that nothing proves is left out by name, and the release is that of the others (DO4)', async () => {
+  const edit = editTargets(targets => {
+    (targets['artifact-0.bin'] as SignedObject).hashes = { 'blake2b-256': 'ab', md5: 'cd' };
+  });
+  const described = await describeRelease({ format: 'plain', artifacts: [10, 20], ...edit });
+  expect(described.artifacts.map(({ targetName }) => targetName)).toEqual(['artifact-1.bin']);
+  expect(described.leftOut).toEqual([
+    { kind: 'unknown_hashes', targetName: 'artifact-0.bin', algorithms: ['blake2b-256', 'md5'] },
+  ]);
+});
+
+test('an artifact with a SHA-512 alone is addressed by the SHA-256 of its bytes, and has no address before they are read (DO1)', async () => {
+  const edit = editTargets(targets => {
+    (targets['artifact-0.bin'] as SignedObject).hashes = { sha512: '0'.repeat(128) };
+    delete (targets['artifact-0.bin'] as SignedObject).custom;
+  });
+  const described = await metadataOf({ format: 'plain', artifacts: [10, 20], ...edit });
+  expect(() => withHashes(described, new Map())).toThrow(/artifact-0\.bin has no sha256/);
+  expect(withKnownHashes(described.artifacts).map(({ targetName }) => targetName)).toEqual([
+    'artifact-1.bin',
+  ]);
+  const sha256 = ArtifactHash.parse('a'.repeat(64));
+  const [artifact] = withHashes(described, new Map([['artifact-0.bin', sha256]])).artifacts;
+  expect(artifact).toMatchObject({ sha256, version: 'a'.repeat(16), sizeBytes: 10 });
+  const [, other] = withHashes(described, new Map([['artifact-0.bin', sha256]])).artifacts;
+  expect(() => withHashes(described, new Map([['artifact-0.bin', other!.sha256]]))).toThrow(
+    /the same sha256/,
+  );
 });
 
 test.each([
@@ -244,4 +280,6 @@ test('a consistent target is found under its hash, in either place that writers 
   expect(targetFileNames('dir/name', hashes, false)).toEqual(['dir/name']);
   expect(targetFileNames('name', hashes, true)).toEqual([`${sha256}.name`]);
   expect(targetFileNames('dir/name', hashes, true)).toEqual([`dir/${sha256}.name`, `${sha256}.dir/name`]);
+  const more = { ...hashes, others: ['b2'] };
+  expect(targetFileNames('name', more, true)).toEqual([`${sha256}.name`, 'b2.name']);
 });

@@ -1,13 +1,15 @@
 /**
  * From verified metadata to the release it describes.
  *
- * DO1. Every artifact is a signed target with a SHA-256; hash and length come from the signed metadata, never from
- *      the document.
+ * DO1. Every artifact is a signed target; its hashes and length come from the signed metadata, never from the document. Where only a
+ *      SHA-512 is signed, the SHA-256 that addresses the artifact is computed from bytes that have the signed one.
+ * DO4. A target that nothing proves, or that no client finds, is no artifact: a release is described without it, and names it.
  * DO2. One hash has one length and one version in a release: they are facts about the bytes.
  * DO3. Tags tell artifacts apart: no two have the same set, except measurement corpora, of which a release may
  *      have several.
  */
-import { SystemVersion } from '../core/ids.ts';
+import { type ArtifactHash, SystemVersion } from '../core/ids.ts';
+import { leftOutText } from '../core/left-out.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
 import { quoted } from '../lib/shown-text.ts';
@@ -22,6 +24,17 @@ import {
 import { derivedVersion } from './release-identity.ts';
 import { hashMismatch, type Target, targetFileNames } from './targets.ts';
 import type { VerifiedRepository } from './workflow.ts';
+
+/** An artifact by its metadata. */
+export type DescribedArtifact = Omit<ReleaseArtifact, 'sha256' | 'version'> & {
+  /** Undefined where only a SHA-512 is signed (DO1). */
+  readonly sha256: ArtifactHash | undefined;
+  /** Undefined where it follows from the SHA-256. */
+  readonly version: string | undefined;
+};
+export type DescribedRelease = Omit<ReleaseDescription, 'artifacts'> & {
+  readonly artifacts: readonly DescribedArtifact[];
+};
 
 /** Reads a file of the repository's targets, as {@link MetadataSource} reads metadata. */
 export type ReadTarget = (fileName: string, maxBytes: number) => Promise<Uint8Array | undefined>;
@@ -41,26 +54,28 @@ const REPEATABLE_KIND = 'measurement_corpus';
 export const readRelease = async (
   repository: Pick<
     VerifiedRepository,
-    'consistentSnapshot' | 'newestRoot' | 'targets' | 'delegated' | 'allTargets'
+    'consistentSnapshot' | 'newestRoot' | 'targets' | 'delegated' | 'allTargets' | 'leftOut'
   >,
   readTarget: ReadTarget,
-): Promise<ReleaseDescription> => {
+): Promise<DescribedRelease> => {
   const { consistentSnapshot, targets: top, allTargets } = repository;
   const document = documentTarget(allTargets);
   if (document === undefined) {
     const plain = documentOfPlainTargets(top.signed, allTargets, () => derivedVersion(repository));
-    return { format: 'plain', ...describeRelease(plain, allTargets) };
+    return { format: 'plain', ...describeRelease(plain, repository) };
   }
   const { format, name, target } = document;
   const bytes = await readDocument(name, target, consistentSnapshot, readTarget);
-  return { format, ...describeRelease(parseReleaseDocument(format, bytes), allTargets) };
+  return { format, ...describeRelease(parseReleaseDocument(format, bytes), repository) };
 };
 
-/** Checks a document against the signed targets (DO1 to DO3). */
-export const describeRelease = (
+type SignedTargets = Pick<VerifiedRepository, 'allTargets' | 'leftOut'>;
+
+/** Checks a document against the signed targets (DO1 to DO4). */
+const describeRelease = (
   document: ReleaseDocument,
-  targets: ReadonlyMap<string, Target>,
-): Omit<ReleaseDescription, 'format'> => {
+  targets: SignedTargets,
+): Omit<DescribedRelease, 'format'> => {
   const systemVersion = SystemVersion.safeParse(document.systemVersion);
   if (!systemVersion.success) {
     throw invalid(`field "system_version" of ${document.what} must be a semantic version such as 1.2.3`);
@@ -71,16 +86,50 @@ export const describeRelease = (
     );
   }
   const artifacts = document.artifacts.map(artifact => describeArtifact(artifact, targets, document.what));
-  requireConsistentArtifacts(artifacts);
-  return { systemVersion: systemVersion.data, artifacts, metadata: document.metadata };
+  requireConsistentArtifacts(withKnownHashes(artifacts));
+  const { leftOut } = targets;
+  const described = { systemVersion: systemVersion.data, artifacts, metadata: document.metadata };
+  return leftOut.length === 0 ? described : { ...described, leftOut };
 };
+
+/** Those whose SHA-256 the metadata has. */
+export const withKnownHashes = (artifacts: readonly DescribedArtifact[]): readonly ReleaseArtifact[] =>
+  artifacts.flatMap(artifact => {
+    const { sha256 } = artifact;
+    return sha256 === undefined ? [] : [{ ...artifact, sha256, version: versionOf(artifact, sha256) }];
+  });
+
+/**
+ * The release with the SHA-256 of each artifact (DO1).
+ *
+ * @param computed by target name, from bytes that have their signed hashes
+ * @throws DepotError `RELEASE_DOCUMENT_INVALID` if artifacts contradict each other, or one has no SHA-256
+ */
+export const withHashes = (
+  release: DescribedRelease,
+  computed: ReadonlyMap<string, ArtifactHash>,
+): ReleaseDescription => {
+  const artifacts = release.artifacts.map(artifact => {
+    const sha256 = artifact.sha256 ?? computed.get(artifact.targetName);
+    if (sha256 === undefined)
+      throw invalid(`the artifact ${artifact.targetName} has no sha256 in the targets metadata`);
+    return { ...artifact, sha256, version: versionOf(artifact, sha256) };
+  });
+  requireConsistentArtifacts(artifacts);
+  return { ...release, artifacts };
+};
+
+const VERSION_DIGITS = 16;
+
+const versionOf = ({ version }: DescribedArtifact, sha256: ArtifactHash): string =>
+  version ?? sha256.slice(0, VERSION_DIGITS);
 
 const describeArtifact = (
   { targetName, version, tags, fields }: DocumentedArtifact,
-  targets: ReadonlyMap<string, Target>,
+  { allTargets, leftOut }: SignedTargets,
   what: string,
-): ReleaseArtifact => {
-  if (!ARTIFACT_VERSION.test(version)) {
+): DescribedArtifact => {
+  if (version !== undefined && !ARTIFACT_VERSION.test(version)) {
     fields.fail(
       'version',
       `of ${quoted(targetName)} must be 1 to 63 letters, digits, dots, underscores, plus or minus signs`,
@@ -93,12 +142,16 @@ const describeArtifact = (
       `of ${quoted(targetName)} must not exceed ${MAX_TAGS} tags of ${MAX_TAG_LENGTH} characters`,
     );
   }
-  const target = targets.get(targetName);
+  const target = allTargets.get(targetName);
   if (target === undefined) {
-    throw invalid(`${what} lists ${quoted(targetName)}, which is not a signed target of the repository`);
+    const why = leftOut.find(each => each.targetName === targetName);
+    throw invalid(
+      why === undefined
+        ? `${what} lists ${quoted(targetName)}, which is not a signed target of the repository`
+        : `${what} lists an artifact that is no usable target: ${leftOutText(why)}`,
+    );
   }
   const { sha256 } = target.hashes;
-  if (sha256 === undefined) throw invalid(`the artifact ${targetName} has no sha256 in the targets metadata`);
   return { sha256, sizeBytes: target.lengthBytes, targetName, version, tags };
 };
 

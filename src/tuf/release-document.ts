@@ -15,12 +15,13 @@ import type { ReleaseFormat } from '../core/release.ts';
 import { type Fields, fieldsOf } from './fields.ts';
 import type { Targets } from './metadata.ts';
 import { parseStrictJson } from './strict-json.ts';
-import type { Hashes, Target } from './targets.ts';
+import type { Target } from './targets.ts';
 
 /** What a document lists, before it is compared with the signed targets. */
 export type DocumentedArtifact = {
   readonly targetName: string;
-  readonly version: string;
+  /** Undefined for the beginning of its SHA-256. */
+  readonly version: string | undefined;
   readonly tags: Readonly<Record<string, string>>;
   /** The position of the artifact in the document, for errors. */
   readonly fields: Fields;
@@ -95,11 +96,11 @@ export const documentOfPlainTargets = (
   return {
     what,
     systemVersion: extension?.string('system_version') ?? versionWithoutName(),
-    artifacts: Array.from(targets, ([targetName, { custom, hashes }]) => {
+    artifacts: Array.from(targets, ([targetName, { custom }]) => {
       const own = custom?.has(EXTENSION) ? custom.fields(EXTENSION) : undefined;
       return {
         targetName,
-        version: own?.has('version') ? own.string('version') : versionOf(hashes),
+        version: own?.has('version') ? own.string('version') : undefined,
         tags: own?.has('tags') ? own.stringRecord('tags') : { kind: 'target', name: targetName },
         fields: own ?? signed,
       };
@@ -107,8 +108,3 @@ export const documentOfPlainTargets = (
     metadata: extension?.has('metadata') ? extension.stringRecord('metadata') : {},
   };
 };
-
-const VERSION_DIGITS = 16;
-
-/** A target without a SHA-256 is no artifact, and is refused when the document is compared with the targets. */
-const versionOf = ({ sha256, sha512 }: Hashes): string => (sha256 ?? sha512).slice(0, VERSION_DIGITS);

@@ -13,12 +13,11 @@
  * RO4. A stored file that the role above lists is not read again from the source.
  */
 import { DepotError } from '../lib/errors.ts';
-import { resolveAllTargets } from './all-targets.ts';
+import { type AllTargets, resolveAllTargets } from './all-targets.ts';
 import { type FileMeta, MAX_METADATA_BYTES, type Metadata } from './metadata.ts';
 import { metadataFileName } from './role-names.ts';
 import { dropsOnlineKeys } from './rollback.ts';
 import { type FoundTarget, searchTarget } from './search.ts';
-import type { Target } from './targets.ts';
 import type { ReachedRole, TrustedMetadata, TrustedSet } from './trusted-set.ts';
 
 /** Where metadata files come from: an archive, a directory, a server. */
@@ -43,7 +42,7 @@ export type Repository = {
   /** Reads delegated roles as the search visits them. Undefined for a target that no authorised role lists. */
   readonly findTarget: (name: string) => Promise<FoundTarget | undefined>;
   /** Reads all delegated roles. */
-  readonly allTargets: () => Promise<ReadonlyMap<string, Target>>;
+  readonly allTargets: () => Promise<AllTargets>;
   readonly trusted: () => TrustedMetadata;
 };
 

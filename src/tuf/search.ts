@@ -12,7 +12,7 @@
 import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';
 import { targetPath } from './path-pattern.ts';
-import type { Target } from './targets.ts';
+import type { ListedTarget } from './targets.ts';
 import type { ReachedRole } from './trusted-set.ts';
 import type { WorkBudget } from './work-budget.ts';
 
@@ -20,7 +20,7 @@ import type { WorkBudget } from './work-budget.ts';
 const MAX_ROLES_IN_SEARCH = 32;
 
 type TargetsRole = Metadata<'targets'>;
-export type FoundTarget = { readonly target: Target; readonly role: TargetsRole };
+export type FoundTarget = { readonly target: ListedTarget; readonly role: TargetsRole };
 
 /** Yields each role that it needs next, and continues with that role's metadata. */
 export function* searchTarget(

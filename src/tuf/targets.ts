@@ -3,17 +3,22 @@
  *
  * TN1. A target name is a relative path with the same meaning everywhere: no `..`, no empty segment, no
  *      backslash, no invisible character (SX3). One bad name refuses the whole file.
- * TN2. Every target has a SHA-256 or a SHA-512; anything else proves nothing.
+ * TN2. Only a SHA-256 or a SHA-512 proves the bytes of a target. One that has only other hashes is listed, so that no other role can
+ *      list it in its place, and has no bytes.
  */
 import { createHash } from 'node:crypto';
 import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
-import { invisibleProblem } from '../lib/shown-text.ts';
+import { escapeInvisible, invisibleProblem } from '../lib/shown-text.ts';
 import type { Fields } from './fields.ts';
 
-/** At least one of them is present (TN2). */
-export type Hashes =
+/** At least one of the two is present (TN2). */
+export type Hashes = (
   | { readonly sha256: ArtifactHash; readonly sha512: string | undefined }
-  | { readonly sha256: undefined; readonly sha512: string };
+  | { readonly sha256: undefined; readonly sha512: string }
+) & {
+  /** Of algorithms that are unknown here: with consistent snapshots any of them may be in the name of the file. */
+  readonly others?: readonly string[];
+};
 
 export type Target = {
   readonly lengthBytes: number;
@@ -22,23 +27,37 @@ export type Target = {
   readonly custom: Fields | undefined;
 };
 
+/** TN2. */
+export type UnprovenTarget = {
+  readonly hashes: undefined;
+  /** Names of algorithms, for people. */
+  readonly algorithms: readonly string[];
+};
+
+export type ListedTarget = Target | UnprovenTarget;
+
+export const isProven = (target: ListedTarget): target is Target => target.hashes !== undefined;
+
 /** A release has hundreds of targets; 32 MiB of metadata could list more than this. */
 export const MAX_TARGETS = 100_000;
 const MAX_NAME_LENGTH = 512;
 
 const SHA512 = /^[0-9a-f]{128}$/;
 
-export const parseTargets = (signed: Fields): ReadonlyMap<string, Target> => {
-  const targets = new Map<string, Target>();
+export const parseTargets = (signed: Fields): ReadonlyMap<string, ListedTarget> => {
+  const targets = new Map<string, ListedTarget>();
   for (const [name, target] of signed.entries('targets')) {
     const problem = targetNameProblem(name);
     if (problem !== undefined) target.fail('', `has a name that ${problem}`);
     if (targets.size >= MAX_TARGETS) signed.fail('targets', `must not exceed ${MAX_TARGETS}`);
-    targets.set(name, {
-      lengthBytes: target.integer('length', 0),
-      hashes: parseHashes(target),
-      custom: target.has('custom') ? target.fields('custom') : undefined,
-    });
+    const lengthBytes = target.integer('length', 0);
+    const custom = target.has('custom') ? target.fields('custom') : undefined;
+    const algorithms = unknownAlgorithms(target.fields('hashes'));
+    const isUnproven = algorithms.length > 0 && !hasKnownHash(target.fields('hashes'));
+    targets.set(
+      name,
+      isUnproven ? { hashes: undefined, algorithms } : { lengthBytes, custom, hashes: parseHashes(target) },
+    );
   }
   return targets;
 };
@@ -55,6 +74,28 @@ export const targetNameProblem = (name: string): string | undefined => {
   return isPath ? undefined : 'is empty, absolute, or has a segment that is empty, "." or ".."';
 };
 
+const KNOWN: ReadonlySet<string> = new Set(['sha256', 'sha512']);
+const hasKnownHash = (hashes: Fields): boolean => hashes.has('sha256') || hashes.has('sha512');
+
+/** Of the names of algorithms and of the values of their hashes. */
+const MAX_UNKNOWN = 8;
+const MAX_ALGORITHM_LENGTH = 32;
+const HEX = /^[0-9a-f]{2,256}$/;
+
+const unknownAlgorithms = (hashes: Fields): readonly string[] =>
+  [...hashes.object.keys()]
+    .filter(name => !KNOWN.has(name))
+    .slice(0, MAX_UNKNOWN)
+    .map(name => escapeInvisible(name.slice(0, MAX_ALGORITHM_LENGTH).toWellFormed()));
+
+const unknownHashes = (hashes: Fields): { readonly others?: readonly string[] } => {
+  const others = [...hashes.object]
+    .filter(([name]) => !KNOWN.has(name))
+    .flatMap(([, value]) => (typeof value === 'string' && HEX.test(value) ? [value] : []))
+    .slice(0, MAX_UNKNOWN);
+  return others.length === 0 ? {} : { others };
+};
+
 /** The `hashes` of a target or a metadata file. Unknown algorithms are ignored as long as a known one is there. */
 export const parseHashes = (fields: Fields): Hashes => {
   const hashes = fields.fields('hashes');
@@ -65,9 +106,9 @@ export const parseHashes = (fields: Fields): Hashes => {
   if (sha256 === undefined)
     return sha512 === undefined
       ? fields.fail('hashes', 'must hold a sha256 or a sha512')
-      : { sha256, sha512 };
+      : { sha256, sha512, ...unknownHashes(hashes) };
   return isArtifactHash(sha256)
-    ? { sha256, sha512 }
+    ? { sha256, sha512, ...unknownHashes(hashes) }
     : hashes.fail('sha256', 'must be 64 lower-case hex digits');
 };
 
@@ -88,9 +129,12 @@ export const targetFileNames = (
   const lastSlash = name.lastIndexOf('/') + 1;
   const namesWith = (hash: string) =>
     [`${name.slice(0, lastSlash)}${hash}.${name.slice(lastSlash)}`, `${hash}.${name}`] as const;
-  const { sha256, sha512 } = hashes;
+  const { sha256, sha512, others: unknown = [] } = hashes;
   const [first, ...others] = namesWith(sha256 ?? sha512);
-  const rest = new Set([...others, ...(sha512 === undefined ? [] : namesWith(sha512))]);
+  const rest = new Set([
+    ...others,
+    ...[...(sha512 === undefined ? [] : [sha512]), ...unknown].flatMap(namesWith),
+  ]);
   rest.delete(first);
   return [first, ...rest];
 };

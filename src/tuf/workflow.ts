@@ -9,6 +9,7 @@
  * WF2. Whole means every delegated role, and every target that a client could find.
  * WF3. An error about expiry names every role that has expired, and each refusal of a trust root is in the error if none vouches.
  */
+import type { LeftOutTarget } from '../core/left-out.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { type MetadataSource, openRepository, type Repository } from './repository.ts';
 import type { TrustedVersions } from './rollback.ts';
@@ -38,6 +39,8 @@ export type VerifiedRepository<Id extends string = string> = TrustedMetadata & {
   readonly trustRootId: Id;
   /** By name, of whatever role; those that a client would find. */
   readonly allTargets: ReadonlyMap<string, Target>;
+  /** Listed targets that no client would find, or whose bytes nothing proves. */
+  readonly leftOut: readonly LeftOutTarget[];
 };
 
 /**
@@ -52,8 +55,8 @@ export const verifyRepository = async <Id extends string>(
   const budget = options.budget ?? createWorkBudget();
   const { trustRoot, repository } = await openByTrustRoot(source, { ...options, budget });
   try {
-    const allTargets = await repository.allTargets();
-    return { ...repository.trusted(), trustRootId: trustRoot.id, allTargets };
+    const { targets, leftOut } = await repository.allTargets();
+    return { ...repository.trusted(), trustRootId: trustRoot.id, allTargets: targets, leftOut };
   } catch (error) {
     throw await namingAllExpired(error, () => examine(source, trustRoot, options, budget));
   }

@@ -1,6 +1,7 @@
 /** The findings of a verification, as sentences in the order of the checks. */
 import type { Archive } from '../archive/archive.ts';
 import { plural } from '../core/facts/phrase.ts';
+import { type LeftOutTarget, leftOutText } from '../core/left-out.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { isoTime } from '../lib/clock.ts';
 import { TOP_LEVEL_ROLES } from '../tuf/role-names.ts';
@@ -21,7 +22,7 @@ const MAX_NAMES_SHOWN = 5;
 
 export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
   const { archive, description, roles, targetCount, totalBytes, trustRootId, unsignedFiles } = findings;
-  const { artifacts, format, systemVersion } = description;
+  const { artifacts, format, systemVersion, leftOut = [] } = description;
   const orPart = findings.composites.length === 0 ? '' : ' or a part of one';
   return [
     {
@@ -48,6 +49,7 @@ export const passedChecks = (findings: Findings): readonly PassedCheck[] => {
       ? []
       : [{ check: 'parts' as const, text: keptWholeText(findings.unknownKinds) }]),
     ...findings.findings.map(text => ({ check: 'parts' as const, text })),
+    ...(leftOut.length === 0 ? [] : [{ check: 'left_out' as const, text: leftOutNote(leftOut) }]),
     ...(unsignedFiles.length === 0
       ? []
       : [{ check: 'unsigned' as const, text: unsignedText(unsignedFiles) }]),
@@ -70,6 +72,9 @@ const overrideText = (override: Override): string => {
 
 export const unsignedText = (names: readonly string[]): string =>
   `ignored, since they are not signed: ${shown(names)}`;
+
+export const leftOutNote = (targets: readonly LeftOutTarget[]): string =>
+  `left out, since they are no artifacts: ${shown(targets.map(leftOutText))}`;
 
 export const splitText = ({ artifact, parts, ignored, content }: VerifiedComposite): string => {
   if (content !== undefined)

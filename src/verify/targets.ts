@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import type { Archive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import { TARGETS_FOLDER } from '../archive/release-folders.ts';
+import { ArtifactHash } from '../core/ids.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { type Target, targetFileNames } from '../tuf/targets.ts';
 import type { VerifyOptions } from './verified-release.ts';
@@ -54,14 +55,14 @@ const MIN_STEP_BYTES = 1024 * 1024;
 /**
  * Reads and hashes all targets.
  *
- * @returns the number of bytes
+ * @returns the number of bytes, and the SHA-256 of each target by its name
  * @throws DepotError `TARGET_HASH_MISMATCH` or `ARCHIVE_DAMAGED`, naming the target; the signal's reason
  */
 export const hashTargets = async (
   archive: Archive,
   located: readonly LocatedTarget[],
   { signal, onProgress }: VerifyOptions,
-): Promise<number> => {
+): Promise<HashedTargets> => {
   const totalBytes = located.reduce((sum, { entry }) => sum + entry.sizeBytes, 0);
   const stepBytes = Math.max(MIN_STEP_BYTES, totalBytes / STEPS);
   let doneBytes = 0;
@@ -72,19 +73,28 @@ export const hashTargets = async (
     toldBytes = doneBytes;
     onProgress?.({ doneBytes, totalBytes });
   };
-  for (const target of located) await hashTarget(archive, target, { signal, advance });
+  const sha256Of = new Map<string, ArtifactHash>();
+  for (const target of located)
+    sha256Of.set(target.name, await hashTarget(archive, target, { signal, advance }));
   onProgress?.({ doneBytes, totalBytes });
-  return totalBytes;
+  return { totalBytes, sha256Of };
+};
+
+export type HashedTargets = {
+  readonly totalBytes: number;
+  readonly sha256Of: ReadonlyMap<string, ArtifactHash>;
 };
 
 const hashTarget = async (
   archive: Archive,
   { name, target, entry }: LocatedTarget,
   { signal, advance }: { signal: AbortSignal; advance: (bytes: number) => void },
-): Promise<void> => {
+): Promise<ArtifactHash> => {
   const hashes = (['sha256', 'sha512'] as const).flatMap(algorithm => {
     const expected = target.hashes[algorithm];
-    return expected === undefined ? [] : [{ algorithm, expected, hash: createHash(algorithm) }];
+    // The SHA-256 addresses the bytes, signed or not.
+    const isNeeded = expected !== undefined || algorithm === 'sha256';
+    return isNeeded ? [{ algorithm, expected, hash: createHash(algorithm) }] : [];
   });
   try {
     for await (const chunk of archive.read(entry, { signal })) {
@@ -98,13 +108,16 @@ const hashTarget = async (
       detail: { target: name },
     });
   }
+  let sha256: string | undefined;
   for (const { algorithm, expected, hash } of hashes) {
     const actual = hash.digest('hex');
-    if (actual === expected) continue;
+    sha256 ??= actual;
+    if (expected === undefined || actual === expected) continue;
     throw new DepotError(
       'TARGET_HASH_MISMATCH',
       `the target ${name} has the ${algorithm} ${actual} in the archive, but ${expected} was signed`,
       { detail: { target: name, expected, actual } },
     );
   }
+  return ArtifactHash.parse(sha256);
 };

@@ -57,6 +57,7 @@ export type PassedCheck = {
     | 'document'
     | 'content'
     | 'parts'
+    | 'left_out'
     | 'unsigned';
   /** One sentence for people. */
   readonly text: string;

@@ -6,10 +6,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openArchive } from '../archive/archive.ts';
 import { memoryFile } from '../archive/hand-made-zip.fixture.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
+import { parseBundle } from '../bundle/bundle.ts';
 import { errorCodeOf, messageChain } from '../lib/errors.ts';
 import {
   flipBit,
   makeTestRelease,
+  seededBytes,
   type TestRelease,
   type TestReleaseOptions,
 } from '../signing/release.fixture.ts';
@@ -103,6 +105,59 @@ describe('a good release', () => {
       },
     });
     expect((await verify(moved)).entries.get(sha256)?.entryName).toBe(byTough);
+  });
+
+  /** Of the first of two artifacts; the file has the first of its hashes in its name, as other writers do it. */
+  const hashedBy = (hashesOf: (sha512: string, sha256: string) => Record<string, string>) => {
+    let names: readonly [string, string] = ['', ''];
+    return make({
+      format: 'plain',
+      consistentSnapshot: true,
+      artifacts: [{ seed: 'a', sizeBytes: 100 }, 200],
+      edit: {
+        targets(signed) {
+          const target = targetsOf(signed)['artifact-0.bin']!;
+          const { sha256 = '' } = target.hashes;
+          const sha512 = createHash('sha512').update(seededBytes('a', 100)).digest('hex');
+          target.hashes = hashesOf(sha512, sha256);
+          names = [`${sha256}.artifact-0.bin`, `${Object.values(target.hashes)[0]}.artifact-0.bin`];
+        },
+      },
+      tamper(files) {
+        const [from, to] = names;
+        const bytes = files.get(`repo/targets/${from}`)!;
+        files.delete(`repo/targets/${from}`);
+        files.set(`repo/targets/${to}`, bytes);
+      },
+    });
+  };
+
+  test('with a SHA-512 alone has the SHA-256 of the bytes as address, and no signature that names it before sleds (DO1)', async () => {
+    const { description, bundle } = await verify(await hashedBy(sha512 => ({ sha512 })));
+    const sha256 = createHash('sha256').update(seededBytes('a', 100)).digest('hex');
+    expect(description.artifacts).toMatchObject([{ sha256 }, { targetName: 'artifact-1.bin' }]);
+    expect(bundle?.kind).toBe('partly');
+    expect([...parseBundle(bundle!.bytes).unsigned]).toEqual([[sha256, 100]]);
+  });
+
+  test('with a SHA-512 alone that is wrong is refused', async () => {
+    const release = await hashedBy(() => ({ sha512: '0'.repeat(128) }));
+    expect(await failureOf(verify(release))).toMatchObject({ code: 'TARGET_HASH_MISMATCH' });
+  });
+
+  test('is found under a hash that is unknown here, beside one that is known', async () => {
+    const { description } = await verify(
+      await hashedBy((_, sha256) => ({ 'blake2b-256': 'ab'.repeat(32), sha256 })),
+    );
+    expect(description.artifacts).toHaveLength(2);
+  });
+
+  test('names a target that nothing proves, and has the others (DO4)', async () => {
+    const { description, report, checks } = await verify(await hashedBy(() => ({ blake3: 'ab' })));
+    expect(description.artifacts.map(({ targetName }) => targetName)).toEqual(['artifact-1.bin']);
+    const text = expect.stringContaining('artifact-0.bin has only hashes of unknown kinds (blake3)');
+    expect(report).toContainEqual({ check: 'left_out', text });
+    expect(checks).toContainEqual(expect.objectContaining({ outcome: 'noted', text }));
   });
 
   test('reports, and ignores, files that nobody signed', async () => {

@@ -19,14 +19,14 @@ import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { systemClock } from '../lib/clock.ts';
 import { requireEntry } from '../lib/require-entry.ts';
-import { readRelease } from '../tuf/release-description.ts';
+import { type DescribedRelease, readRelease, withHashes } from '../tuf/release-description.ts';
 import { metadataDigest } from '../tuf/release-identity.ts';
 import { TOP_LEVEL_ROLES, type TopLevelRole } from '../tuf/role-names.ts';
 import { createWorkBudget } from '../tuf/work-budget.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
 import { hasComposites, splitComposites } from './composites.ts';
 import { type CheckRecorder, createCheckRecorder } from './recorder.ts';
-import { keptWholeText, passedChecks, splitText, unsignedText } from './report.ts';
+import { keptWholeText, leftOutNote, passedChecks, splitText, unsignedText } from './report.ts';
 import { hashTargets, locateTargets } from './targets.ts';
 import { recording, unreadEntries, unsignedEntries } from './unsigned-files.ts';
 import type {
@@ -79,12 +79,13 @@ const verifyRecorded = async <Id extends string>(
     targets => `each of the ${targets.length} signed targets is there, with its signed length`,
     '5.7',
   );
-  const document = await recorder.step(() => readRelease(repository, readTarget), documentText);
-  const totalBytes = await recorder.step(
+  const described = await recorder.step(() => readRelease(repository, readTarget), documentText);
+  const { totalBytes, sha256Of } = await recorder.step(
     () => hashTargets(archive, located, options),
-    bytes => `all ${bytes} bytes of the targets have their signed hashes`,
+    hashed => `all ${hashed.totalBytes} bytes of the targets have their signed hashes`,
     '5.7.3',
   );
+  const document = withHashes(described, sha256Of);
   const entryOf = new Map(located.map(({ name, entry }) => [name, entry]));
   const splitRelease = () =>
     splitComposites(
@@ -104,6 +105,7 @@ const verifyRecorded = async <Id extends string>(
   await readRest(archive, unreadEntries(archive, metadata, located), signal);
   const unsignedFiles = unsignedEntries(archive, metadata, located);
   if (unsignedFiles.length > 0) recorder.note(unsignedText(unsignedFiles));
+  if (repository.leftOut.length > 0) recorder.note(leftOutNote(repository.leftOut));
   const facts = {
     ...split,
     ...repositoryFacts(repository),
@@ -135,7 +137,11 @@ export const trustOptions = <Id extends string>(request: VerifyRequest<Id>) => (
   budget: createWorkBudget({ monotonicMs: systemClock.monotonicMs }),
 });
 
-export const documentText = ({ systemVersion, artifacts, format }: ReleaseDescription): string =>
+export const documentText = ({
+  systemVersion,
+  artifacts,
+  format,
+}: Pick<DescribedRelease, 'systemVersion' | 'artifacts' | 'format'>): string =>
   `release ${systemVersion} has ${artifacts.length} artifacts (format ${format}), each of them a signed target`;
 
 /** The facts about verified metadata, from any source. */

@@ -55,6 +55,7 @@ const releaseLines = (
           `${replication.sleds_in_service} sleds, safe from ${replication.min_sled_replication}`,
       ],
       ['bundle', replication.bundle && bundleText(replication.bundle)],
+      ...(repo.left_out ?? []).map(({ message }) => ['left out', printable(message)] as const),
     ],
     style,
   );

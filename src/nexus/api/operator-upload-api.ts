@@ -1,6 +1,7 @@
 /** Handlers of the operator's API for uploads: the state of one, and the answer to its client. */
 import { ROOTS_VERSION_PREFIX, type TufRepo, type TufRepoUpload } from '../../api/operator-update-api.ts';
 import type { operatorUploadApi, UploadView } from '../../api/operator-upload-api.ts';
+import { leftOutText } from '../../core/left-out.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { ReportedCheck } from '../../lib/check-report.ts';
 import { isoTime } from '../../lib/clock.ts';
@@ -91,5 +92,12 @@ export const repoView = (repo: RepoRecord): TufRepo => ({
   file_name: repo.fileName,
   time_created: isoTime(repo.timeCreatedMs),
   artifact_count: repo.artifactCount,
+  ...(repo.leftOut.length > 0 && {
+    left_out: repo.leftOut.map(target => ({
+      target_name: target.targetName,
+      code: target.kind,
+      message: leftOutText(target),
+    })),
+  }),
   total_size_bytes: repo.totalSizeBytes,
 });

@@ -1,4 +1,5 @@
 /** Following an upstream repository: a real server, a real Nexus, and every way in which the two are interrupted. */
+import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
@@ -195,6 +196,40 @@ test('retention keeps what a followed source has, and what it deleted is fetched
   expect(await releaseOf(nexus, '1.0.0')).toMatchObject({ artifact_count: 2 });
   await datastore.repoPrune(SystemVersion.parse('1.0.0'), wait);
   expect(await look(nexus)).toMatchObject({ state: 'current', deleted_here: true });
+});
+
+test('what others read is followed: a SHA-512 alone, a target that nothing proves, one outside of its paths; the release names both (DO1, DO4)', async () => {
+  const key = generateSigningKey();
+  const sha512 = createHash('sha512').update('by sha512').digest('hex');
+  const made = makeRepository({
+    key,
+    targets: {
+      delegations: [{ to: 'team', keys: [key], paths: ['team/*'] }],
+      edit(signed) {
+        signed.targets = {
+          'a.bin': { length: 9, hashes: { sha512 } },
+          'b.bin': { length: 9, hashes: { 'blake2b-256': 'ab' } },
+        };
+      },
+    },
+    roles: { team: { targets: [['elsewhere/c.bin', 'c']], signers: [key] } },
+  });
+  const files = new Map(repositoryFiles(made, {}));
+  files.set(`repo/targets/${sha512}.a.bin`, Buffer.from('by sha512'));
+  server.publish(files);
+  const nexus = await startNexus();
+  await nexus.trust({ trustRoot: made.root });
+  const { state, system_version = '' } = await look(nexus);
+  expect(state).toBe('current');
+  const { left_out, artifact_count } = await releaseOf(nexus, system_version);
+  expect(artifact_count).toBe(1);
+  expect(left_out).toMatchObject([
+    { target_name: 'b.bin', code: 'unknown_hashes' },
+    { target_name: 'elsewhere/c.bin', code: 'outside_paths' },
+  ]);
+  const { items } = await nexus.operator.repositoryArtifacts({ params: { system_version }, query: {} }, wait);
+  const sha256 = createHash('sha256').update('by sha512').digest('hex');
+  expect(items).toMatchObject([{ target_name: 'a.bin', sha256 }]);
 });
 
 test('rolled back, frozen and mixed upstreams are refused, with the reason in the status (SY4)', async () => {
