@@ -16,7 +16,6 @@ import type { RandomAccessFile } from '../archive/random-access.ts';
 import { folderOf, METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { bundleOfRelease } from '../bundle/release-bundle.ts';
 import type { ArtifactHash } from '../core/ids.ts';
-import type { ReleaseDescription } from '../core/release.ts';
 import { systemClock } from '../lib/clock.ts';
 import { requireEntry } from '../lib/require-entry.ts';
 import { type DescribedRelease, readRelease, withHashes } from '../tuf/release-description.ts';
