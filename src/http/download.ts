@@ -16,6 +16,7 @@ import { DepotError } from '../lib/errors.ts';
 import { createPacer, type Pacer } from '../lib/pacer.ts';
 import { peerFault } from './peer-fault.ts';
 import { DEFAULT_PROGRESS, type ProgressDeadline, stallText, watchProgress } from './progress.ts';
+import { environmentProxies, proxyAddress } from './proxy-address.ts';
 
 const DEFAULT_CONNECT_TIMEOUT_MS = 10_000;
 const DEFAULT_ANSWER_TIMEOUT_MS = 30_000;
@@ -25,7 +26,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const ABSENT = new Set([403, 404, 410]);
 
 export type DownloaderOptions = {
-  /** `http://user:password@host:port`; by default from HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
+  /** `host:port` or `http://user:password@host:port`; by default from HTTP_PROXY, HTTPS_PROXY and NO_PROXY. */
   readonly proxy?: string | undefined;
   /** PEM certificates that are trusted beside the usual ones. */
   readonly caPem?: string | undefined;
@@ -99,7 +100,9 @@ const openDispatcher = ({ proxy, caPem, connectTimeoutMs }: DownloaderOptions): 
   const timeout = connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS;
   const tls = { timeout, ...(caPem !== undefined && { ca: [...getCACertificates('default'), caPem] }) };
   const agent = { connect: tls, requestTls: tls, proxyTls: tls, headersTimeout: 0, bodyTimeout: 0 };
-  return proxy === undefined ? new EnvHttpProxyAgent(agent) : new ProxyAgent({ ...agent, uri: proxy });
+  return proxy === undefined
+    ? new EnvHttpProxyAgent({ ...agent, ...environmentProxies(process.env) })
+    : new ProxyAgent({ ...agent, uri: proxyAddress(proxy, 'the proxy that is set') });
 };
 
 const getOnce = async (

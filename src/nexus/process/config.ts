@@ -9,6 +9,7 @@ import { ANY_INFLATE_RATIO } from '../../archive/limits.ts';
 import type { RequestLimits } from '../../core/plan/input.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
 import { parseAddress } from '../../http/listen.ts';
+import { parseProxy } from '../../http/proxy-address.ts';
 import { AllowedHosts } from '../../http/request-guard.ts';
 import type { IdentityFiles } from '../../identity/credentials.ts';
 import { IdentitySection, identityFiles, identityRequired } from '../../identity/section.ts';
@@ -90,7 +91,10 @@ const SourceSection = z.strictObject({
   metadata_url: z.url({ protocol: /^https?$/ }).optional(),
   targets_url: z.url({ protocol: /^https?$/ }).optional(),
   period_secs: count(1, 30 * 86_400).default(3600),
-  proxy: z.url({ protocol: /^https?$/ }).optional(),
+  proxy: z
+    .string()
+    .refine(text => parseProxy(text) !== undefined, 'must be host:port, or http://user:password@host:port')
+    .optional(),
   ca_file: z.string().min(1).optional(),
   max_bytes: count(1, 2 ** 42).default(4 * GIB),
   max_bytes_per_sec: count(1024, 2 ** 42).optional(),
