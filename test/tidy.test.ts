@@ -79,6 +79,7 @@ const rules: Record<string, readonly string[]> = {
     'node:',
     'zod',
   ],
+  'standalone-depot': ['core', 'archive', 'verify', 'api', 'http', 'lib', 'node:'],
   'local-fleet': ['core', 'identity', 'lib', 'node:', 'zod', 'smol-toml'],
   sim: [
     'core',
@@ -119,6 +120,7 @@ const rules: Record<string, readonly string[]> = {
     'identity',
     'lib',
     'local-fleet',
+    'standalone-depot',
     'node:',
     'commander',
     'zod',
@@ -237,9 +239,17 @@ const exclusivePackages: Record<string, string> = {
 };
 /** What opens a datastore, or composes all that uses it; every other module names the ports that it uses. */
 const wholeDatastore = ['nexus/process/services', 'nexus/process/handlers', 'nexus/process/start-tasks'];
-/** What sled agents serve: Nexus has domain types instead, which sled-wire translates. */
+/** What sled agents and the depot without a fleet serve: Nexus has domain types instead, which sled-wire translates. */
 const sledContracts = ['api/sled-agent-api', 'api/depot-api'];
-const knowSledContracts = ['api', 'http', 'sled-wire', 'sled-client', 'sled-agent', 'sim'];
+const knowSledContracts = [
+  'api',
+  'http',
+  'sled-wire',
+  'sled-client',
+  'sled-agent',
+  'standalone-depot',
+  'sim',
+];
 /** Functions of `node:fs` that need space. */
 const writesFiles =
   /^(appendFile|copyFile|cp|createWriteStream|link|mkdir|mkdtemp|rename|symlink|truncate|writeFile|writev?)(Sync)?$/;

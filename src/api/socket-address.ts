@@ -5,7 +5,7 @@ export const Port = z.number().int().min(1).max(65_535);
 
 /** Of every interface, or of none. */
 const UNSPECIFIED = /^(?:(?:[0:]*:(?:ffff:)?)?0\.0\.0\.0|[0:]+|[0:]*:ffff:0{1,4}:0{1,4})$/i;
-export const isUnspecified = (host: string): boolean => UNSPECIFIED.test(host);
+const isUnspecified = (host: string): boolean => UNSPECIFIED.test(host);
 
 /** An address of which others can be told: never a name, whose meaning its owner may change at any time. */
 export const ReachableIp = z
@@ -25,3 +25,7 @@ export const SocketAddressText = z
   .string()
   .max(64)
   .refine(isSocketAddress, 'must be an address and a port such as 192.0.2.1:12345 or [2001:db8::1]:12345');
+
+/** Every address of a machine, in any spelling, also those of the resolver: `0`, `0x0`, `0.0`. */
+export const isEveryAddress = (host: string): boolean =>
+  isUnspecified(host) || /^(?:0x)?0+(?:\.(?:0x)?0+)*$/i.test(host);

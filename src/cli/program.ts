@@ -24,6 +24,7 @@ import { addNexusUninvite } from './commands/nexus-uninvite.ts';
 import { addRecoverGeneration } from './commands/recover-generation.ts';
 import { addRepoAssemble } from './commands/repo-assemble.ts';
 import { addRepoDelete } from './commands/repo-delete.ts';
+import { addRepoDepotStandalone } from './commands/repo-depot-standalone.ts';
 import { addRepoEdit } from './commands/repo-edit.ts';
 import { addRepoExempt } from './commands/repo-exempt.ts';
 import { addRepoList } from './commands/repo-list.ts';
@@ -186,6 +187,7 @@ export const createProgram = (session: Session): Command => {
   addHistory(program, session);
   addStart(program, session);
   addDemo(program, session);
+  addRepoDepotStandalone(program, session);
   addTuf(program, session);
   return program;
 };

@@ -6,7 +6,7 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { REPO_DEPOT_PORT } from '../api/depot-api.ts';
 import { MAX_DATASET_PATH_CHARS, SerialNumber } from '../api/internal-api.ts';
-import { isUnspecified, ReachableIp } from '../api/socket-address.ts';
+import { isEveryAddress, ReachableIp } from '../api/socket-address.ts';
 import { SledId } from '../core/ids.ts';
 import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../core/release-trust.ts';
 import { parseAddress } from '../http/listen.ts';
@@ -263,16 +263,12 @@ const plainDepotListen = (
 ): SocketAddress | undefined => {
   if (text === undefined) return undefined;
   const address = parseAddress(text, `${path}: depot_plain_listen`);
-  if (!isEveryAddress(address)) return address;
+  if (!isEveryAddress(address.host)) return address;
   throw new DepotError(
     'CONFIG_INVALID',
     `${path}: depot_plain_listen: ${address.host} is every address of this machine; name the one of the readers`,
   );
 };
-
-/** In any of its spellings, also those of the resolver: `0`, `0x0`, `0.0`. */
-const isEveryAddress = ({ host }: SocketAddress): boolean =>
-  isUnspecified(host) || /^(?:0x)?0+(?:\.(?:0x)?0+)*$/i.test(host);
 
 /** A sled without an identity runs only where its configuration says so, and that says nothing of one with an identity. */
 const requireTransport = ({ transport, identity }: z.output<typeof SledAgentFile>, path: string): void => {
@@ -292,7 +288,7 @@ const requireReachable = (
   depotListen: SocketAddress,
 ): void => {
   if (advertised !== undefined) return;
-  if (listen.host === depotListen.host && !isEveryAddress(listen)) return;
+  if (listen.host === depotListen.host && !isEveryAddress(listen.host)) return;
   throw new DepotError(
     'CONFIG_INVALID',
     `${path}: advertise_host: needed, since listen (${listen.host}) and depot_listen (${depotListen.host}) do not name one host that others can reach`,

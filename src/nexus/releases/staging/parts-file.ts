@@ -9,15 +9,13 @@
  * PF3. The same archive gives the same file.
  */
 import { dirname } from 'node:path';
-import { type Archive, openArchive } from '../../../archive/archive.ts';
-import { ARCHIVE_LIMITS, type ArchiveLimits } from '../../../archive/limits.ts';
-import { type PartSink, splitComposite } from '../../../composite/split.ts';
+import { openArchive } from '../../../archive/archive.ts';
+import type { ArchiveLimits } from '../../../archive/limits.ts';
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Disk, DiskFile } from '../../../lib/disk.ts';
 import { sealFile } from '../../../lib/durable-file.ts';
-import { DepotError } from '../../../lib/errors.ts';
 import { openRandomAccessFile } from '../../../lib/random-access-file.ts';
-import { requireEntry } from '../../../lib/require-entry.ts';
+import { extractParts } from '../../../verify/extract-parts.ts';
 import type { VerifiedComposite } from '../../../verify/verified-release.ts';
 import type { StagedArtifact } from './staged-archive.ts';
 
@@ -50,7 +48,7 @@ export const writeParts = async (
   const file = await disk.createFile(partsPath);
   try {
     const sink = createPartsSink(file, wrote);
-    for (const composite of composites) await writeComposite(composite, archive, { sink, limits, signal });
+    for (const composite of composites) await extractParts(archive, composite, { sink, limits, signal });
     await file.truncate(sink.endBytes());
     await sealFile(file);
     await disk.syncDirectory(dirname(partsPath));
@@ -60,35 +58,6 @@ export const writeParts = async (
     await disk.unlink(partsPath).catch(() => undefined);
     throw error;
   }
-};
-
-type Writing = {
-  readonly sink: PartSink;
-  readonly limits: Partial<ArchiveLimits> | undefined;
-  readonly signal: AbortSignal;
-};
-
-const writeComposite = async (
-  { artifact, entryName, parts, content }: VerifiedComposite,
-  archive: Archive,
-  { sink, limits, signal }: Writing,
-): Promise<void> => {
-  if (content !== undefined) {
-    await sink.write(content);
-    for (const part of parts) sink.end(part);
-    return;
-  }
-  const entry = requireEntry(archive.entries, entryName, 'the entry of the composite');
-  const split = await splitComposite(artifact, archive.read(entry, { signal }), {
-    limits: { ...ARCHIVE_LIMITS, ...limits },
-    sink,
-  });
-  const differs = split.parts.some(({ sha256 }, index) => sha256 !== parts[index]?.sha256);
-  if (differs || split.parts.length !== parts.length)
-    throw new DepotError(
-      'ARCHIVE_DAMAGED',
-      `the artifact ${artifact.targetName} changed after it was verified`,
-    );
 };
 
 /** The next part overwrites one that is stored already. */
