@@ -65,6 +65,7 @@ export const SOMETIMES = [
   'a running request of a revoked caller ended',
   'a token was used by two machines',
   'a machine joined with a token',
+  'a sled that the database had forgotten was approved',
   'a Nexus was taken over',
   'a hostile Nexus was expunged',
   'a hostile call was served',

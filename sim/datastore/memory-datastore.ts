@@ -45,7 +45,7 @@ import {
   repoPrune,
 } from './verbs/release-verbs.ts';
 import { revocationList } from './verbs/revocation-verbs.ts';
-import { sledForget, sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sled-verbs.ts';
+import { sledAdmit, sledForget, sledGet, sledList, sledSetPolicy, sledUpsert } from './verbs/sled-verbs.ts';
 import { statementInsert, statementList } from './verbs/statement-verbs.ts';
 import { targetReleaseGet, targetReleaseRecent, targetReleaseSet } from './verbs/target-release-verbs.ts';
 import { sledPlainAddress, sledSetTransport } from './verbs/transport-verbs.ts';
@@ -116,6 +116,7 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     sledList: async (page, wait) => read('sled_list', sledList(page), wait),
     sledSetPolicy: (id, policy, { audit, signal }) =>
       write('sled_set_policy', sledSetPolicy(id, policy, audit), { signal }),
+    sledAdmit: (id, sled, { audit, signal }) => write('sled_admit', sledAdmit(id, sled, audit), { signal }),
     sledSetTransport: (id, transport, { audit, signal }) =>
       write('sled_set_transport', sledSetTransport(id, transport, audit), { signal }),
     sledPlainAddress: (id, wait) => read('sled_plain_address', sledPlainAddress(id), wait),

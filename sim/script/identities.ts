@@ -58,6 +58,31 @@ const renewIfRevoked = (scene: Scene, { machine }: SimSled | SimNexus, kind: Pee
   box.passport = newBox(scene.world, { kind, id, name }).passport;
 };
 
+/** A restored database does not know a sled of the fleet. The operator approves it by name, at each Nexus that lists it (RI4). */
+export const approveForgotten = (scene: Scene): void => {
+  for (const nexus of inServiceNexuses(scene)) void approveAt(scene, nexus);
+};
+
+const approveAt = async (scene: Scene, nexus: SimNexus): Promise<void> => {
+  const { world, operator } = scene;
+  const ask = { query: {}, body: undefined };
+  const listed = await operator.ask(nexus, (services, incoming) =>
+    services.operatorInvitation.pendingSledList({ ...requestContext(incoming), ...ask, params: {} }),
+  );
+  const own = inServiceSleds(scene);
+  for (const { id, serial } of listed?.items ?? []) {
+    if (!own.some(({ plan }) => plan.id === id)) continue;
+    world.trace.say('operator', `approves ${serial}`);
+    world.trace.reached('a sled that the database had forgotten was approved');
+    await operator.ask(nexus, (services, incoming) =>
+      services.operatorInvitation.pendingSledApprove({
+        ...{ ...requestContext(incoming), ...ask },
+        params: { sled_id: SledId.parse(id) },
+      }),
+    );
+  }
+};
+
 /** Two machines use one token at the same time: one of them may join. */
 export const joinWithOneToken = async (scene: Scene, step: Step): Promise<void> => {
   const { world, operator, witness } = scene;

@@ -11,7 +11,7 @@ import { ROOMY_BYTES } from '../machine/volume.ts';
 import { requestContext } from '../network/request-context.ts';
 import { upgradeNexuses } from './database-faults.ts';
 import { endHostility } from './hostility.ts';
-import { renewRevoked } from './identities.ts';
+import { approveForgotten, renewRevoked } from './identities.ts';
 import { recoverGeneration, uploadLostReleases } from './recover-generation.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 
@@ -72,6 +72,7 @@ export const createRecovery = (scene: Scene): Recovery => {
         uploadWhatIsLost(scene, status, failed);
       });
       renewRevoked(scene);
+      approveForgotten(scene);
       endHostility(scene);
       uploadLostReleases(scene);
       const [nexus] = inServiceNexuses(scene);

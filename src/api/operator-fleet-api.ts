@@ -391,7 +391,7 @@ export const operatorFleetApi = {
       role: 'operator',
       method: 'DELETE',
       path: '/v1/system/fleet/sleds/{sled_id}',
-      summary: 'Forget an expunged sled; one whose agent still runs registers again, as a new sled',
+      summary: 'Forget an expunged sled; one whose agent still runs asks to register again',
       tags: TAGS,
       params: SledParam,
       status: 204,

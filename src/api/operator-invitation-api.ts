@@ -1,6 +1,6 @@
 /** The operator's API for invitations: a machine joins the fleet once with each. */
 import { z } from 'zod';
-import { InvitationId, NexusId, Sha256Hex, SledId } from '../core/ids.ts';
+import { Generation, InvitationId, NexusId, Sha256Hex, SledId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
 import { resultsPage, Timestamp } from './wire.ts';
@@ -102,6 +102,22 @@ export const JoinRequestView = z
   .meta({ id: 'JoinRequest' });
 export type JoinRequestView = z.infer<typeof JoinRequestView>;
 
+/** A sled with a certificate of this fleet that the database does not know. */
+export const PendingSledView = z
+  .object({
+    id: SledId,
+    serial: z.string(),
+    address: z.string(),
+    public_key_sha256: KeySha256,
+    /** The highest one that it claims. */
+    generation: Generation,
+    time_first_asked: Timestamp,
+    time_last_asked: Timestamp,
+  })
+  .meta({ id: 'PendingSled' });
+export type PendingSledView = z.infer<typeof PendingSledView>;
+
+const PENDING_PATH = '/v1/system/fleet/pending-sleds';
 const REQUESTS_PATH = '/v1/system/fleet/join-requests';
 const NEXUS_PATH = '/v1/system/fleet/nexus-invitations';
 const PATH = '/v1/system/fleet/invitations';
@@ -136,6 +152,32 @@ export const operatorInvitationApi = {
       status: 204,
       response: { kind: 'empty' },
       errors: [],
+    }),
+    pendingSledList: defineRoute({
+      operationId: 'pending_sled_list',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: PENDING_PATH,
+      summary:
+        'Sleds that register at this Nexus with a certificate of the fleet, and that the database does not know',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: resultsPage(PendingSledView, 'PendingSledResultsPage') },
+      errors: [],
+    }),
+    pendingSledApprove: defineRoute({
+      operationId: 'pending_sled_approve',
+      audience: 'operator',
+      role: 'admin',
+      method: 'POST',
+      path: `${PENDING_PATH}/{sled_id}/approve`,
+      summary: 'Let a sled that waits register, with the key that it has',
+      tags: TAGS,
+      params: z.object({ sled_id: SledId }),
+      status: 204,
+      response: { kind: 'empty' },
+      errors: ['NOT_FOUND', 'SLED_DECOMMISSIONED', 'SLED_KEY_IN_USE'],
     }),
     nexusInvitationList: defineRoute({
       operationId: 'nexus_invitation_list',

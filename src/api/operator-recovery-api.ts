@@ -65,6 +65,11 @@ export const GenerationRecovery = z
         details: Details.optional(),
       }),
     ),
+    /** Sleds that this Nexus does not register, since the database does not know them. Absent for none. */
+    pending_sleds: z
+      .array(z.object({ id: SledId, serial: z.string(), address: z.string() }))
+      .max(MAX_EXCLUDED_SLEDS)
+      .optional(),
     /** Of machines, sleds and Nexuses, that nobody had used: acting ends them. Absent for none. */
     invitations_ended: z.number().int().min(1).optional(),
   })

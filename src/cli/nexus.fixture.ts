@@ -253,6 +253,8 @@ export const serveTestNexus = async (
         invitationEnd: refused,
         joinRequestList: none,
         joinRequestDeny: refused,
+        pendingSledList: none,
+        pendingSledApprove: refused,
         nexusInvitationCreate: refused,
         nexusInvitationList: none,
         nexusInvitationEnd: refused,

@@ -44,6 +44,7 @@ export const reasonCodes = {
   DELETION_LIMITED: 'degraded',
   COPY_QUARANTINED: 'degraded',
   COPY_REPLACED: 'ok',
+  SLED_PENDING: 'degraded',
   NEXUS_SILENT: 'degraded',
   NEXUS_EXPUNGED: 'degraded',
   ARCHIVE_RECORDED_AGAIN: 'degraded',

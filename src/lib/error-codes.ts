@@ -77,6 +77,7 @@ export const errorCodes = {
   RECOVERY_SLED_SILENT: { status: 409, retry: 'never' },
   SLED_DECOMMISSIONED: { status: 403, retry: 'never' },
   SLED_NOT_PLAIN: { status: 403, retry: 'never' },
+  SLED_PENDING: { status: 403, retry: 'backoff' },
   SLED_IN_SERVICE: { status: 409, retry: 'never' },
   SLED_CERTIFICATE_VALID: { status: 409, retry: 'never' },
   REGISTRATION_STALE: { status: 409, retry: 'backoff' },

@@ -73,6 +73,8 @@ export const errorRemedies = {
     'Take it out of use; or put it in service again with tuf-depot sled set-policy ID in-service.',
   SLED_NOT_PLAIN:
     'Let the machine join (tuf-depot sled invite), which gives it an identity; or approve it at the address that it registers from, as an admin: tuf-depot sled set-transport ID plain --address ADDRESS.',
+  SLED_PENDING:
+    'If it is a sled of this fleet, approve it as an admin: tuf-depot sled approve ID. It registers within a minute then, and keeps its files until then.',
   SLED_IN_SERVICE: 'Stop its agent for good, and expunge it first: tuf-depot sled set-policy ID expunged.',
   SLED_CERTIFICATE_VALID:
     'Forget it after the time in the message. Until then it stays expunged, and does not count.',

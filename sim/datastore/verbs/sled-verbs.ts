@@ -6,8 +6,10 @@ import {
   forgettableJoined,
   isChange,
   joinedOnly,
+  requireAdmissible,
   requireForgettable,
   requireKeyOfOne,
+  requireKnown,
 } from '../../../src/nexus/datastore/decisions/registration.ts';
 import { judgeTransport } from '../../../src/nexus/datastore/decisions/sled-transport.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
@@ -47,12 +49,14 @@ export const sledUpsert =
     const floor = state.stored;
     const lineage = recordedPoints(state, info.heads ?? []);
     const before = state.sleds.get(id);
-    const known = before && {
+    const registered = before && {
       policy: before.policy,
       generation: before.info.generation,
       registeredAgoMs: nowMs - before.timeLastRegisteredMs,
     };
-    if (admitRegistration(id, known ?? joinedOnly(joinedPolicyOf(state, id)), info) === 'stale')
+    const known = registered ?? joinedOnly(joinedPolicyOf(state, id));
+    requireKnown(id, known, publicKeySha256, info);
+    if (admitRegistration(id, known, info) === 'stale')
       return { state, answer: { changed: false, stale: true, floor, lineage } };
     if (publicKeySha256 !== undefined && publicKeySha256 !== state.registeredKeys.get(id))
       requireKeyOfOne(id, [
@@ -83,6 +87,23 @@ export const sledUpsert =
         ...(hasEnded && { endedPlainAddress }),
       },
     };
+  };
+
+export const sledAdmit =
+  (
+    id: SledId,
+    { publicKeySha256, serial }: Parameters<SledPort['sledAdmit']>[1],
+    audit: AuditOrigin | undefined,
+  ): Step<boolean> =>
+  (state, moment) => {
+    const holders = [state.sledKeys.get(publicKeySha256)?.sledId, registeredWith(state, publicKeySha256)];
+    const isNew = requireAdmissible(id, policyOf(state, id), holders);
+    if (!isNew && !moment.repeated) return { state, answer: false };
+    const key = { publicKeySha256, sledId: id, timeJoinedMs: moment.nowMs };
+    const admitted = { ...key, timeReplacedMs: null, timeExpungedMs: null };
+    const sledKeys = isNew ? withEntry(state.sledKeys, publicKeySha256, admitted) : state.sledKeys;
+    const action = { kind: 'sled_admitted', sledId: id, serial, publicKeySha256 } as const;
+    return { state: withAudit({ ...state, sledKeys }, audit, action, moment), answer: true };
   };
 
 export const registeredWith = (

@@ -141,6 +141,14 @@ test('--apply acts on the plan that it has just made, and reports the new genera
   ]);
 });
 
+test('sleds that the database does not know are listed with the command that approves each, whatever the state (RI4)', async () => {
+  const pending_sleds = [{ id: SLED, serial: 'BRM42', address: '[::1]:1' }];
+  for (const state of ['not_needed', 'needed', 'done'] as const) {
+    const run = await against(needed({ state, pending_sleds }), []);
+    expect(run.out).toContain(`  BRM42  ${SLED}  [::1]:1  tuf-depot sled approve ${SLED}`);
+  }
+});
+
 test('--apply says how many invitations of machines it has ended (JD4)', async () => {
   const done = needed({ state: 'done', invitations_ended: 2 });
   const run = await against(needed(), ['--apply'], done);

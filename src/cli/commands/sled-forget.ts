@@ -9,7 +9,7 @@ export const addSledForget = (parent: Command, session: Session): void => {
     parent
       .command('forget')
       .description(
-        'remove an expunged sled from the list, once it can have no valid certificate; stop its agent before, or it registers again as a new sled',
+        'remove an expunged sled from the list, once it can have no valid certificate; stop its agent before, or it asks to register again',
       )
       .argument('<sled>', 'id or serial number'),
     'tuf-depot sled forget BRM42220031',

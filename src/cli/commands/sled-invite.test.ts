@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { InvitationId, SledId } from '../../core/ids.ts';
+import { asGeneration, InvitationId, SledId } from '../../core/ids.ts';
 import { adminKeyPaths, makeAdminKey } from '../../identity/admin-key.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { serveTestNexus, TEST_TOKEN, TIME } from '../nexus.fixture.ts';
@@ -70,7 +70,39 @@ test('sled approve lets the machine with a key join, and has no token', async ()
   expect(run.out).toContain(`The machine with the key ${key} may join prod.example.org until ${UNTIL}.`);
   expect(run.out).not.toContain('tufjoin_');
   expect(bodies).toEqual([{ public_key_sha256: key, sled_id: first }]);
-  expect((await against('sled', 'approve', 'CD')).run).toMatchObject({ exitCode: 2 });
+});
+
+test('sled approve lets a sled register that the database does not know, by its id or serial number (RI4)', async () => {
+  const sled = {
+    ...{ id: SledId.parse('00000000-0000-4000-8000-0000000000ee'), serial: 'BRM42', address: '[::1]:1' },
+    ...{ public_key_sha256: 'cd'.repeat(32), generation: asGeneration(7) },
+    ...{ time_first_asked: TIME, time_last_asked: TIME },
+  };
+  const approved: string[] = [];
+  await using nexus = await serveTestNexus({
+    invitations: {
+      pendingSledList: async () => ({ items: [sled], next_page: null }),
+      async pendingSledApprove({ params }) {
+        approved.push(params.sled_id);
+      },
+    },
+  });
+  const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
+  const cli = (...args: string[]) => runTestCli(['sled', ...args], { environment });
+  const list = await cli('list', '--pending');
+  expect(list.out).toMatch(new RegExp(`BRM42 +${sled.id} +7 `));
+  expect(list.err).toContain('a restore may have forgotten them');
+  for (const name of ['BRM42', sled.id]) {
+    const run = await cli('approve', name);
+    expect(run).toMatchObject({ exitCode: 0, err: '' });
+    expect(run.out).toContain(`Sled BRM42 (${sled.id}) is approved, with the key ${sled.public_key_sha256}.`);
+  }
+  expect(approved).toEqual([sled.id, sled.id]);
+  const unknown = await cli('approve', 'CD');
+  expect(unknown).toMatchObject({ exitCode: 1, out: '' });
+  expect(unknown.err).toContain('the digest of a key has 64 lower-case hex digits');
+  expect(await cli('approve', 'BRM42', '--sled', 'FIRST')).toMatchObject({ exitCode: 2 });
+  expect(approved).toHaveLength(2);
 });
 
 test.each([

@@ -5,14 +5,16 @@ import {
   MAX_INVITATION_LIFE_S,
   MIN_INVITATION_LIFE_S,
 } from '../../api/operator-invitation-api.ts';
+import { isArtifactHash } from '../../core/ids.ts';
 import { durationMs } from '../arguments/duration.ts';
-import { parseSha256 } from '../arguments/sha256.ts';
 import { findAdminKey } from '../connection/admin-key-file.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { findSled } from '../connection/find-sled.ts';
 import { usageError } from '../output/failure.ts';
+import { printable } from '../output/style.ts';
 import { present, type Session } from '../session/session.ts';
+import { findPendingSled } from './pending-machines.ts';
 
 type InviteOptions = RemoteOptions & {
   readonly sled?: string;
@@ -46,17 +48,40 @@ export const addSledApprove = (parent: Command, session: Session): void => {
   withInviteOptions(
     parent
       .command('approve')
-      .description('let the machine with this key join the fleet, which waits for it in sled-agent join')
-      .argument('<sha256>', 'digest of the key, as that machine shows it'),
+      .description(
+        'let the machine with this key join the fleet, which waits for it in sled-agent join; or let a sled register that a restored database has forgotten',
+      )
+      .argument(
+        '<machine>',
+        'digest of the key, as that machine shows it; or id or serial number of a sled of sled list --pending',
+      ),
     'tuf-depot sled approve 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08',
   ).action(async (text: string, options: InviteOptions) => {
-    const public_key_sha256 = parseSha256(text, 'the digest of the key');
-    const created = await createInvitation(session, options, { public_key_sha256 });
+    if (!isArtifactHash(text)) return await approveSled(session, options, text);
+    const created = await createInvitation(session, options, { public_key_sha256: text });
     present(session, options, created, () => [
-      `The machine with the key ${public_key_sha256} may join ${created.fleet} until ${created.time_expires}.`,
+      `The machine with the key ${text} may join ${created.fleet} until ${created.time_expires}.`,
       `To end that before it has: tuf-depot sled uninvite ${created.id}`,
     ]);
   });
+};
+
+/** RI4. */
+const approveSled = async (session: Session, options: InviteOptions, name: string): Promise<void> => {
+  for (const given of ['sled', 'replaces', 'for'] as const)
+    if (options[given] !== undefined)
+      throw usageError(
+        `--${given} is for the digest of a key, and ${name} is none`,
+        'the digest has 64 hex digits',
+      );
+  const sled = await withDepot(session, options, async depot => {
+    const found = await findPendingSled(depot, name);
+    await depot.invitations.pendingSledApprove({ params: { sled_id: found.id } });
+    return found;
+  });
+  present(session, options, { approved: sled.id, serial: sled.serial }, () => [
+    `Sled ${printable(sled.serial)} (${sled.id}) is approved, with the key ${sled.public_key_sha256}. It registers by itself within a minute.`,
+  ]);
 };
 
 /**

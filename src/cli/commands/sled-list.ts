@@ -7,14 +7,17 @@ import { bySerial } from '../output/replication.ts';
 import { stateColumn } from '../output/state.ts';
 import { tableLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
-import { presentPending } from './sled-deny.ts';
+import { presentPending } from './pending-machines.ts';
 
 export const addSledList = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
       .command('list')
       .description('all sleds: policy, liveness, generation, progress')
-      .option('--pending', 'instead: the machines that ask to join by their key, without a token'),
+      .option(
+        '--pending',
+        'instead: the machines that ask to join by their key, without a token, and the sleds that the database does not know',
+      ),
     'tuf-depot sled list',
   ).action(async (options: RemoteOptions & { readonly pending?: boolean }) => {
     if (options.pending === true) return await presentPending(session, options);

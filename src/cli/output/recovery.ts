@@ -17,12 +17,14 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
     case 'not_needed':
       return [
         `There is nothing to recover: the database, at generation ${recovery.generation}, knows every config that counts.`,
+        ...pendingLines(recovery, style),
         ...table(terminal, recovery.sleds.filter(isNotable)),
       ];
     case 'done':
       return [
         `${style.good('Recovered')}: the generation was ${recovery.generation} and is ${recovery.to}; ${becameKnown(recovery)}`,
         ...invitationLines(recovery),
+        ...pendingLines(recovery, style),
         ...table(terminal, recovery.sleds.filter(isNotable)),
         '',
         'Sleds follow the database again from their next config on. Check with: tuf-depot status',
@@ -32,6 +34,7 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
       return [
         `${style.warn('Recovery is needed')}: sleds hold configs that the database, at generation ${recovery.generation}, does not know. It was restored, or lost commits in a failover.`,
         ...table(terminal, recovery.sleds),
+        ...pendingLines(recovery, style),
         ...pointLines(recovery, style),
         ...undecidedLines(recovery, style),
         ...instructionLines(recovery, style),
@@ -54,6 +57,19 @@ const invitationLines = ({ invitations_ended: ended = 0 }: GenerationRecovery): 
     ? []
     : [
         `${plural(ended, 'unused invitation is', 'unused invitations are')} ended, since this database may have forgotten their use. Invite or approve again the machines that still have to join.`,
+      ];
+
+/** RI4. */
+const pendingLines = ({ pending_sleds: pending = [] }: GenerationRecovery, style: Style): string[] =>
+  pending.length === 0
+    ? []
+    : [
+        '',
+        `${style.warn(plural(pending.length, 'sled'))} with a certificate of this fleet and a config registered at this Nexus, and the database does not know them. Each keeps its artifacts, and may hold configs that are not among these:`,
+        ...pending.map(
+          ({ id, serial, address }) =>
+            `  ${printable(serial)}  ${id}  ${style.dim(printable(address))}  tuf-depot sled approve ${id}`,
+        ),
       ];
 
 const isNotable = ({ state }: RecoverySledView): boolean => state !== 'agrees';

@@ -84,6 +84,8 @@ const renderers: Renderers = {
         ? undefined
         : `Sled ${expungedSledId}, which it replaces, became expunged.`,
     ),
+  sled_admitted: ({ sledId, serial, publicKeySha256 }) =>
+    `Sled ${serial} (${sledId}), which this database did not know, was approved. Its key has the SHA-256 ${publicKeySha256}.`,
   nexus_invited: ({ invitationId, invitedNexusId, expiresMs }) =>
     `A machine was invited to join as Nexus ${invitedNexusId} (invitation ${invitationId}). It expires at ${timeText(expiresMs)}.`,
   nexus_invitation_ended: ({ invitationId, invitedNexusId }) =>

@@ -131,6 +131,8 @@ const auditActions = {
     /** That the join replaced. */
     expungedSledId: SledId.optional(),
   }),
+  /** The database did not know it, and its certificate is of this fleet. */
+  sled_admitted: z.object({ sledId: SledId, serial: Words, publicKeySha256: Sha256 }),
   nexus_invited: z.object({ invitationId: InvitationId, invitedNexusId: NexusId, expiresMs: TimeMs }),
   nexus_invitation_ended: z.object({ invitationId: InvitationId, invitedNexusId: NexusId }),
   nexus_joined: z.object({ joinedNexusId: NexusId, invitationId: InvitationId, publicKeySha256: Sha256 }),

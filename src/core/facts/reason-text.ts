@@ -156,6 +156,10 @@ const renderers: Renderers = {
     message: `Sled ${serial} keeps ${plural(copies, 'quarantined copy', 'quarantined copies')} as evidence. Nothing is missing: each was replaced, or no release lists its artifact any more. The last one is of artifact ${shortHash(sha256)}: ${quoted(why)}`,
     remedy: 'Check the disk if there are several. Remove the files from quarantine/ of the dataset.',
   }),
+  SLED_PENDING: ({ sledId, serial, address }) => ({
+    message: `Sled ${serial} (${sledId}) at ${address} has a certificate of this fleet and a config, and the database does not know it. It keeps its artifacts, receives nothing, and does not count.`,
+    remedy: `If a restored database has forgotten it, run tuf-depot sled approve ${sledId}. If not, find out who has its key: tuf-depot sled list --pending.`,
+  }),
   NEXUS_SILENT: ({ nexusId, heartbeatAgeMs, localRepos }) => ({
     message: sentences(
       `Nexus ${nexusId} has sent no heartbeat for ${seconds(heartbeatAgeMs)}.`,

@@ -157,6 +157,8 @@ export const reasonSchemas = {
   DELETION_LIMITED: waiting,
   COPY_QUARANTINED: quarantine,
   COPY_REPLACED: quarantine,
+  /** Its certificate is of this fleet, and the database does not know it. */
+  SLED_PENDING: general({ sledId: SledId, serial: Words, address: Words }),
   NEXUS_SILENT: general({ nexusId: NexusId, heartbeatAgeMs: Count, localRepos: Count }),
   NEXUS_EXPUNGED: general({}),
   ARCHIVE_RECORDED_AGAIN: ofRelease({ uploadId: UploadId }),

@@ -4,11 +4,13 @@
  *
  * IA1. On the address for sleds without an identity a request counts only from where the sled that it names is approved (STR2).
  *      Nobody else learns from an answer whether there is such a sled, or such an approval; the log says it.
- * IA2. A sled with an identity registers with the key of its certificate, which has one sled (RI3).
+ * IA2. A sled with an identity registers with the key of its certificate, which has one sled (RI3). One that the database does not know,
+ *      and that has a config, is listed until an admin approves it (RI4).
  */
 import { type internalApi, RECORDED_ADDRESS_DETAIL } from '../../api/internal-api.ts';
-import { pointText, type SledId } from '../../core/ids.ts';
+import { asGeneration, pointText, type SledId } from '../../core/ids.ts';
 import { isKnownPoint, type RecordedPoints } from '../../core/lineage.ts';
+import type { PendingSleds } from '../../core/pending-sleds.ts';
 import type { SledRegistration } from '../../core/sled-registration.ts';
 import type { Caller } from '../../http/caller.ts';
 import type { Handlers } from '../../http/handlers.ts';
@@ -28,7 +30,8 @@ type Deps = {
   readonly admits?: 'plain';
   readonly datastore: Pick<SledPort, 'sledGet' | 'sledUpsert' | 'sledPlainAddress'>;
   readonly note: Note;
-  readonly clock: Pick<Clock, 'monotonicMs'>;
+  readonly clock: Pick<Clock, 'monotonicMs' | 'nowMs'>;
+  readonly pendingSleds: PendingSleds;
   /** A sled is new, or has changed (B16). */
   readonly activateReplication: () => void;
 };
@@ -38,6 +41,7 @@ export const createInternalApi = ({
   datastore,
   note,
   clock,
+  pendingSleds,
   activateReplication,
 }: Deps): Handlers<typeof internalApi> => {
   const changes = createChangeLimit(clock);
@@ -71,8 +75,11 @@ export const createInternalApi = ({
       const { changed, stale, floor, lineage, endedPlainAddress } = await datastore
         .sledUpsert(params.sled_id, info, { signal, ...plainFromOf(asked.caller), ...keyOf(asked.caller) })
         .catch((error: unknown) => {
+          if (errorCodeOf(error) === 'SLED_PENDING')
+            pendingSleds.asked(pendingOf(params.sled_id, info, asked.caller), clock.nowMs());
           throw refusal(params.sled_id, error, asked);
         });
+      pendingSleds.remove(params.sled_id);
       writeAnswer({ floor, verdicts: verdictsOn(info, lineage) }, setHeader);
       const facts = { sled_id: params.sled_id, address: info.agentAddress, generation: info.generation };
       if (stale) throw await staleRegistration(datastore, params.sled_id, info, signal);
@@ -94,6 +101,16 @@ export const createInternalApi = ({
 /** IA2. */
 const keyOf = ({ peer }: Caller) =>
   peer.kind === 'identified' ? { publicKeySha256: publicKeySha256(peer.publicKey) } : {};
+
+/** RI4. */
+const pendingOf = (
+  sledId: SledId,
+  { baseboard, agentAddress, heads = [] }: SledRegistration,
+  caller: Caller,
+) => ({
+  ...{ sledId, serial: baseboard.serial, address: agentAddress, publicKeySha256: '', ...keyOf(caller) },
+  generation: asGeneration(Math.max(0, ...heads.map(({ generation }) => generation))),
+});
 
 type Asked = Pick<Parameters<Handlers<typeof internalApi>['sledAgentPut']>[0], 'caller' | 'log'>;
 

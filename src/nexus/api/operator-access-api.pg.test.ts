@@ -262,6 +262,8 @@ test('each route that changes something leaves who did it, from where, and what,
     'sled_invitation_create',
     'sled_invitation_end',
     'sled_join_request_deny',
+    // A sled that waits: src/nexus/api/pending-sleds.pg.test.ts.
+    'pending_sled_approve',
     'nexus_invitation_create',
     'nexus_invitation_end',
   ];

@@ -18,9 +18,11 @@ import type { OriginOf } from '../operators/audit-origin.ts';
 import type { FleetPins } from './fleet-pins.ts';
 import { createJoinRequestHandlers } from './join-requests-api.ts';
 import { createNexusInvitationHandlers } from './operator-nexus-invitation-api.ts';
+import { createPendingSledHandlers } from './pending-sleds-api.ts';
 
 type Deps = Parameters<typeof createNexusInvitationHandlers>[0] &
-  Parameters<typeof createJoinRequestHandlers>[0] & {
+  Parameters<typeof createJoinRequestHandlers>[0] &
+  Parameters<typeof createPendingSledHandlers>[0] & {
     readonly datastore: Pick<InvitationPort, 'invitationCreate' | 'invitationList' | 'invitationEnd'>;
     /** Undefined for a Nexus without the authority's key. */
     readonly issuer?: CertificateIssuer | undefined;
@@ -32,6 +34,7 @@ type Deps = Parameters<typeof createNexusInvitationHandlers>[0] &
 export const createOperatorInvitationApi = (deps: Deps): Handlers<typeof operatorInvitationApi> => ({
   ...createSledInvitationHandlers(deps),
   ...createNexusInvitationHandlers(deps),
+  ...createPendingSledHandlers(deps),
   ...createJoinRequestHandlers(deps),
 });
 

@@ -30,6 +30,7 @@ import {
   type SystemVersion,
 } from '../../core/ids.ts';
 import { samePoint } from '../../core/lineage.ts';
+import type { PendingSleds } from '../../core/pending-sleds.ts';
 import {
   acceptedOf,
   planRecovery,
@@ -66,6 +67,7 @@ type Deps = {
   readonly note: Note;
   readonly originOf: OriginOf;
   readonly activateReplication: () => void;
+  readonly pendingSleds: Pick<PendingSleds, 'list'>;
 };
 
 type Question = {
@@ -78,7 +80,7 @@ type Wait = { readonly log: Logger; readonly signal: AbortSignal };
 export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorRecoveryApi> => ({
   async generationRecoveryView({ query, ...wait }) {
     const { plan } = await makePlan(deps, { excluded: query.exclude_sleds ?? [] }, wait);
-    return recoveryView(plan, recoveryObstacles(plan));
+    return { ...recoveryView(plan, recoveryObstacles(plan)), ...pendingIn(deps) };
   },
 
   async generationRecover({ body, requestId, caller, ...wait }) {
@@ -87,7 +89,7 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     const asked = await askAuditHeads(deps, targets, wait);
     const lost = (await headsLost(deps.datastore, asked, wait)).slice(0, MAX_AUDITED_NAMES);
     if (plan.outcome.kind === 'not_needed' && !(await mayExplain(deps.datastore, plan, body, lost, wait)))
-      return recoveryView(plan, []);
+      return { ...recoveryView(plan, []), ...pendingIn(deps) };
     const to = requireUnchanged(plan, body.expected_generation);
     const [obstacle] = recoveryObstacles(plan);
     if (obstacle !== undefined) {
@@ -124,11 +126,18 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
     deps.activateReplication();
     return {
       ...recoveryView(plan, []),
-      ...{ to, state: 'done' },
+      ...{ to, state: 'done', ...pendingIn(deps) },
       ...(invitationsEnded > 0 && { invitations_ended: invitationsEnded }),
     };
   },
 });
+
+/** RI4: they may hold points too, of which no plan knows. */
+const pendingIn = ({ pendingSleds, clock }: Deps): Pick<GenerationRecovery, 'pending_sleds'> => {
+  const pending = pendingSleds.list(clock.nowMs());
+  if (pending.length === 0) return {};
+  return { pending_sleds: pending.map(({ sledId: id, serial, address }) => ({ id, serial, address })) };
+};
 
 /** @throws `NOT_FOUND` for an excluded sled that is not in service, or a release to give up that is not deleted */
 const makePlan = async (

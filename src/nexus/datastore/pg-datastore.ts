@@ -62,6 +62,7 @@ import { repoGetByVersion } from './verbs/releases/repo-get-by-version.ts';
 import { repoList } from './verbs/releases/repo-list.ts';
 import { repoPrune } from './verbs/releases/repo-prune.ts';
 import { revocationList } from './verbs/revocations/revocation-list.ts';
+import { sledAdmit } from './verbs/sleds/sled-admit.ts';
 import { sledForget } from './verbs/sleds/sled-forget.ts';
 import { sledGet } from './verbs/sleds/sled-get.ts';
 import { sledList } from './verbs/sleds/sled-list.ts';
@@ -164,6 +165,7 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   localRepoDrop: localRepoDrop(transactions),
   localRepoForget: localRepoForget(transactions),
   sledUpsert: sledUpsert(transactions),
+  sledAdmit: sledAdmit(transactions),
   sledGet: sledGet(transactions),
   sledList: sledList(transactions),
   sledSetPolicy: sledSetPolicy(transactions),

@@ -18,6 +18,7 @@ import type { CertificateExpiry } from '../../core/certificate-expiry.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { NexusId } from '../../core/ids.ts';
 import { createPendingJoins } from '../../core/pending-joins.ts';
+import type { PendingSleds } from '../../core/pending-sleds.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { KnownPeers } from '../../http/places.ts';
 import { type AdminKeys, NO_ADMIN_KEYS } from '../../identity/admin-key.ts';
@@ -95,6 +96,7 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly adminKeys?: AdminKeys;
     /** Undefined without an identity. */
     readonly fleet?: string | undefined;
+    readonly pendingSleds: PendingSleds;
     readonly notices: () => readonly HealthReason[];
     readonly certificates: () => readonly CertificateExpiry[];
   };

@@ -7,7 +7,9 @@
  * the database's connections close.
  */
 import { type CertificateExpiry, certificateReasons } from '../../core/certificate-expiry.ts';
+import type { HealthReason } from '../../core/facts/reason.ts';
 import type { NexusId, TrustRootId } from '../../core/ids.ts';
+import { createPendingSleds, type PendingSleds } from '../../core/pending-sleds.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { SeenCertificate } from '../../http/peers.ts';
 import type { AdminKeys } from '../../identity/admin-key.ts';
@@ -127,6 +129,7 @@ export const startServices = async (
   watch.onReturn(tasks.driver.retryFailed);
   stack.use(intake.uploads); // stopped before the tasks: an upload that settles may still activate one
 
+  const pendingSleds = createPendingSleds();
   const owned = stack.move();
   const certificates = () => certificatesInService(deps, tasks);
   const notices = () => [
@@ -137,9 +140,10 @@ export const startServices = async (
     ...tasks.auditHeads.reasons(),
     ...certificateReasons(certificates(), clock.nowMs()),
     ...tokens.reasons(),
+    ...pendingReasons(pendingSleds, clock.nowMs()),
   ];
   return {
-    ...createHandlers({ ...parts, ...intake, ...tasks, notices, certificates }),
+    ...createHandlers({ ...parts, ...intake, ...tasks, pendingSleds, notices, certificates }),
     driver: tasks.driver,
     staging: intake.staging,
     tokens,
@@ -147,6 +151,12 @@ export const startServices = async (
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
+
+/** RI4. */
+const pendingReasons = (pending: PendingSleds, nowMs: number): readonly HealthReason[] =>
+  pending
+    .list(nowMs)
+    .map(({ sledId, serial, address }) => ({ code: 'SLED_PENDING', sledId, serial, address }));
 
 /** RIT1 */
 const databaseTimeMs = async (

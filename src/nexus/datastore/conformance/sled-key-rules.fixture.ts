@@ -1,8 +1,10 @@
 /** What every datastore keeps for the keys of sleds that register with certificates that were issued in any way. */
 import { describe, expect, test } from 'vitest';
-import { InvitationId, SledId } from '../../../core/ids.ts';
-import { hashOf, newId, type OpenDatastore, registration, wait } from './records.fixture.ts';
+import { parseAuditContent } from '../../../core/facts/audit.ts';
+import { asGeneration, InvitationId, SledId } from '../../../core/ids.ts';
+import { hashOf, newId, type OpenDatastore, originBy, registration, wait } from './records.fixture.ts';
 
+const audited = () => ({ ...wait, audit: originBy() });
 const withKey = (name: string) => ({ ...wait, publicKeySha256: hashOf(name) });
 const ofSled = (id: SledId) => ({ code: 'SLED_KEY_IN_USE', detail: { sled_id: id } });
 
@@ -68,6 +70,39 @@ export const sledKeyRules = (open: OpenDatastore): void => {
       expect(await datastore.sledUpsert(third, registration(), withKey('two'))).toMatchObject({
         changed: true,
       });
+    });
+
+    test('of a sled with a config that is unknown here do not register, until it is admitted with its key (RI4)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const [id, other] = [newId(SledId), newId(SledId)];
+      const heads = [
+        { generation: asGeneration(3), digest: hashOf('a set'), hasLineage: true, isKept: false },
+      ];
+      const pending = { code: 'SLED_PENDING' };
+      const register = (sledId: SledId, key: string) =>
+        datastore.sledUpsert(sledId, registration({ heads }), withKey(key));
+      await expect(register(id, 'one')).rejects.toMatchObject(pending);
+      const admitted = { publicKeySha256: hashOf('one'), serial: 'BRM42' };
+      expect(await datastore.sledAdmit(id, admitted, audited())).toBe(true);
+      expect(await datastore.sledAdmit(id, admitted, audited()), 'again').toBe(false);
+      await expect(datastore.sledAdmit(other, admitted, wait)).rejects.toMatchObject(ofSled(id));
+      expect(await datastore.sledKeyGet(id, hashOf('one'), wait)).toMatchObject({
+        ...{ policy: 'in_service', key: { sledId: id }, current: { sledId: id } },
+      });
+      expect(await register(id, 'one')).toMatchObject({ changed: true });
+      expect(await register(id, 'one'), 'known').toMatchObject({ changed: false });
+      // Without an identity an operator has approved it by name, and without a config it is a new one.
+      await datastore.sledUpsert(other, registration({ heads: [] }), withKey('two'));
+      await datastore.sledUpsert(newId(SledId), registration({ heads }), wait);
+      await datastore.sledSetPolicy(id, 'expunged', wait);
+      await expect(datastore.sledAdmit(id, admitted, wait)).rejects.toMatchObject({
+        code: 'SLED_DECOMMISSIONED',
+      });
+      const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
+      expect(items.map(({ content }) => parseAuditContent(content)?.action)).toEqual([
+        { kind: 'sled_admitted', sledId: id, ...admitted },
+      ]);
     });
   });
 };

@@ -8,6 +8,9 @@
  *      valid: none is issued to it after its last registration and its expunge. Otherwise a stolen sled would return as a new one.
  * RI3. One key has one sled (JD2), whoever issued its certificate: a sled with the key of another one, in service or expunged, does
  *      not register, so that no machine counts as two (G4). `sled forget` frees the key.
+ * RI4. A sled that has a config of a Nexus, and that the database does not know, has its identity from before a restore, or its row was
+ *      forgotten. Its certificate alone does not make it count: it is pending until an admin approves it by name. It keeps its bytes,
+ *      since nobody sends it configs. A sled without a config has never been asked for anything, and registers as a new one.
  */
 import type { Generation, SledId } from '../../../core/ids.ts';
 import type { SledRegistration } from '../../../core/sled-registration.ts';
@@ -63,6 +66,42 @@ export const requireKeyOfOne = (id: SledId, holders: readonly (SledId | undefine
     `the key in the certificate of sled ${id} is that of sled ${other}, and one key has one sled`,
     { detail: { sled_id: other } },
   );
+};
+
+/**
+ * RI4.
+ *
+ * @param known undefined for a sled that neither registered nor joined
+ * @param publicKeySha256 undefined for a sled without an identity, which an operator approved by name
+ * @throws `SLED_PENDING`
+ */
+export const requireKnown = (
+  id: SledId,
+  known: KnownSled | undefined,
+  publicKeySha256: string | undefined,
+  { heads = [] }: Pick<SledRegistration, 'heads'>,
+): void => {
+  if (known !== undefined || publicKeySha256 === undefined || heads.length === 0) return;
+  throw new DepotError(
+    'SLED_PENDING',
+    `sled ${id} has a certificate of this fleet and a config, and the database does not know it: an admin has to approve it`,
+  );
+};
+
+/**
+ * Whether a pending sled is to be recorded; false for one that is known.
+ *
+ * @param holders as of {@link requireKeyOfOne} @throws `SLED_DECOMMISSIONED`, `SLED_KEY_IN_USE`
+ */
+export const requireAdmissible = (
+  id: SledId,
+  policy: SledRecord['policy'] | undefined,
+  holders: readonly (SledId | undefined)[],
+): boolean => {
+  if (policy === 'expunged')
+    throw new DepotError('SLED_DECOMMISSIONED', `sled ${id} is expunged: it is not approved`);
+  requireKeyOfOne(id, holders);
+  return policy === undefined && !holders.includes(id);
 };
 
 type ForgettableSled = Pick<SledRecord, 'policy' | 'timeLastRegisteredMs' | 'timeExpungedMs'>;

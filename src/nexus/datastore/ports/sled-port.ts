@@ -42,13 +42,23 @@ export type SledPort = {
    * The point of the wanted set, and which of the sled's heads are recorded, are read in the same transaction (P5, P13).
    *
    * With `plainFrom`, the address that it came from without an identity, it needs an approval: `SLED_NOT_PLAIN` (STR2).
-   * With `publicKeySha256`, of the certificate that it presents, `SLED_KEY_IN_USE` for the key of another sled (RI3).
+   * With `publicKeySha256`, of the certificate that it presents, `SLED_KEY_IN_USE` for the key of another sled (RI3), and `SLED_PENDING`
+   * for a sled with a config that is unknown here (RI4).
    */
   readonly sledUpsert: (
     id: SledId,
     info: SledRegistration,
     wait: Wait & { readonly plainFrom?: string; readonly publicKeySha256?: string },
   ) => Promise<RegistrationOutcome>;
+  /**
+   * Lets a pending sled register with this key (RI4). False for one that is known with it. `SLED_DECOMMISSIONED` for an expunged one,
+   * `SLED_KEY_IN_USE` for the key of another one.
+   */
+  readonly sledAdmit: (
+    id: SledId,
+    sled: { readonly publicKeySha256: string; readonly serial: string },
+    wait: Audited,
+  ) => Promise<boolean>;
   readonly sledGet: (id: SledId, wait: Wait) => Promise<SledRecord | undefined>;
   readonly sledList: (
     page: Page & { readonly policy?: 'in_service' },

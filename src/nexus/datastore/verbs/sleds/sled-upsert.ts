@@ -3,7 +3,13 @@ import type { SledRegistration } from '../../../../core/sled-registration.ts';
 import { datasetBody } from '../../../../sled-wire/dataset.ts';
 import { headBody } from '../../../../sled-wire/registration.ts';
 import { databaseNow } from '../../database-time.ts';
-import { admitRegistration, isChange, joinedOnly, requireKeyOfOne } from '../../decisions/registration.ts';
+import {
+  admitRegistration,
+  isChange,
+  joinedOnly,
+  requireKeyOfOne,
+  requireKnown,
+} from '../../decisions/registration.ts';
 import { judgeTransport } from '../../decisions/sled-transport.ts';
 import type { SledPort } from '../../ports/sled-port.ts';
 import { toSledRecord } from '../../records.ts';
@@ -31,12 +37,14 @@ export const sledUpsert =
           .select(databaseNow.as('now_ms'))
           .where('id', '=', id)
           .executeTakeFirst();
-        const known = row && {
+        const registered = row && {
           policy: row.policy,
           generation: row.registration_generation,
           registeredAgoMs: row.now_ms - row.time_last_registered,
         };
-        if (admitRegistration(id, known ?? joinedOnly(await readJoinedPolicy(db, id)), info) === 'stale')
+        const known = registered ?? joinedOnly(await readJoinedPolicy(db, id));
+        requireKnown(id, known, publicKeySha256, info);
+        if (admitRegistration(id, known, info) === 'stale')
           return { changed: false, stale: true, floor, lineage };
         if (publicKeySha256 !== undefined && publicKeySha256 !== row?.public_key_sha256)
           requireKeyOfOne(id, await readKeyHolders(db, publicKeySha256));
