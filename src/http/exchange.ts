@@ -10,7 +10,7 @@ import { type FileAnswer, sendFile } from './file-body.ts';
 import type { BoundRoute, Page } from './handlers.ts';
 import { openPage } from './page-token.ts';
 import type { ProgressDeadline } from './progress.ts';
-import { rawBody, readJsonBody } from './raw-body.ts';
+import { rawBody, readJsonBody, requireBareFile } from './raw-body.ts';
 import type { RequestPlaces } from './request-places.ts';
 import { requireKnownVersion } from './request-version.ts';
 
@@ -109,6 +109,7 @@ const readBody = async (
 ): Promise<unknown> => {
   if (body === undefined) return undefined;
   const maxBytes = body.maxBytes ?? (body.kind === 'json' ? jsonBodyBytes : streamBodyBytes);
+  if (body.kind === 'stream') requireBareFile(request);
   const raw = rawBody(request, response, { maxBytes, progress }, { signal });
   if (body.kind === 'stream') return raw;
   const isLarge = Math.min(raw.contentLength ?? maxBytes, maxBytes) > jsonBodyBytes;

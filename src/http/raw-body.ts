@@ -8,6 +8,7 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { DepotError } from '../lib/errors.ts';
+import { quoted } from '../lib/shown-text.ts';
 import { type ProgressDeadline, stallText, watchProgress } from './progress.ts';
 
 export type RawBody = {
@@ -115,6 +116,29 @@ async function* readChunks(
 /** The client waits for a `100 Continue` before it sends the body. */
 export const expectsContinue = (request: IncomingMessage): boolean =>
   request.headers.expect?.toLowerCase() === '100-continue';
+
+/**
+ * A body that is a file has its bytes alone: not a form around them, as of browsers and of `curl --form`, and not compressed on
+ * the way, whose hash nobody would know.
+ *
+ * @throws DepotError `INVALID_REQUEST`, before a byte is received
+ */
+export const requireBareFile = ({ headers }: IncomingMessage): void => {
+  const [type = ''] = (headers['content-type'] ?? '').split(';');
+  if (/^\s*multipart\//i.test(type))
+    throw notBare(`the body is a form (${quoted(type.trim())}), and has to be the file itself`);
+  const encoding = headers['content-encoding'];
+  if (encoding !== undefined && !/^\s*identity\s*$/i.test(encoding))
+    throw notBare(
+      `the body is encoded (Content-Encoding: ${quoted(encoding)}), and has to be the file as it is`,
+    );
+};
+
+const notBare = (message: string): DepotError =>
+  new DepotError(
+    'INVALID_REQUEST',
+    `${message}: send it as the body of the request, as curl --upload-file FILE does, or for a release use tuf-depot repo upload FILE`,
+  );
 
 /** A body that is short enough for the memory, by the limit of its route. @throws as {@link RawBody.chunks} */
 export const readWholeBody = async ({ chunks }: Pick<RawBody, 'chunks'>): Promise<Buffer> => {

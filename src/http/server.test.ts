@@ -169,6 +169,35 @@ test('a body whose announced length is over the limit is refused before its firs
   request.destroy();
 });
 
+test.each([
+  ['a form', 'Content-Type: multipart/form-data; boundary=x', 'form'],
+  ['compressed', 'Content-Encoding: gzip', 'encoded'],
+])(
+  'a file that is sent as %s is refused before its first byte, with the way to send it',
+  async (_, line, word) => {
+    let isHandled = false;
+    const put = async () => {
+      isHandled = true;
+      return { bytes: 0 };
+    };
+    await using server = await serveTestApi({ put });
+    const head = `PUT /blob HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000000\r\n${line}\r\n\r\n`;
+    const answer = await exchange(server.port, head);
+    expect(answer).toMatch(/ 400 .*INVALID_REQUEST/s);
+    expect(answer).toContain(word);
+    expect(answer).toContain('curl --upload-file FILE');
+    expect(isHandled).toBe(false);
+  },
+);
+
+test('a file may come as what curl calls the data of a form, without a form around it', async () => {
+  await using server = await serveTestApi();
+  const head = 'Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 3\r\nConnection: close';
+  expect(await exchange(server.port, `PUT /blob HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\nabc`)).toMatch(
+    / 200 .*"bytes":3/s,
+  );
+});
+
 test('a client that waits for 100 Continue receives it when the handler reads the body', async () => {
   await using server = await serveTestApi();
   const headers = { 'content-length': 3, expect: '100-continue' };

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { ArtifactView } from '../../api/operator-fleet-api.ts';
 import type { FleetEventView, HistoryQuery } from '../../api/operator-history-api.ts';
 import { asGeneration, EventId, NexusId } from '../../core/ids.ts';
@@ -159,6 +159,19 @@ test('pages are followed up to the limit, and no further', async () => {
     [3, undefined],
     [1, 'page-1'],
   ]);
+});
+
+test('a time without a zone is in UTC, as times are shown, wherever the operator is', async () => {
+  vi.stubEnv('TZ', 'Asia/Tokyo');
+  try {
+    expect(new Date(2026, 0, 2).getTimezoneOffset(), 'the zone is in force').toBe(-540);
+    const asked: HistoryQuery[] = [];
+    const times = ['--since', '2026-01-02 11:00:01', '--until', '2026-01-02T12:00+01:00'];
+    await against(answering(asked), 'history', ...times);
+    expect(asked).toMatchObject([{ since: '2026-01-02T11:00:01.000Z', until: '2026-01-02T11:00:00.000Z' }]);
+  } finally {
+    vi.unstubAllEnvs();
+  }
 });
 
 test('an unknown kind, or an invalid time, is wrong usage, and the valid ones are named', async () => {

@@ -38,7 +38,10 @@ export const addHistory = (parent: Command, session: Session): void => {
       .option('--artifact <sha256>', 'of one artifact: its SHA-256, or a prefix that a wanted one has')
       .option('--release <version>', 'of one release and of its artifacts')
       .option('--kind <kind>', 'events of one kind, such as deletion or copy-failed')
-      .option('--since <time>', 'from then on: 90s, 15m, 2h, 7d ago, or a time such as 2026-01-02T03:04:05Z')
+      .option(
+        '--since <time>',
+        'from then on: 90s, 15m, 2h, 7d ago, or a time such as 2026-01-02T03:04:05 (in UTC, as times are shown; or with a zone, +02:00)',
+      )
       .option('--until <time>', 'before then')
       .option('--limit <number>', `how many of the newest (${DEFAULT_EVENTS})`),
     'tuf-depot history --release 1.2.0 --since 2h\ntuf-depot history --sled BRM42220031 --kind deletion',
@@ -101,10 +104,15 @@ const parseKind = (text: string): FleetEventKind => {
   throw usageError(`${text} is not a kind of event`, `use one of ${EVENT_KINDS.join(', ')}`);
 };
 
+const TIME_WITHOUT_ZONE = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?$/;
+
+/** A time as the table shows it, which is in UTC, means the same when it is typed. */
+const inUtc = (text: string): string => (TIME_WITHOUT_ZONE.test(text) ? `${text}Z` : text);
+
 /** A time, or how long ago. */
 const parseTime = (text: string, option: string, nowMs: number): string => {
   const agoMs = durationMs(text);
-  const timeMs = agoMs === undefined ? Date.parse(text) : Math.max(0, nowMs - agoMs);
+  const timeMs = agoMs === undefined ? Date.parse(inUtc(text)) : Math.max(0, nowMs - agoMs);
   if (Number.isFinite(timeMs)) return isoTime(timeMs);
   throw usageError(
     `${option} ${text} is not a time`,
