@@ -110,7 +110,7 @@ const COMMANDS: Record<string, (path: string) => readonly string[]> = {
   ],
   'trust-root export': path => [
     ...['trust-root', 'export', '5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7'],
-    ...['--output', join(path, 'roots.zip')],
+    ...['--out', join(path, 'roots.zip')],
   ],
 };
 

@@ -57,6 +57,27 @@ test('every command has a description and an example in its help, and takes --js
   }
 });
 
+/** The name of a flag, and what earlier versions called the same in some commands. */
+const EARLIER_NAMES: Readonly<Record<string, string>> = {
+  '--output': '--out',
+  '--days': '--expires-in-days',
+};
+
+test('flags of one meaning have one name in all commands; earlier names are taken, and not shown', () => {
+  const earlier: string[] = [];
+  const visit = (command: Command): void => {
+    for (const { long, hidden } of command.options)
+      if (long != null && Object.hasOwn(EARLIER_NAMES, long)) {
+        expect(hidden, `${command.name()} ${long}`).toBe(true);
+        expect(command.options.map(option => option.long)).toContain(EARLIER_NAMES[long]);
+        earlier.push(long);
+      }
+    command.commands.forEach(visit);
+  };
+  visit(createProgram({ terminal: {}, clock: systemClock } as never));
+  expect(earlier.sort()).toEqual(Object.keys(EARLIER_NAMES).sort());
+});
+
 test('help goes to standard output and exits with 0', async () => {
   const run = await runTestCli(['repo', 'upload', '--help']);
   expect(run).toMatchObject({ exitCode: 0, err: '' });

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { NexusId } from '../../core/ids.ts';
 import {
   CERTIFICATE_LIFE_MS,
@@ -26,6 +26,7 @@ type IssueOptions = CommonOptions & {
   readonly id?: string;
   readonly serial?: string;
   readonly part: string;
+  readonly expiresInDays?: string;
   readonly days?: string;
 };
 
@@ -43,7 +44,9 @@ export const addIdentityIssue = (parent: Command, session: Session): void => {
       .option('--id <uuid>', 'id of an existing process (by default the one in --out, otherwise a new one)')
       .option('--serial <serial>', 'serial number of a sled, which determines its id together with --part')
       .option('--part <part>', 'part number of the sled, with --serial', GENERIC_PART)
-      .option('--days <number>', `how long it is valid (${CERTIFICATE_LIFE_MS / DAY_MS})`),
+      .option('--expires-in-days <days>', `how long it is valid (${CERTIFICATE_LIFE_MS / DAY_MS})`)
+      // Of an earlier version.
+      .addOption(new Option('--days <days>').hideHelp()),
     'tuf-depot identity issue sled --serial BRM42220031 --ca fleet-ca --out sled-1-identity',
   ).action(async (kindText: string, options: IssueOptions) => {
     const kind = parseKind(kindText);
@@ -51,7 +54,8 @@ export const addIdentityIssue = (parent: Command, session: Session): void => {
     const directory = resolve(session.directory, options.out);
     const id = chosenId(kind, options) ?? (await issuedIdentity(directory))?.id ?? randomUUID();
     const identity: PeerIdentity = { fleet: authority.fleet, kind, id };
-    const days = parseAmount(options.days, '--days', MAX_DAYS) ?? CERTIFICATE_LIFE_MS / DAY_MS;
+    const asked = options.expiresInDays ?? options.days;
+    const days = parseAmount(asked, '--expires-in-days', MAX_DAYS) ?? CERTIFICATE_LIFE_MS / DAY_MS;
     const validity = validFrom(session.clock.nowMs(), days * DAY_MS);
     const files = await issueToDirectory(authority, { identity, directory, validity });
     const data = {

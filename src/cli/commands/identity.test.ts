@@ -74,9 +74,9 @@ test('what makes no sense on the command line is refused before anything is writ
     [['nexus', '--id', 'x'], 'x is not an id'],
     [['nexus', '--serial', 'BRM1'], '--serial is for sleds only'],
     [['sled', '--serial', 'BRM1', '--id', ID], '--id and --serial exclude each other'],
-    [['nexus', '--days', '0'], '--days'],
-    [['nexus', '--days', '1.5'], '--days'],
-    [['nexus', '--days', '3651'], '--days'],
+    [['nexus', '--expires-in-days', '0'], '--expires-in-days'],
+    [['nexus', '--expires-in-days', '1.5'], '--expires-in-days'],
+    [['nexus', '--days', '3651'], '--expires-in-days'],
   ] as const) {
     const refused = await issue(...args);
     expect(refused, args.join(' ')).toMatchObject({ exitCode: exitCodes.usage, out: '' });
@@ -110,7 +110,7 @@ test('a directory without an authority, or with a damaged one, issues nothing, a
 
 test('a certificate is shown with the process that it names and its validity, and other files are refused', async () => {
   const { directory, clock, run, issue } = await withAuthority();
-  await issue('sled', '--id', ID, '--days', '2');
+  await issue('sled', '--id', ID, '--expires-in-days', '2');
   const shown = await run('show', 'out/certificate.pem');
   expect(shown.out).toContain(`spiffe://prod.example/sled/${ID}`);
   expect(shown.out).not.toContain('not now');

@@ -112,6 +112,13 @@ test('trust-root export writes the chain as an archive of roots', async () => {
   const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
   const id = '5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7';
   const run = await runTestCli(['trust-root', 'export', id], { environment, directory });
+  for (const [flag, file] of [
+    ['--out', 'named.zip'],
+    ['--output', 'as-before.zip'],
+  ] as const) {
+    const { out } = await runTestCli(['trust-root', 'export', id, flag, file], { environment, directory });
+    expect(out).toContain(`${file}: root `);
+  }
   expect(run).toMatchObject({ exitCode: 0, out: expect.stringContaining('roots.zip: root 1 to 1') });
   const alone = await runTestCli(['repo', 'verify', 'roots.zip'], { directory });
   expect(alone.err).toContain('[ROOTS_ONLY]');

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { METADATA_FOLDER } from '../../archive/release-folders.ts';
 import { createArchiveWriter } from '../../archive/writer.ts';
 import type { DiskFile } from '../../lib/disk.ts';
@@ -11,7 +11,7 @@ import { withDepot } from '../connection/depot-client.ts';
 import { present, type Session } from '../session/session.ts';
 import { parseTrustRootId } from './trust-root-show.ts';
 
-type ExportOptions = RemoteOptions & { readonly output?: string };
+type ExportOptions = RemoteOptions & { readonly out: string; readonly output?: string };
 
 export const addTrustRootExport = (parent: Command, session: Session): void => {
   withRemoteOptions(
@@ -19,13 +19,15 @@ export const addTrustRootExport = (parent: Command, session: Session): void => {
       .command('export')
       .description('write every root of a trust root into an archive, for a site that is behind')
       .argument('<id>')
-      .option('--output <file>', 'the archive; it must not exist', 'roots.zip'),
-    'tuf-depot trust-root export 5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7 --output roots.zip\n' +
+      .option('--out <file>', 'the archive; it must not exist', 'roots.zip')
+      // Of an earlier version.
+      .addOption(new Option('--output <file>').hideHelp()),
+    'tuf-depot trust-root export 5f0c7c52-3a1e-4b44-9d0e-0a51b0a5a1c7 --out roots.zip\n' +
       'tuf-depot repo upload roots.zip',
   ).action(async (id: string, options: ExportOptions) => {
     const params = { trust_root_id: parseTrustRootId(id) };
     const { roots } = await withDepot(session, options, depot => depot.sources.trustRootChain({ params }));
-    const output = options.output ?? 'roots.zip';
+    const output = options.output ?? options.out;
     await writeRoots(
       resolve(session.directory, output),
       roots.map(({ version, root }) => ({ version, bytes: Buffer.from(root) })),
