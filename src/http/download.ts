@@ -126,7 +126,7 @@ const getOnce = async (
     stop.abort();
     if (ABSENT.has(status)) return undefined;
     if (status === 416 && resume !== undefined) return 'range refused';
-    if (!REDIRECTS.has(status)) throw badAnswer(url, `it answers with status ${status}`);
+    if (!REDIRECTS.has(status)) throw badStatus(url, status, headerText(response.headers['retry-after']));
     url = redirectTarget(url, headerText(response.headers.location));
   }
   throw badAnswer(firstUrl, `it redirects more than ${MAX_REDIRECTS} times`);
@@ -176,7 +176,7 @@ const redirectTarget = (url: string, location: string | undefined): string => {
   if (target.origin === new URL(url).origin) return target.href;
   throw new DepotError(
     'SOURCE_REDIRECT',
-    `${hostOf(url)} redirects to ${target.origin}, another origin; give the address that it redirects to, if you trust it`,
+    `${hostOf(url)} redirects ${new URL(url).pathname} to ${shownUrl(target)}, another origin; give the address that it redirects to, if you trust it`,
     { detail: { url, location: target.href } },
   );
 };
@@ -262,6 +262,31 @@ const hostOf = (url: string): string => new URL(url).host;
 
 const headerText = (value: string | string[] | undefined): string | undefined =>
   Array.isArray(value) ? value[0] : value;
+
+/** Of an address that a server chose. */
+const MAX_SHOWN_URL = 200;
+const shownUrl = ({ href }: URL): string =>
+  href.length > MAX_SHOWN_URL ? `${href.slice(0, MAX_SHOWN_URL)}…` : href;
+
+const MAX_RETRY_AFTER_S = 86_400;
+
+/** Seconds, or a date; undefined for anything else. */
+const retryAfterSeconds = (text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined;
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : (Date.parse(text) - systemClock.nowMs()) / 1000;
+  return seconds > 0 ? Math.ceil(Math.min(seconds, MAX_RETRY_AFTER_S)) : undefined;
+};
+
+const badStatus = (url: string, status: number, retryAfter: string | undefined): DepotError => {
+  const seconds = retryAfterSeconds(retryAfter);
+  const { code, message, detail } = badAnswer(
+    url,
+    `it answers with status ${status}${seconds === undefined ? '' : `, and asks to wait for ${seconds} s`}`,
+  );
+  return new DepotError(code, message, {
+    detail: { ...detail, ...(seconds !== undefined && { retry_after_secs: seconds }) },
+  });
+};
 
 const badAnswer = (url: string, what: string): DepotError =>
   new DepotError(

@@ -13,6 +13,7 @@ export const createDirectorySource = async (directory: string): Promise<Reposito
     kind: 'directory',
     name: directory,
     metadata: {
+      addressOf: fileName => join(base, 'metadata', fileName),
       read: underEitherName(async (fileName: string, maxBytes: number) => {
         const path = join(base, 'metadata', ...fileName.split('/').map(plainName));
         const sizeBytes = await sizeOf(path);

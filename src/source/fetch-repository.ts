@@ -100,6 +100,7 @@ export const fetchRepository = async <Id extends string>(
 };
 
 const keeping = (inner: MetadataSource, kept: Map<string, Uint8Array>): MetadataSource => ({
+  ...inner,
   async read(fileName, maxBytes) {
     const bytes = await inner.read(fileName, maxBytes);
     if (bytes !== undefined) kept.set(fileName, bytes);

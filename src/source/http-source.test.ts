@@ -71,6 +71,44 @@ test('404, 403 and 410 mean absent; any other failure is an error, never an abse
   }
 });
 
+test('a page with status 200 is no metadata, and no absence: the error has the address of the file (HS4)', async () => {
+  const source = open();
+  for (const page of ['<!doctype html><html></html>', '\uFEFF\n <html>']) {
+    server.files.set('/metadata/2.root.json', Buffer.from(page));
+    await expect(source.metadata.read('2.root.json', 100)).rejects.toMatchObject({
+      code: 'PEER_BAD_ANSWER',
+      message: expect.stringContaining(`${server.url}/metadata/2.root.json is a page`),
+    });
+  }
+});
+
+test.each([
+  ['120', 120],
+  [new Date(Date.now() - 60_000).toUTCString(), undefined],
+  ['9999999999', undefined],
+  ['soon', undefined],
+])('the time that a server asks to wait for is told: Retry-After %j', async (retryAfter, seconds) => {
+  server.odd.set('/metadata/timestamp.json', (_, response) =>
+    response.writeHead(503, { 'retry-after': retryAfter }).end(),
+  );
+  const error = await open()
+    .metadata.read('timestamp.json', 100)
+    .catch((reason: unknown) => reason);
+  expect(error).toMatchObject({
+    code: 'PEER_BAD_ANSWER',
+    message: expect.stringMatching(
+      seconds === undefined
+        ? /timestamp\.json as a file: it answers with status 503$/
+        : new RegExp(
+            `timestamp\\.json as a file: it answers with status 503, and asks to wait for ${seconds} s$`,
+          ),
+    ),
+  });
+  expect((error as { detail: object }).detail).toMatchObject(
+    seconds === undefined ? {} : { retry_after_secs: seconds },
+  );
+});
+
 test('names are percent-encoded, and no name leads out of its folder (HS1)', async () => {
   const source = open();
   server.files.set('/targets/dir/what%3F%23%20%C3%A4.bin', content);
@@ -140,7 +178,7 @@ test('a redirect within the origin is followed; one to another origin is refused
   redirect(`${other.url}/metadata/root.json`);
   await expect(source.metadata.read('root.json', content.length)).rejects.toMatchObject({
     code: 'SOURCE_REDIRECT',
-    message: expect.stringContaining(other.url),
+    message: expect.stringContaining(`/metadata/root.json to ${other.url}/metadata/root.json`),
   });
   expect(other.requests).toEqual([]);
   redirect('/metadata/root.json');

@@ -7,6 +7,8 @@
  *      roots.
  * HS3. A metadata file that the server does not have is requested once more with its `%` encoded: a plain server decodes the name, and
  *      does not find a file that has the encoded name on its disk.
+ * HS4. A page with status 200 is neither metadata nor an absence: many hosts answer so for files that they do not have. Errors name the
+ *      file and its address.
  */
 import {
   createDownloader,
@@ -56,12 +58,15 @@ export const createHttpSource = (options: HttpSourceOptions): HttpSource => {
     const found = await downloader.get(url, { maxBytes, signal: options.signal });
     if (found === undefined) return undefined;
     await using download = found;
-    return await collect(download);
+    const bytes = await collect(download);
+    if (isPage(bytes)) throw notMetadata(url);
+    return bytes;
   };
   return {
     kind: 'http',
     name: metadataUrl,
     metadata: {
+      addressOf: fileName => fileUrl(metadataUrl, [fileName]),
       async read(fileName, maxBytes) {
         // A URL segment already: the contract of MetadataSource.
         const bytes = await readFile(fileName, maxBytes);
@@ -95,6 +100,17 @@ const fileUrl = (base: string, segments: readonly string[]): string => {
     return `${base.replace(/\/+$/, '')}/${segments.join('/')}`;
   throw new DepotError('INVALID_REQUEST', `"${segments.join('/')}" does not name a file of a repository`);
 };
+
+/** HS4. JSON never begins like that. */
+const isPage = (bytes: Uint8Array): boolean =>
+  /^\uFEFF?\s*</.test(Buffer.from(bytes.subarray(0, 64)).toString('utf8'));
+
+const notMetadata = (url: string): DepotError =>
+  new DepotError(
+    'PEER_BAD_ANSWER',
+    `${url} is a page instead of metadata; a server has to answer 404 for a file that it does not have`,
+    { detail: { url } },
+  );
 
 const collect = async ({ chunks }: Download): Promise<Uint8Array> => {
   const parts: Uint8Array[] = [];

@@ -66,6 +66,18 @@ test('trusted metadata is stored byte for byte (RO3)', async () => {
   ]);
 });
 
+test.each(['2.root.json', 'timestamp.json', '2.snapshot.json', '2.targets.json'])(
+  'the error about the form of %s has its place',
+  async fileName => {
+    const made = at(2, { unmeasured: true });
+    made.metadata.set(fileName, Buffer.from('{"no": "metadata"}'));
+    const source = { ...sourceOf(made), addressOf: (name: string) => `https://example.com/metadata/${name}` };
+    const { code, message } = await refusalOf(refresh(made, memoryStore(made.root), source));
+    expect(code).toBe('METADATA_INVALID');
+    expect(message).toContain(`https://example.com/metadata/${fileName}: `);
+  },
+);
+
 test('a file that the timestamp lists unchanged is not read again, nor are delegated roles (RO4)', async () => {
   const made = at(2, {
     targets: { version: 2, delegations: [{ to: 'A', keys: [key] }] },

@@ -27,6 +27,8 @@ export type MetadataSource = {
    * A name is a URL segment: names of delegated roles are percent-encoded in it.
    */
   readonly read: (fileName: string, maxBytes: number) => Promise<Uint8Array | undefined>;
+  /** The place of a file, for errors about its content. */
+  readonly addressOf?: (fileName: string) => string;
   /** All file names, from a source that can tell; lets a gap in the root chain be seen (RO1). */
   readonly list?: () => readonly string[];
 };
@@ -70,7 +72,8 @@ export const openRepository = async (
   set.closeRoots({ timestamp: await store.read('timestamp'), snapshot: await store.read('snapshot') });
 
   const timestamp = await readRequired(source, 'timestamp.json', MAX_METADATA_BYTES.timestamp);
-  if (set.updateTimestamp(timestamp)) await store.write('timestamp', timestamp);
+  const isNew = inFile(source, 'timestamp.json', () => set.updateTimestamp(timestamp));
+  if (isNew) await store.write('timestamp', timestamp);
 
   const load = async <Result>(role: string, update: (bytes: Uint8Array) => Result): Promise<Result> => {
     const { version, lengthBytes }: FileMeta = set.listed(role);
@@ -82,7 +85,7 @@ export const openRepository = async (
     const fileName = metadataFileName(role, set.root().consistentSnapshot ? version : undefined);
     const limit = MAX_METADATA_BYTES[role === 'snapshot' ? 'snapshot' : 'targets'];
     const bytes = await readRequired(source, fileName, lengthBytes ?? limit);
-    const result = update(bytes);
+    const result = inFile(source, fileName, () => update(bytes));
     await store.write(role, bytes);
     return result;
   };
@@ -106,6 +109,21 @@ export const openRepository = async (
   };
 };
 
+/** The same error, with the place of the file that has no form of metadata. */
+const inFile = <Result>({ addressOf }: MetadataSource, fileName: string, update: () => Result): Result => {
+  try {
+    return update();
+  } catch (error) {
+    if (!(error instanceof DepotError) || error.code !== 'METADATA_INVALID' || addressOf === undefined)
+      throw error;
+    const { code, message, cause, detail } = error;
+    throw new DepotError(code, `${addressOf(fileName)}: ${message}`, {
+      cause,
+      detail: { ...detail, file: fileName },
+    });
+  }
+};
+
 /** A stored file that does not match is no failure: the source has the right one. */
 const updateIfGood = <Result>(
   bytes: Uint8Array,
@@ -125,12 +143,13 @@ const walkRoots = async (source: MetadataSource, set: TrustedSet, store: Metadat
   for (;;) {
     const before = set.root();
     const version = before.version + 1;
-    const bytes = await source.read(metadataFileName('root', version), MAX_METADATA_BYTES.root);
+    const fileName = metadataFileName('root', version);
+    const bytes = await source.read(fileName, MAX_METADATA_BYTES.root);
     if (bytes === undefined) break;
     if (version - first > MAX_ROOTS) {
       throw new DepotError('METADATA_INVALID', `the chain of roots goes on after ${MAX_ROOTS}, the limit`);
     }
-    set.updateRoot(bytes);
+    inFile(source, fileName, () => set.updateRoot(bytes));
     if (dropsOnlineKeys(before, set.root())) {
       await store.remove('timestamp');
       await store.remove('snapshot');

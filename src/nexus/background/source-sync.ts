@@ -2,7 +2,8 @@
  * Follows upstream repositories: fetches each source that is due, or that an operator requested, once.
  *
  * SS1. One source never stops the others: each has its own outcome, and all that are due are fetched in parallel.
- * SS2. A failed source is retried with back-off, up to its period; a refused one waits for its period.
+ * SS2. A failed source is retried with back-off, up to its period, and not before the time that its server asked for; a refused one
+ *      waits for its period.
  */
 import type { Rng } from '../../core/rng.ts';
 import { backoffMs } from '../../lib/backoff.ts';
@@ -47,7 +48,8 @@ const dueAtMs = (
   if (timeAttemptMs === undefined) return 0;
   const bounds = { firstMs: Math.min(FIRST_RETRY_MS, periodMs), maxMs: periodMs };
   const isRetried = failure !== undefined && !failure.isRefusal;
-  const waitMs = isRetried ? backoffMs(failures, bounds, rng.next()) : periodMs;
+  const backoff = Math.max(backoffMs(failures, bounds, rng.next()), failure?.retryAfterMs ?? 0);
+  const waitMs = isRetried ? Math.min(backoff, periodMs) : periodMs;
   // A clock that was set back moves an attempt into the future: it counts as just made.
   return Math.min(timeAttemptMs, clock.nowMs()) + waitMs;
 };

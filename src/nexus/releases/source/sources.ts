@@ -26,6 +26,8 @@ export type SourceFailure = {
   readonly isRefusal: boolean;
   /** Nothing is wrong with the source: the database of this Nexus was away. */
   readonly isOutage: boolean;
+  /** As the server asked. */
+  readonly retryAfterMs: number | undefined;
   readonly timeMs: number;
 };
 
@@ -104,6 +106,7 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
         report: reportOf(error),
         isRefusal: findDepotError(error)?.retry === 'never',
         isOutage: isOfDatabase(error),
+        retryAfterMs: retryAfterOf(error),
         timeMs: nowMs,
       };
       // An outage does not lengthen the back-off of the source.
@@ -118,6 +121,11 @@ export const createSources = (configured: readonly SourceConfig[]): Sources => {
         return [{ code, source: config.name, error: failure.message, sinceMs: failure.timeMs }];
       }),
   };
+};
+
+const retryAfterOf = (error: unknown): number | undefined => {
+  const seconds = findDepotError(error)?.detail.retry_after_secs;
+  return typeof seconds === 'number' ? seconds * 1000 : undefined;
 };
 
 const newState = (config: SourceConfig): SourceState => ({
