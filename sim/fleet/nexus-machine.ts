@@ -54,6 +54,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   adminKeyFile: undefined,
   otherNexuses: [],
   operatorTransport: 'plain',
+  metricsAccess: 'operator',
   allowedHosts: [],
   logLevel: 'info',
   databaseUrl: '',

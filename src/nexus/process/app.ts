@@ -226,7 +226,12 @@ const serveOperators = ({
       bindLate(debugApi, () => services.get().debug),
       bindApi(pingApi, { ping: async () => ({ status: 'ok' as const }) }),
     ],
-    pages: [metricsPage(async options => services.peek()?.metrics(options) ?? startingMetrics(starting()))],
+    pages: [
+      metricsPage(
+        async options => services.peek()?.metrics(options) ?? startingMetrics(starting()),
+        config.metricsAccess,
+      ),
+    ],
     listen: config.operatorListen,
     allowedHosts: config.allowedHosts,
     operators: createOperatorCheck(token, () => services.peek()?.tokens),

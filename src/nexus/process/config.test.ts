@@ -74,6 +74,7 @@ test('with an identity operators connect by TLS unless the file says otherwise, 
     },
     authorityDirectory: join(directory, 'fleet-ca'),
     operatorTransport: 'tls',
+    metricsAccess: 'operator',
   });
   const plain = await read(`operator_transport = "plain"\n${LEAST}`);
   expect(plain.operatorTransport).toBe('plain');

@@ -131,6 +131,8 @@ export const NexusConfigFile = z.strictObject({
   identity: NexusIdentitySection.optional(),
   /** How operators connect: `plain` on loopback alone. */
   operator_transport: z.enum(['tls', 'plain']).default('tls'),
+  /** Who may read `/metrics`: `public` is whoever reaches the address of operators, without a token. */
+  metrics_access: z.enum(['operator', 'public']).default('operator'),
   /** Further names and addresses under which clients reach this Nexus, behind a proxy for example: no others are served. */
   allowed_hosts: AllowedHosts,
   log_level: z.enum(LOG_LEVELS).default('info'),
@@ -187,6 +189,7 @@ export type NexusConfig = {
   /** Other Nexuses, at which this one renews its certificate. */
   readonly otherNexuses: readonly SocketAddress[];
   readonly operatorTransport: 'tls' | 'plain';
+  readonly metricsAccess: 'operator' | 'public';
   readonly allowedHosts: readonly string[];
   readonly logLevel: LogLevel;
   readonly databaseUrl: string;
@@ -240,6 +243,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
       parseAddress(text, `${path}: identity.nexus.${at}`),
     ),
     operatorTransport: file.operator_transport,
+    metricsAccess: file.metrics_access,
     allowedHosts: file.allowed_hosts ?? [],
     logLevel: file.log_level,
     databaseUrl: file.database.url,

@@ -48,6 +48,15 @@ test('expiry of roots and releases is warned of at 30, 14, 7 and 1 days, in the 
   expect(await codesAt(0)).toEqual(['ROOT_EXPIRED', 'METADATA_EXPIRED']);
 });
 
+test('with metrics_access = "public" /metrics needs no token, and everything else does (MT3)', async () => {
+  const nexus = await world.startNexus({ config: { metrics_access: 'public' } });
+  const ask = async (path: string, more: Record<string, string> = {}) =>
+    (await fetch(`http://${nexus.operatorAddress}${path}`, { headers: more })).status;
+  expect(await ask('/metrics')).toBe(200);
+  expect(await ask('/metrics', { 'sec-fetch-site': 'cross-site' }), 'of a page of another site').toBe(403);
+  expect(await ask('/v1/system/fleet/status')).toBe(401);
+});
+
 test('/metrics has the verdict, requires the token, and its labels have few values (B18)', async () => {
   const nexus = await world.startNexus();
   const release = await world.release({ expiresMs: EXPIRES });

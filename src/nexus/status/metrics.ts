@@ -5,6 +5,8 @@
  *      and artifacts are in the API and in the log.
  * MT2. Everything is read when it is asked for. While the database is away, what comes from it is what was read last,
  *      and `database_read_age_seconds` says how old that is.
+ * MT3. They need a token, unless the configuration serves them to everybody: a scraper may have no way to keep a secret. They say
+ *      nothing that MT1 keeps out, and nothing else is served with them.
  */
 import { Gauge, Registry } from 'prom-client';
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
@@ -26,10 +28,13 @@ export type MetricFacts = {
   readonly certificates: readonly CertificateExpiry[];
 };
 
-export const metricsPage = (read: (options: { signal: AbortSignal }) => Promise<MetricFacts>): Page => ({
+/** @param access who may read them: whoever has a token, or everybody (MT3) */
+export const metricsPage = (
+  read: (options: { signal: AbortSignal }) => Promise<MetricFacts>,
+  access: 'operator' | 'public',
+): Page => ({
   path: '/metrics',
-  audience: 'operator',
-  role: 'viewer',
+  ...(access === 'public' ? { audience: 'public' } : { audience: 'operator', role: 'viewer' }),
   contentType: Registry.PROMETHEUS_CONTENT_TYPE,
   content: async options => metricsText(await read(options)),
 });
