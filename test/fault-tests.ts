@@ -11,6 +11,7 @@ export const FAULT_TESTS: readonly string[] = [
   'src/nexus/releases/upload/waiting.pg.test.ts',
   'test/audit-heads.test.ts',
   'test/cli.test.ts',
+  'test/compat/fleets.test.ts',
   'test/crash/**/*.test.ts',
   'test/database-away.test.ts',
   'test/database-hosts.test.ts',

@@ -26,6 +26,8 @@ export type TestNexus = TestProcess & {
   readonly environment: () => Record<string, string>;
   /** Where sleds register: those of this fleet, with an identity or without. */
   readonly internalAddress: () => string;
+  /** Where those without an identity register, if its configuration says so. */
+  readonly plainAddress: () => string;
   /** Where those with an identity register. */
   readonly tlsInternalAddress: () => string;
   readonly update: ReturnType<typeof updateClient>;
@@ -139,6 +141,7 @@ export const makeNexus = (
       TUF_DEPOT_TOKEN_FILE: join(directory, 'token'),
       ...(!isPlain && { TUF_DEPOT_CA_FILE: join(home, 'ca.pem') }),
     }),
+    plainAddress: () => addresses.plain,
     tlsInternalAddress: () => addresses.internal,
     internalAddress: () => (isPlain ? addresses.plain : addresses.internal),
     get update() {
