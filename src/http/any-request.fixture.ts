@@ -7,7 +7,7 @@ import { openApiDocuments } from './openapi.ts';
 type JsonSchema = Readonly<Record<string, unknown>>;
 
 /** Texts that a parser, a database or a path may take differently than a pattern does. */
-const ODD_TEXTS = [
+export const ODD_TEXTS = [
   '',
   '0',
   ' ',
@@ -208,30 +208,33 @@ const asText = (value: unknown): string =>
 /** A lone surrogate has no percent encoding. */
 const encoded = (value: unknown): string => encodeURIComponent(asText(value).toWellFormed());
 
-type Parts = { readonly params: unknown; readonly query: unknown; readonly json: unknown };
+type Parts = { readonly params: unknown; readonly query: unknown; readonly body: unknown };
 
-const requestOf = (route: Route, { params, query, json }: Parts): AnyRequest => {
+const requestOf = (route: Route, { params, query, body }: Parts): AnyRequest => {
   const values = (params ?? {}) as Record<string, unknown>;
   const path = route.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encoded(values[name] ?? 'x') || 'x');
   const search = Object.entries((query ?? {}) as Record<string, unknown>)
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${encoded(value)}`)
     .join('&');
-  const text = json === undefined ? undefined : JSON.stringify(json);
+  const isStream = route.body?.kind === 'stream';
+  const text = body === undefined ? undefined : isStream ? asText(body) : JSON.stringify(body);
+  const type = isStream ? 'application/octet-stream' : 'application/json';
   const init = {
     method: route.method,
-    ...(text !== undefined && { body: text, headers: { 'content-type': 'application/json' } }),
+    ...(text !== undefined && { body: text, headers: { 'content-type': type } }),
   };
   const whole = search === '' ? path : `${path}?${search}`;
   return { path: whole, init, said: `${route.method} ${whole} ${text ?? ''}` };
 };
 
+/** Of a stream a few bytes, which are never an artifact or an archive. */
 const bodySchema = ({ body }: Route): z.ZodType | undefined =>
-  body?.kind === 'json' ? body.schema : undefined;
+  body?.kind === 'stream' ? z.string().max(300) : body?.schema;
 
 export const anyRequest = (route: Route): fc.Arbitrary<AnyRequest> =>
   fc
-    .record({ params: anyOf(route.params), query: anyOf(route.query), json: anyOf(bodySchema(route)) })
+    .record({ params: anyOf(route.params), query: anyOf(route.query), body: anyOf(bodySchema(route)) })
     .map(parts => requestOf(route, parts));
 
 /** One that its schemas accept: it reaches the handler. */
@@ -239,7 +242,7 @@ export const leastRequest = (route: Route): AnyRequest =>
   requestOf(route, {
     params: leastOf(route.params),
     query: leastOf(route.query),
-    json: leastOf(bodySchema(route)),
+    body: leastOf(bodySchema(route)),
   });
 
 /** The published documents of each server. A new document belongs here, and a new route of one is tried by itself. */
@@ -250,12 +253,10 @@ export const DOCUMENTS_OF = {
   depot: ['repo-depot.json'],
 } as const;
 
-/** The routes of a server whose body, if any, is JSON. */
-export const jsonRoutesOf = (server: keyof typeof DOCUMENTS_OF): readonly Route[] =>
+export const routesOf = (server: keyof typeof DOCUMENTS_OF): readonly Route[] =>
   DOCUMENTS_OF[server]
     .flatMap(name => openApiDocuments[name] ?? [])
-    .flatMap(api => Object.values<Route>(api.routes))
-    .filter(({ body }) => body?.kind !== 'stream');
+    .flatMap(api => Object.values<Route>(api.routes));
 
 /** Queries of a route that its schema accepts, as texts. */
 export const acceptedQuery = ({ query }: Route): fc.Arbitrary<Readonly<Record<string, string>>> =>

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { anyRequest, jsonRoutesOf, leastRequest } from '../http/any-request.fixture.ts';
+import { anyRequest, leastRequest, routesOf } from '../http/any-request.fixture.ts';
 import { startTestSled } from './sled.fixture.ts';
 
 const RUNS = 40;
@@ -14,7 +14,7 @@ test('no request that a schema accepts, or almost accepts, is a fault of a sled'
     [sled.depotUrl, 'depot'],
   ] as const;
   for (const [base, server] of servers)
-    for (const route of jsonRoutesOf(server))
+    for (const route of routesOf(server))
       await fc.assert(
         fc.asyncProperty(anyRequest(route), async ({ path, init, said }) => {
           const answer = await fetch(`${base}${path}`, init);
@@ -26,7 +26,7 @@ test('no request that a schema accepts, or almost accepts, is a fault of a sled'
       );
   expect(faults).toEqual([]);
   // They reached what is behind the schemas.
-  const tried = servers.flatMap(([, server]) => jsonRoutesOf(server));
+  const tried = servers.flatMap(([, server]) => routesOf(server));
   expect(tried.map(({ operationId }) => operationId).filter(id => !reached.has(id))).toEqual([]);
 });
 

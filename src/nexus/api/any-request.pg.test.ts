@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { fetch as undiciFetch } from 'undici';
 import { expect, test } from 'vitest';
 import type { Route } from '../../api/route.ts';
-import { anyRequest, jsonRoutesOf, leastRequest } from '../../http/any-request.fixture.ts';
+import { anyRequest, leastRequest, ODD_TEXTS, routesOf } from '../../http/any-request.fixture.ts';
 import { createTestWorld } from '../process/nexus.fixture.ts';
 import { fakeConnection } from '../sleds/fleet.fixture.ts';
 
@@ -17,10 +17,11 @@ const NOBODY = '00000000-0000-4000-8000-000000000000';
 
 /** One that fetches from the network, and one that begins work that nothing ends. */
 const UNTRIED = ['source_sync', 'bgtask_activate'];
-/** Of these every request is refused: no text is a signed root, and no recovery can be finished in this way. */
+/** Of these every request is refused: no text is a signed root or an archive, and no recovery can be finished in this way. */
 const REFUSED_BEHIND_ITS_SCHEMA = [
   'statement_create',
   'system_update_recovery_finish',
+  'system_update_repository_upload',
   'system_update_trust_root_create',
 ];
 
@@ -52,8 +53,8 @@ test('no request that a schema accepts, or almost accepts, is a fault of Nexus',
         { numRuns, examples: [[leastRequest(route)]] },
       );
   };
-  await tryAll(`https://${nexus.internalAddress}`, jsonRoutesOf('internal'), REGISTRATION_RUNS);
-  await tryAll(`http://${nexus.operatorAddress}`, jsonRoutesOf('operator'));
+  await tryAll(`https://${nexus.internalAddress}`, routesOf('internal'), REGISTRATION_RUNS);
+  await tryAll(`http://${nexus.operatorAddress}`, routesOf('operator'));
   expect(faults).toEqual([]);
   // They reached what is behind the schemas.
   const onlyRefused = [...statuses].filter(([, seen]) => [...seen].every(status => status === 400));
@@ -75,4 +76,23 @@ test('a list of ids of which one is none is refused, and so is an empty number',
     expect(await messageOf(`${recovery}${ids}`)).toMatch(/^400 query parameter exclude_sleds/);
   for (const limit of ['', '%20', '0', '1e3', '0x10'])
     expect(await messageOf(`/v1/system/fleet/sleds?limit=${limit}`)).toMatch(/^400 query parameter limit/);
+});
+
+test('a token of a page with any text as its key continues the list or is refused, and is no fault', async () => {
+  await using world = await createTestWorld();
+  const nexus = await world.startNexus();
+  const lists = routesOf('operator').filter(
+    ({ query }) => query !== undefined && 'page_token' in query.shape,
+  );
+  const faults: string[] = [];
+  for (const { operationId: list, path } of lists)
+    for (const at of [...ODD_TEXTS, '9'.repeat(30), NOBODY, '1.0.0', `${NOBODY}/`]) {
+      const token = Buffer.from(JSON.stringify({ v: 1, list, query: {}, at })).toString('base64url');
+      const headers = { authorization: `Bearer ${nexus.token}` };
+      const url = `http://${nexus.operatorAddress}${path.replaceAll(/\{\w+\}/g, '1.0.0')}?page_token=${token}`;
+      const answer = await fetch(url, { headers });
+      if (![200, 400, 404].includes(answer.status)) faults.push(`${list} ${at} ─▶ ${await answer.text()}`);
+    }
+  expect(lists.length).toBeGreaterThan(5);
+  expect(faults).toEqual([]);
 });
