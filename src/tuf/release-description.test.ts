@@ -202,13 +202,26 @@ test.each<[string, object, RegExp | undefined]>([
     /no usable target: artifact-1\.bin has only hashes of unknown kinds \(md5\)/,
   ],
   ['none', {}, /must hold a sha256 or a sha512/],
-  ['a short sha256', { sha256: '00' }, /64 lower-case hex digits/],
-  ['a sha256 in upper case', { sha256: 'A'.repeat(64) }, /64 lower-case hex digits/],
+  ['a short sha256', { sha256: '00' }, /64 hex digits/],
+  ['a sha256 with another letter', { sha256: 'G'.repeat(64) }, /64 hex digits/],
+  ['a sha512 with another letter', { sha512: 'G'.repeat(128) }, /128 hex digits/],
 ])('an artifact whose hashes are %s is refused', async (_, hashes, message) => {
   const edit = editTargets(targets => {
     (targets['artifact-1.bin'] as SignedObject).hashes = hashes;
   });
   await expect(documented(release(artifact(1)), edit)).rejects.toThrow(message);
+});
+
+test('a hash in upper case is the hash', async () => {
+  const edit = editTargets(targets => {
+    const target = targets['artifact-0.bin'] as SignedObject;
+    const { sha256 } = target.hashes as { sha256: string };
+    target.hashes = { sha256: sha256.toUpperCase() };
+  });
+  const [plain] = (await describeRelease({ format: 'plain', artifacts: [10] })).artifacts;
+  const [upper] = (await describeRelease({ format: 'plain', artifacts: [10], ...edit })).artifacts;
+  expect(upper?.sha256).toMatch(/^[0-9a-f]{64}$/);
+  expect(upper?.sha256).toBe(plain?.sha256);
 });
 
 test('a target that nothing proves is left out by name, and the release is that of the others (DO4)', async () => {

@@ -96,20 +96,22 @@ const unknownHashes = (hashes: Fields): { readonly others?: readonly string[] } 
   return others.length === 0 ? {} : { others };
 };
 
-/** The `hashes` of a target or a metadata file. Unknown algorithms are ignored as long as a known one is there. */
+/**
+ * The `hashes` of a target or a metadata file, in lower case; tough reads digits of either case. Unknown algorithms are ignored as long
+ * as a known one is there.
+ */
 export const parseHashes = (fields: Fields): Hashes => {
   const hashes = fields.fields('hashes');
-  const sha256 = hashes.has('sha256') ? hashes.string('sha256') : undefined;
-  const sha512 = hashes.has('sha512') ? hashes.string('sha512') : undefined;
-  if (sha512 !== undefined && !SHA512.test(sha512))
-    hashes.fail('sha512', 'must be 128 lower-case hex digits');
+  const sha256 = hashes.has('sha256') ? hashes.string('sha256').toLowerCase() : undefined;
+  const sha512 = hashes.has('sha512') ? hashes.string('sha512').toLowerCase() : undefined;
+  if (sha512 !== undefined && !SHA512.test(sha512)) hashes.fail('sha512', 'must be 128 hex digits');
   if (sha256 === undefined)
     return sha512 === undefined
       ? fields.fail('hashes', 'must hold a sha256 or a sha512')
       : { sha256, sha512, ...unknownHashes(hashes) };
   return isArtifactHash(sha256)
     ? { sha256, sha512, ...unknownHashes(hashes) }
-    : hashes.fail('sha256', 'must be 64 lower-case hex digits');
+    : hashes.fail('sha256', 'must be 64 hex digits');
 };
 
 export type TargetFileNames = readonly [first: string, ...others: string[]];
