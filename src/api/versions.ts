@@ -24,8 +24,16 @@ export const REPO_DEPOT_VERSION: ApiVersion = { contract: '1.0.0', known: ['1.0.
 export const NEXUS_INTERNAL_VERSION: ApiVersion = { contract: '1.0.0', known: ['1.0.0'], isNamed: true };
 export const OPERATOR_VERSION: ApiVersion = {
   contract: '2026081901.0.0',
-  // In the requests of the published clients, whose update operations have the same shapes.
-  known: ['2026091500.0.0', '2026081901.0.0', '2026073100.0.0'],
+  // That of the contract, and those that the published clients name (Rust, Go, TypeScript), whose update operations have its shapes:
+  // before 2026052000 a status has no contact_support, before 2026022500 nobody ends a recovery.
+  known: [
+    '2026091500.0.0',
+    '2026081901.0.0',
+    '2026073100.0.0',
+    '2026060800.0.0',
+    '2026032500.0.0',
+    '2026021301.0.0',
+  ],
   isNamed: false,
 };
 export const TASK_VERSION: ApiVersion = { contract: '0.0.1', known: ['0.0.1'], isNamed: false };
