@@ -244,6 +244,6 @@ const answered = (peer: string, error: unknown): DepotError => {
   if (known === undefined)
     return new DepotError('INTERNAL', `${peer} answered 500: internal error`, { cause: error });
   return new DepotError(known.code, `${peer} answered ${known.status}: ${messageChain(error)}`, {
-    detail: known.detail,
+    detail: { ...known.detail, status: known.status },
   });
 };
