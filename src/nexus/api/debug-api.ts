@@ -14,9 +14,9 @@ type Deps = {
 };
 
 export const createDebugApi = ({ driver, datastore, originOf }: Deps): Handlers<typeof debugApi> => ({
-  // Summaries only: the ring of requests is in the view of one task.
+  // Not everything: the whole ring of requests is in the view of one task.
   bgtaskList: async () =>
-    Object.fromEntries(driver.list().map(status => [status.name, taskView(status, 'summary')])),
+    Object.fromEntries(driver.list().map(status => [status.name, taskView(status, 'list')])),
   bgtaskView: async ({ params }) => taskView(driver.status(params.bgtask_name), 'details'),
   bgtaskActivate: async ({ body, signal, ...request }) => {
     // Every name is looked up before any task is activated: all of them, or none.
@@ -29,7 +29,7 @@ export const createDebugApi = ({ driver, datastore, originOf }: Deps): Handlers<
 
 const duration = (ms: number) => ({ secs: Math.floor(ms / 1000), nanos: Math.floor((ms % 1000) * 1e6) });
 
-const taskView = (status: TaskStatus, depth: 'summary' | 'details'): BackgroundTaskView => ({
+const taskView = (status: TaskStatus, depth: 'list' | 'details'): BackgroundTaskView => ({
   name: status.name,
   description: status.description,
   period: duration(status.periodMs),
@@ -46,7 +46,7 @@ const taskView = (status: TaskStatus, depth: 'summary' | 'details'): BackgroundT
           details: {
             ...activation(status.last),
             elapsed: duration(status.last.elapsedMs),
-            details: depth === 'summary' ? status.last.summary : status.last.details(),
+            details: depth === 'list' ? status.last.listed() : status.last.details(),
           },
         },
 });

@@ -37,6 +37,8 @@ export type TaskStatus = {
         readonly elapsedMs: number;
         /** `{ error }` if the activation failed. */
         readonly summary: Readonly<Record<string, unknown>>;
+        /** For the list of tasks. */
+        readonly listed: () => Readonly<Record<string, unknown>>;
         readonly details: () => Readonly<Record<string, unknown>>;
       })
     | undefined;
@@ -197,7 +199,11 @@ const runOnce = async (
     else slot.log.error({ iteration, reason, err: error }, 'activation failed');
   }
   const elapsedMs = clock.monotonicMs() - began;
-  slot.last = { iteration, reason, startMs, elapsedMs, summary, details: result?.details ?? (() => summary) };
+  const readings = {
+    listed: result?.listed ?? (() => summary),
+    details: result?.details ?? (() => summary),
+  };
+  slot.last = { iteration, reason, startMs, elapsedMs, summary, ...readings };
   return result;
 };
 

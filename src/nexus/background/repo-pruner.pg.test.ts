@@ -11,6 +11,7 @@ import {
 import { createTestDatabase } from '../datastore/database.fixture.ts';
 import type { Datastore } from '../datastore/datastore.ts';
 import type { Note } from '../history/history.ts';
+import { PrunerStatus } from './original-debugger.fixture.ts';
 import { repoPruner } from './repo-pruner.ts';
 
 const POLICY = { keepTargetReleases: 2, keepUploads: 2 };
@@ -41,7 +42,11 @@ test('without a policy nothing is deleted, not even by hand, and the summary say
   });
   expect(task.disable).toBe(true);
   const run = { reason: 'timeout' as const, log: silentLogger, signal: wait.signal };
-  expect((await task.activate(run)).summary).toEqual({ retention: expect.stringMatching(/^off: /) });
+  PrunerStatus.parse((await task.activate(run)).summary);
+  expect((await task.activate(run)).summary).toEqual({
+    status: 'disabled',
+    reason: expect.stringMatching(/^off: /),
+  });
   expect(await present(datastore)).toHaveLength(5);
 });
 
@@ -60,18 +65,21 @@ test('of four releases the oldest goes, one each time, and the target is kept ho
   await datastore.targetReleaseSet({ repoId: target!.id, expectedGeneration: generation }, wait);
 
   const first = await prune(datastore);
+  PrunerStatus.parse(JSON.parse(JSON.stringify(first.summary)));
   expect(first).toMatchObject({
     changed: true,
     summary: {
-      kept_as_recent_targets: [{ system_version: '1.0.0' }],
-      kept_as_recent_uploads: [{ system_version: '5.0.0' }, { system_version: '4.0.0' }],
-      pruned: { system_version: '2.0.0' },
-      eligible: [{ system_version: '3.0.0' }],
+      repos_keep_target_release: [{ system_version: '1.0.0' }],
+      repos_keep_recent_uploads: [{ system_version: '5.0.0' }, { system_version: '4.0.0' }],
+      ...{ repo_prune: { system_version: '2.0.0' }, pruned: true, warnings: [] },
+      other_repos_eligible_to_prune: [{ system_version: '3.0.0' }],
     },
   });
   expect(await present(datastore)).toEqual(['1.0.0', '3.0.0', '4.0.0', '5.0.0']);
   await prune(datastore);
-  expect(await prune(datastore)).toMatchObject({ changed: false, summary: { pruned: null, eligible: [] } });
+  expect(await prune(datastore)).toMatchObject({
+    ...{ changed: false, summary: { repo_prune: null, pruned: false, other_repos_eligible_to_prune: [] } },
+  });
   expect(await present(datastore)).toEqual(['1.0.0', '4.0.0', '5.0.0']);
   const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
   expect(items.map(({ content }) => parseAuditContent(content))).toMatchObject([
@@ -91,8 +99,8 @@ test('a release that became the target or was uploaded again since the decision 
   await datastore.releaseInsert(uploadOf(root, '1.0.0', ['a1']), wait);
   const again = await prune(datastore, { wantedSet: async () => seen });
   expect(again.summary).toMatchObject({
-    pruned: null,
-    not_pruned_because: expect.stringContaining('uploaded again'),
+    pruned: false,
+    warnings: [expect.stringContaining('uploaded again')],
   });
 
   const { generation } = await datastore.targetReleaseGet(wait);
@@ -100,15 +108,15 @@ test('a release that became the target or was uploaded again since the decision 
   // As if the decision had been made just before: the others look younger, and nothing was the target.
   const current = await datastore.wantedSet(wait);
   const releases = current.releases.map(release =>
-    release.repoId === oldest!.id ? release : { ...release, timeCreatedMs: Number.MAX_SAFE_INTEGER },
+    release.repoId === oldest!.id ? release : { ...release, timeCreatedMs: Date.UTC(9999, 0, 1) },
   );
   const target = await prune(datastore, {
     wantedSet: async () => ({ ...current, releases }),
     targetReleaseRecent: async () => [],
   });
   expect(target.summary).toMatchObject({
-    pruned: null,
-    not_pruned_because: expect.stringContaining('target release'),
+    pruned: false,
+    warnings: [expect.stringContaining('target release')],
   });
   expect(await present(datastore)).toEqual(['1.0.0', '2.0.0', '3.0.0']);
 });
@@ -124,8 +132,8 @@ test('a release that a followed source has now is kept beside the recent ones, a
   await datastore.releaseFollowed({ source: 'x', sourceName: 'vendor', repoId, keepMs: 60_000 }, wait);
   expect(await prune(datastore)).toMatchObject({
     summary: {
-      kept_as_followed: [{ system_version: '1.0.0', source: 'vendor' }],
-      pruned: { system_version: '2.0.0' },
+      repos_keep_followed: [{ system_version: '1.0.0', source: 'vendor' }],
+      ...{ repo_prune: { system_version: '2.0.0' }, pruned: true },
     },
   });
   await prune(datastore);

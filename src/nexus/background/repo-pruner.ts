@@ -10,6 +10,7 @@
 
 import type { AuditOrigin } from '../../core/facts/audit.ts';
 import { decideRetention, type RetainedRelease, type RetentionPolicy } from '../../core/retention.ts';
+import { isoTime } from '../../lib/clock.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { TargetReleasePort } from '../datastore/ports/target-release-port.ts';
@@ -37,7 +38,7 @@ export const repoPruner = (deps: {
   disable: deps.disable || deps.policy === undefined,
   async activate({ log, signal }) {
     const { datastore, policy } = deps;
-    if (policy === undefined) return { summary: { retention: OFF } };
+    if (policy === undefined) return { summary: { status: 'disabled', reason: OFF } };
     const targets = await datastore.targetReleaseRecent(policy.keepTargetReleases, { signal });
     const { releases } = await datastore.wantedSet({ signal });
     const recent = targets.flatMap(target => target.repo?.id ?? []);
@@ -54,17 +55,20 @@ export const repoPruner = (deps: {
     }
     return {
       summary: {
-        keep_target_releases: policy.keepTargetReleases,
-        keep_uploads: policy.keepUploads,
-        kept_as_recent_targets: decision.keptAsTargets.map(nameOf),
-        kept_as_followed: decision.keptAsFollowed.map(release => ({
-          ...nameOf(release),
+        status: 'enabled',
+        nkeep_recent_releases: policy.keepTargetReleases,
+        nkeep_recent_uploads: policy.keepUploads,
+        repos_keep_target_release: decision.keptAsTargets.map(repoInfo),
+        repos_keep_recent_uploads: decision.keptAsUploads.map(repoInfo),
+        repo_prune: decision.prune === undefined ? null : repoInfo(decision.prune),
+        other_repos_eligible_to_prune: decision.eligible.map(repoInfo),
+        warnings: outcome === undefined ? [] : [outcome],
+        // Ours.
+        repos_keep_followed: decision.keptAsFollowed.map(release => ({
+          ...repoInfo(release),
           source: upstream.get(release.repoId) ?? null,
         })),
-        kept_as_recent_uploads: decision.keptAsUploads.map(nameOf),
-        pruned: decision.prune !== undefined && outcome === undefined ? nameOf(decision.prune) : null,
-        not_pruned_because: outcome ?? null,
-        eligible: decision.eligible.map(nameOf),
+        pruned: decision.prune !== undefined && outcome === undefined,
       },
       changed: decision.prune !== undefined && outcome === undefined,
     };
@@ -99,4 +103,11 @@ const prune = async (
 const nameOf = (release: RetainedRelease) => ({
   system_version: release.systemVersion,
   repo_id: release.repoId,
+});
+
+/** In the names of the original's debugger. */
+const repoInfo = (release: RetainedRelease) => ({
+  id: release.repoId,
+  system_version: release.systemVersion,
+  time_created: isoTime(release.timeCreatedMs),
 });

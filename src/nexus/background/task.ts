@@ -11,8 +11,10 @@ export type Activation = {
 };
 
 export type TaskResult = {
-  /** Small: for logs and the list of tasks. */
+  /** Small: for logs. */
   readonly summary: Readonly<Record<string, unknown>>;
+  /** For the list of tasks, which the debugger of the original reads, computed on request; by default the summary. */
+  readonly listed?: () => Readonly<Record<string, unknown>>;
   /** Everything, computed on request; by default the summary. */
   readonly details?: () => Readonly<Record<string, unknown>>;
   /** The wait until the next activation in milliseconds, if shorter than the period (P6). */

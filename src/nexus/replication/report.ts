@@ -7,6 +7,9 @@ import type { RequestLog } from '../history/request-log.ts';
 import { requestRecord } from '../history/sled-request.ts';
 import type { Observation, ReplicationObserver } from './observation.ts';
 
+/** The newest requests, which the list of tasks has too: a screen of them, and some kilobytes. */
+const LISTED_REQUESTS = 64;
+
 export const replicationReport = (round: {
   readonly observation: Observation;
   readonly observer: ReplicationObserver;
@@ -41,6 +44,11 @@ export const replicationReport = (round: {
   };
   return {
     summary,
+    // The original's debugger requires the field, and decodes the list only.
+    listed: () => ({
+      ...summary,
+      request_debug_ringbuf: requests.recent().slice(-LISTED_REQUESTS).map(requestRecord),
+    }),
     // The ring at the time of the request: it is large, and never part of a summary or a log line (S10).
     details: () => ({ ...summary, request_debug_ringbuf: requests.recent().map(requestRecord) }),
     againInMs,

@@ -19,6 +19,7 @@ import { formatAddress } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createDriver } from '../background/driver.ts';
+import { ReplicationStatus } from '../background/original-debugger.fixture.ts';
 import { PRUNER_TASK } from '../background/repo-pruner.ts';
 import { LIVENESS_TASK } from '../background/sled-liveness.ts';
 import type { LocalRepoRecord } from '../datastore/ports/local-repo-port.ts';
@@ -463,6 +464,18 @@ test('a put that outlasts the budget goes on, is not sent twice, and is counted 
   gate.resolve();
   await expect.poll(() => w.requests.lifetime().put_ok).toBe(1);
   expect(holds(sleds[0]!)).toBe(1);
+});
+
+test('the list of tasks has what the debugger of the original decodes, with the newest requests only (S10)', async () => {
+  const w = world({ sleds: fleetOf(40), releases: [[1]], local: [0] });
+  await w.activate();
+  const { listed, details } = await w.activate();
+  const { request_debug_ringbuf: newest } = ReplicationStatus.parse(JSON.parse(JSON.stringify(listed?.())));
+  const ring = details?.().request_debug_ringbuf as readonly object[];
+  expect(ring.length).toBeGreaterThan(64);
+  expect(newest).toHaveLength(64);
+  expect(ring.slice(-64)).toMatchObject(newest);
+  expect(new Set(newest.map(({ operation }) => operation)).size).toBeGreaterThan(1);
 });
 
 test('the summary never carries the ring of requests; the details do (S10)', async () => {
