@@ -48,6 +48,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   tokenFile: '',
   readyFile: undefined,
   plainListen: undefined,
+  debugListen: undefined,
   leftovers: [],
   identity: undefined,
   authorityDirectory: undefined,

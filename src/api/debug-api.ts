@@ -100,3 +100,17 @@ export const debugApi = {
     }),
   },
 } as const satisfies Api;
+
+const { audience: _list, role: _ofList, ...bgtaskList } = debugApi.routes.bgtaskList;
+const { audience: _view, role: _ofView, ...bgtaskView } = debugApi.routes.bgtaskView;
+
+/** What may be read without a token, at an address of its own: for the debugger of the original, which has none. */
+export const plainDebugApi = {
+  title: debugApi.title,
+  version: debugApi.version,
+  description: 'Lists and shows the background tasks of one Nexus.',
+  routes: {
+    bgtaskList: defineRoute({ ...bgtaskList, audience: 'public' }),
+    bgtaskView: defineRoute({ ...bgtaskView, audience: 'public' }),
+  },
+} as const satisfies Api;

@@ -67,6 +67,7 @@ export const reasonCodes = {
   AUDIT_LOG_CONTRADICTED: 'degraded',
   SLEDS_PLAIN: 'ok',
   PLAIN_LISTEN: 'ok',
+  DEBUG_LISTEN: 'ok',
 } as const satisfies Record<ReasonCode, Verdict>;
 
 /**

@@ -230,6 +230,10 @@ const renderers: Renderers = {
     message: `The setting plain_listen is on: sleds without an identity, which an admin approved, register at ${address}.`,
     remedy: 'Remove plain_listen once no sled speaks plain HTTP.',
   }),
+  DEBUG_LISTEN: ({ address }) => ({
+    message: `The setting debug.plain_listen is on: whatever reaches ${address} reads the state of background tasks without a token.`,
+    remedy: 'Remove debug.plain_listen, and restart this Nexus, when no debugger reads it any more.',
+  }),
 };
 
 export const renderReason = (reason: HealthReason): Rendered =>

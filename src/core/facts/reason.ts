@@ -215,6 +215,7 @@ export const reasonSchemas = {
   AUDIT_LOG_CONTRADICTED: general({ sleds: Count, exampleSled: Words }),
   SLEDS_PLAIN: general({ sleds: Count, exampleSerial: Words }),
   PLAIN_LISTEN: general({ address: Words }),
+  DEBUG_LISTEN: general({ address: Words }),
 } as const satisfies Record<string, z.ZodType<object>>;
 
 export type ReasonCode = keyof typeof reasonSchemas;

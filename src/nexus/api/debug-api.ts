@@ -1,5 +1,5 @@
 /** Handlers of the debug API: the driver's status in the published shape. */
-import type { BackgroundTaskView, debugApi } from '../../api/debug-api.ts';
+import type { BackgroundTaskView, debugApi, plainDebugApi } from '../../api/debug-api.ts';
 import { MAX_AUDITED_NAMES } from '../../core/facts/audit.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { isoTime } from '../../lib/clock.ts';
@@ -14,9 +14,7 @@ type Deps = {
 };
 
 export const createDebugApi = ({ driver, datastore, originOf }: Deps): Handlers<typeof debugApi> => ({
-  // Not everything: the whole ring of requests is in the view of one task.
-  bgtaskList: async () =>
-    Object.fromEntries(driver.list().map(status => [status.name, taskView(status, 'list')])),
+  bgtaskList: async () => listOf(driver),
   bgtaskView: async ({ params }) => taskView(driver.status(params.bgtask_name), 'details'),
   bgtaskActivate: async ({ body, signal, ...request }) => {
     // Every name is looked up before any task is activated: all of them, or none.
@@ -26,6 +24,16 @@ export const createDebugApi = ({ driver, datastore, originOf }: Deps): Handlers<
     for (const name of body.bgtask_names) driver.activate(name);
   },
 });
+
+/** To read alone, without a token. */
+export const createPlainDebugApi = ({ driver }: Pick<Deps, 'driver'>): Handlers<typeof plainDebugApi> => ({
+  bgtaskList: async () => listOf(driver),
+  bgtaskView: async ({ params }) => taskView(driver.status(params.bgtask_name), 'details'),
+});
+
+/** Not everything: the whole ring of requests is in the view of one task. */
+const listOf = (driver: Driver): Record<string, BackgroundTaskView> =>
+  Object.fromEntries(driver.list().map(status => [status.name, taskView(status, 'list')]));
 
 const duration = (ms: number) => ({ secs: Math.floor(ms / 1000), nanos: Math.floor((ms % 1000) * 1e6) });
 

@@ -56,6 +56,7 @@ type Deps = {
   readonly originOf: OriginOf;
   readonly minSledReplication: number;
   readonly plainListen: SocketAddress | undefined;
+  readonly debugListen: SocketAddress | undefined;
   /** 0 where the sleds have no certificates. */
   readonly certificateLifeMs: number;
   readonly clock: Clock;

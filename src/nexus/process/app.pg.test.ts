@@ -2,15 +2,18 @@
 
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { get, type IncomingMessage } from 'node:http';
 import { createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { BackgroundTaskView } from '../../api/debug-api.ts';
 import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { createApiClient } from '../../http/client.ts';
 import { systemClock } from '../../lib/clock.ts';
+import { PrunerStatus, ReplicationStatus } from '../background/original-debugger.fixture.ts';
 import { createCuttingProxy } from '../datastore/cutting-proxy.fixture.ts';
 import { createTestDatabase } from '../datastore/database.fixture.ts';
-import { createTestWorld, type TestWorld } from './nexus.fixture.ts';
+import { createTestWorld, type TestNexus, type TestWorld } from './nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
 const query = { limit: 10 };
@@ -123,3 +126,60 @@ test('a Nexus is listed under the id of its staging directory, with the address 
     { id, is_self: true, liveness: 'alive', operator_address: nexus.operatorAddress },
   ]);
 });
+
+test('the debugger of the original reads background tasks without a token where the configuration says so, and nothing else', async () => {
+  await using nexus = await world.startNexus({ config: { debug: { plain_listen: '127.0.0.1:0' } } });
+  const at = (path: string, init: RequestInit = {}) => fetch(`http://${nexus.debugAddress}${path}`, init);
+  await nexus.services.driver.idle();
+  const listed = await at('/bgtasks');
+  expect(listed.status).toBe(200);
+  const tasks = (await listed.json()) as Record<string, BackgroundTaskView>;
+  PrunerStatus.parse(await ran(nexus, tasks, 'tuf_repo_pruner', at));
+  ReplicationStatus.parse(await ran(nexus, tasks, 'tuf_artifact_replication', at));
+  expect((await at('/bgtasks/view/tuf_repo_pruner')).status).toBe(200);
+  expect((await at('/bgtasks/view/none')).status).toBe(404);
+
+  const body = JSON.stringify({ bgtask_names: ['tuf_repo_pruner'] });
+  const post = { method: 'POST', body, headers: { 'content-type': 'application/json' } };
+  expect([404, 405]).toContain((await at('/bgtasks/activate', post)).status);
+  expect([404, 405]).toContain((await at('/bgtasks', { method: 'DELETE' })).status);
+  for (const path of ['/v1/system/update/repositories', '/v1/fleet/status', '/metrics', '/'])
+    expect((await at(path)).status, path).toBe(404);
+  expect((await requestWithHost(nexus.debugAddress!, 'evil.example')).status).toBe(421);
+  expect((await nexus.fleet.fleetStatus({}, wait)).reasons).toContainEqual(
+    expect.objectContaining({ code: 'DEBUG_LISTEN', remedy: expect.stringContaining('debug.plain_listen') }),
+  );
+});
+
+test('without the setting nothing is read without a token', async () => {
+  await using nexus = await world.startNexus();
+  expect(nexus.debugAddress).toBeUndefined();
+  const { reasons } = await nexus.fleet.fleetStatus({}, wait);
+  expect(reasons.map(({ code }) => code)).not.toContain('DEBUG_LISTEN');
+});
+
+/** The details of a task in the list, once it has run. */
+const ran = async (
+  nexus: TestNexus,
+  tasks: Record<string, BackgroundTaskView>,
+  name: string,
+  at: (path: string) => Promise<Response>,
+): Promise<unknown> => {
+  expect(tasks).toHaveProperty(name);
+  nexus.services.driver.activate(name);
+  await nexus.services.driver.idle();
+  const { last } = ((await (await at('/bgtasks')).json()) as Record<string, BackgroundTaskView>)[name]!;
+  if (last.last_result !== 'completed') throw new Error(`${name} has not run`);
+  return last.details.details;
+};
+
+/** fetch sets the header itself. */
+const requestWithHost = async (
+  address: string,
+  host: string,
+): Promise<{ readonly status: number | undefined }> => {
+  const request = get(`http://${address}/bgtasks`, { headers: { host }, agent: false });
+  const [answer] = (await once(request, 'response')) as [IncomingMessage];
+  answer.resume();
+  return { status: answer.statusCode };
+};

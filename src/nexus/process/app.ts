@@ -1,5 +1,6 @@
 /**
- * A Nexus: two servers over the services of services.ts, and with `plain_listen` a third one, for sleds without an identity.
+ * A Nexus: two servers over the services of services.ts, with `plain_listen` a third one, for sleds without an identity, and
+ * with `debug.plain_listen` one to read background tasks without a token.
  *
  *     operators ─▶ operator API ─┐                    ┌─▶ database
  *                                ├─▶ handlers ─▶ services ─▶ sleds
@@ -12,7 +13,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { certificateApi } from '../../api/certificate-api.ts';
-import { debugApi } from '../../api/debug-api.ts';
+import { debugApi, plainDebugApi } from '../../api/debug-api.ts';
 import { internalApi } from '../../api/internal-api.ts';
 import { joinApi } from '../../api/join-api.ts';
 import { operatorAccessApi } from '../../api/operator-access-api.ts';
@@ -83,6 +84,8 @@ export type Nexus = {
   readonly internalAddress: string;
   /** Where approved sleds without an identity register, if the configuration says so. */
   readonly plainAddress: string | undefined;
+  /** Where background tasks are read without a token, if the configuration says so. */
+  readonly debugAddress: string | undefined;
   /** Resolves when requests are served; rejects when the start failed for good, or was ended by disposing. */
   readonly started: Promise<Services>;
   readonly [Symbol.asyncDispose]: () => Promise<void>;
@@ -107,25 +110,23 @@ export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Pr
   const refusals = createRefusals(deps.clock);
   stack.defer(async () => services.peek()?.[Symbol.asyncDispose]());
 
+  const served = { config, deps, services, refusals };
   const operator = stack.use(
     await serveOperators({
-      ...{ config, deps, services, token, credentials, refusals },
+      ...{ ...served, token, credentials },
       starting: () => ({ nexusId: directory.nexusId, config, outage: watch.outage() }),
     }),
   );
-  const internal = stack.use(await serveSleds({ config, deps, services, credentials, refusals }));
-  const plain = stack.use(await servePlainSleds({ config, deps, services, refusals }));
+  const internal = stack.use(await serveSleds({ ...served, credentials }));
+  const plain = stack.use(await servePlainSleds(served));
+  const debug = stack.use(await servePlainDebug(served));
 
   const stop = new AbortController();
   const started = startServices(
     {
       ...realServices(config, deps, peers),
-      issuer,
-      tellsAuditHeads: true,
-      refusals,
-      revocations: credentials.revocations,
-      statements: credentials.statements,
-      adminKeys,
+      ...{ issuer, refusals, tellsAuditHeads: true },
+      ...{ revocations: credentials.revocations, statements: credentials.statements, adminKeys },
       fleet: credentials.current().identity.fleet,
       certificates: () => [credentials.current(), ...peers.certificates()],
       newId: randomUUID,
@@ -156,6 +157,7 @@ export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Pr
     operatorAddress: operator.address,
     internalAddress: internal.address,
     plainAddress: plain?.address,
+    debugAddress: debug?.address,
     started,
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
@@ -280,6 +282,24 @@ const servePlainSleds = async ({
     knownPeers: () => services.peek()?.knownSleds() ?? noKnownPeers(),
     limits: { drainTimeoutMs },
     log: log.child({ component: 'plain-api' }),
+  }));
+
+/** Nothing here changes anything, and nothing asks for an identity. */
+const servePlainDebug = async ({
+  config: { debugListen, allowedHosts },
+  deps: { log, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS },
+  services,
+  refusals,
+}: Omit<InternalServer, 'credentials'>): Promise<ApiServer | undefined> =>
+  debugListen &&
+  (await serveApi({
+    apis: [bindLate(plainDebugApi, () => services.get().plainDebug)],
+    listen: debugListen,
+    servesNetworkInPlain: true,
+    onRefused: refusals.note,
+    allowedHosts,
+    limits: { drainTimeoutMs },
+    log: log.child({ component: 'plain-debug-api' }),
   }));
 
 const realServices = (

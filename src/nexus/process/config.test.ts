@@ -26,11 +26,22 @@ test('a file needs only the staging directory, the database and an identity', as
     tokenFile: join(directory, 'nexus-token'),
     operatorListen: { host: '127.0.0.1', port: 12220 },
     plainListen: undefined,
+    debugListen: undefined,
     leftovers: [],
     allowedHosts: [],
     limits: { repositoryBytes: 4 * 1024 ** 3, artifactBytes: 2 * 1024 ** 3 },
     replication: { periodMs: 60_000, minSledReplication: 3, disable: false },
   });
+});
+
+test('the state of background tasks is read without a token at a named address alone', async () => {
+  const at = (address: string) => read(`${LEAST}[debug]\nplain_listen = "${address}"\n`);
+  expect((await at('127.0.0.1:12232')).debugListen).toEqual({ host: '127.0.0.1', port: 12232 });
+  for (const every of ['0.0.0.0:12232', '[::]:12232', '0:12232'])
+    await expect(at(every)).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('debug.plain_listen'),
+    });
 });
 
 test('retention is off unless both of its settings are there (B19)', async () => {

@@ -5,6 +5,7 @@
  */
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
+import { isEveryAddress } from '../../api/socket-address.ts';
 import { ANY_INFLATE_RATIO } from '../../archive/limits.ts';
 import type { RequestLimits } from '../../core/plan/input.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
@@ -61,6 +62,11 @@ const PrunerSection = z.strictObject({
   nkeep_extra_newly_uploaded: count(0, 100).optional(),
   /** Turns the timer off; a manual activation still deletes. */
   disable: z.boolean().default(false),
+});
+
+const DebugSection = z.strictObject({
+  /** Serves the state of background tasks, to read alone, to whatever reaches it: the debugger of the original has no token. */
+  plain_listen: z.string().optional(),
 });
 
 const HistorySection = z.strictObject({
@@ -152,6 +158,7 @@ export const NexusConfigFile = z.strictObject({
   limits: LimitsSection.prefault({}),
   tuf_artifact_replication: ReplicationSection.prefault({}),
   tuf_repo_pruner: PrunerSection.prefault({}),
+  debug: DebugSection.prefault({}),
   fleet_history: HistorySection.prefault({}),
 });
 export type NexusConfigFile = z.input<typeof NexusConfigFile>;
@@ -180,6 +187,8 @@ export type NexusConfig = {
   readonly readyFile: string | undefined;
   /** For registrations of sleds that are approved to speak plain HTTP. */
   readonly plainListen: SocketAddress | undefined;
+  /** For readers of the state of background tasks without a token. */
+  readonly debugListen: SocketAddress | undefined;
   /** Keys that have no effect any more. */
   readonly leftovers: readonly string[];
   /** Undefined for a program that serves nothing. */
@@ -235,6 +244,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
     plainListen:
       file.plain_listen === undefined ? undefined : parseAddress(file.plain_listen, `${path}: plain_listen`),
+    debugListen: debugListen(file, path),
     leftovers: file.insecure_listen === undefined ? [] : ['insecure_listen'],
     identity: identityFiles(file.identity, absolute, path),
     authorityDirectory: file.identity?.authority_directory && absolute(file.identity.authority_directory),
@@ -309,4 +319,18 @@ const sourceConfig = (
     maxBytes: source.max_bytes,
     maxBytesPerSecond: source.max_bytes_per_sec,
   };
+};
+
+/** By name: a later network interface of the machine does not serve it too. */
+const debugListen = (
+  { debug: { plain_listen: text } }: z.output<typeof NexusConfigFile>,
+  path: string,
+): SocketAddress | undefined => {
+  if (text === undefined) return undefined;
+  const address = parseAddress(text, `${path}: debug.plain_listen`);
+  if (!isEveryAddress(address.host)) return address;
+  throw new DepotError(
+    'CONFIG_INVALID',
+    `${path}: debug.plain_listen: ${address.host} is every address of this machine; name the one of the readers, 127.0.0.1 for example`,
+  );
 };

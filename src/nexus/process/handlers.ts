@@ -1,7 +1,7 @@
 /** The handlers of a Nexus: each API with the parts that it needs, and the facts of the metrics. */
 
 import type { certificateApi } from '../../api/certificate-api.ts';
-import type { debugApi } from '../../api/debug-api.ts';
+import type { debugApi, plainDebugApi } from '../../api/debug-api.ts';
 import type { internalApi } from '../../api/internal-api.ts';
 import type { joinApi } from '../../api/join-api.ts';
 import type { operatorAccessApi } from '../../api/operator-access-api.ts';
@@ -27,7 +27,7 @@ import type { CertificateIssuer } from '../../identity/issuer.ts';
 import type { Revocations } from '../../identity/revocations.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { createCertificateApi } from '../api/certificate-api.ts';
-import { createDebugApi } from '../api/debug-api.ts';
+import { createDebugApi, createPlainDebugApi } from '../api/debug-api.ts';
 import { createFleetPins } from '../api/fleet-pins.ts';
 import { createInternalApi } from '../api/internal-api.ts';
 import { createJoinApi } from '../api/join-api.ts';
@@ -68,6 +68,7 @@ export type NexusHandlers = {
   readonly operatorAudit: Handlers<typeof operatorAuditApi>;
   readonly operatorStatement: Handlers<typeof operatorStatementApi>;
   readonly debug: Handlers<typeof debugApi>;
+  readonly plainDebug: Handlers<typeof plainDebugApi>;
   readonly internal: Handlers<typeof internalApi>;
   /** For sleds without an identity. */
   readonly plainInternal: Handlers<typeof internalApi>;
@@ -114,6 +115,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     readDatabase: createDatabaseReader(parts),
     minSledReplication: config.replication.minSledReplication,
     plainListen: config.plainListen,
+    debugListen: config.debugListen,
     certificateLifeMs: config.identity === undefined ? 0 : CERTIFICATE_LIFE_MS,
   };
   return {
@@ -149,6 +151,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     operatorAudit: createOperatorAuditApi(parts),
     operatorStatement: createOperatorStatementApi({ adminKeys: NO_ADMIN_KEYS, ...parts, originOf }),
     debug: createDebugApi({ driver, datastore, originOf }),
+    plainDebug: createPlainDebugApi({ driver }),
     join: createJoinApi({
       ...parts,
       ...{ note, pins, pendingJoins },

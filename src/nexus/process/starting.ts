@@ -22,6 +22,7 @@ export const startingStatus = ({ nexusId, config, outage }: StartingFacts): Flee
     replicationError: undefined,
     replicationPaused: config.replication.disable,
     plainListen: config.plainListen,
+    debugListen: config.debugListen,
     uploadsInProgress: 0,
     localRepos: 0,
     notices: [{ code: 'NEXUS_STARTING', error: outage?.message }],

@@ -22,6 +22,8 @@ export type StatusFacts = {
   readonly replicationPaused: boolean;
   /** The address at which sleds without an identity register, if there is one. */
   readonly plainListen: SocketAddress | undefined;
+  /** The address at which background tasks are read without a token, if there is one. */
+  readonly debugListen: SocketAddress | undefined;
   readonly uploadsInProgress: number;
   readonly localRepos: number;
   /** What the start-up found and repaired, what expires, and whatever else a person has to know. */
@@ -74,6 +76,8 @@ const ownReasons = (facts: StatusFacts): HealthReason[] => {
   if (facts.replicationPaused) reasons.push({ code: 'REPLICATION_PAUSED' });
   if (facts.plainListen !== undefined)
     reasons.push({ code: 'PLAIN_LISTEN', address: formatAddress(facts.plainListen) });
+  if (facts.debugListen !== undefined)
+    reasons.push({ code: 'DEBUG_LISTEN', address: formatAddress(facts.debugListen) });
   const read = facts.database.known?.facts;
   const self = read?.nexuses.find(({ id }) => id === facts.nexusId);
   if (self?.policy === 'expunged') reasons.push({ code: 'NEXUS_EXPUNGED' });
