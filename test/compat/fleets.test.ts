@@ -71,7 +71,7 @@ const grown = async (nexus: TestNexus, before: Readonly<Record<string, number>>)
 };
 
 describe('Nexus of this project', () => {
-  test('four sleds of the original: 3 puts and 1 copy of each artifact, then only config and list, and no local repo (S5, S20)', async () => {
+  test('four sleds of the original: 3 puts and 1 copy of each artifact, then only config and list, and no local repo (S2, S5, S20)', async () => {
     await using stack = new AsyncDisposableStack();
     const fleet = stack.use(
       await startTestFleet({ sleds: 0, transport: 'plain', minSledReplication: 3, ...UNLIMITED }),

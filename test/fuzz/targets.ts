@@ -15,6 +15,7 @@ import { controlPlane, osImage, zone } from '../../src/composite/composites.fixt
 import { firmware as firmwareImage, signedImage, spImage } from '../../src/composite/firmware.fixture.ts';
 import { readFirmware } from '../../src/composite/firmware.ts';
 import { splitComposite } from '../../src/composite/split.ts';
+import { createChunkDecoder } from '../../src/http/chunked-body.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { DelegationPlan } from '../../src/signing/delegations.ts';
 import { buildRepository } from '../../src/signing/repository-files.ts';
@@ -344,6 +345,31 @@ const bzip2Stream: FuzzTarget = {
     }),
 };
 
+const chunked: FuzzTarget = {
+  name: 'chunked',
+  words: ['0', '1', 'a', 'F', ';', ' ', '\r\n', '\n', '0\r\n\r\n', 'ffffffffffffff', 'A: b\r\n'],
+  seeds: async () =>
+    ['0\r\n\r\n', '5\r\nhello\r\n0\r\n\r\n', '1;a="b"\r\nx\r\n0A\r\n0123456789\r\n0\r\nA: b\r\n\r\n'].map(
+      text => Buffer.from(text),
+    ),
+  async judge(bytes, { pieceBytes }) {
+    const decode = (size: number) =>
+      verdictOf(/^PEER_BAD_ANSWER$/, () => {
+        const decoder = createChunkDecoder('peer');
+        const data: Buffer[] = [];
+        for (let from = 0; from < bytes.length; from += size) {
+          const piece = Buffer.from(bytes.subarray(from, from + size));
+          const length = decoder.decode(piece);
+          assert(length <= piece.length, 'there is never more data than bytes');
+          data.push(piece.subarray(0, length));
+        }
+        return `${decoder.isOver()} ${digest(Buffer.concat(data))}`;
+      });
+    const whole = await decode(Math.max(1, bytes.length));
+    return same(same(whole, await decode(pieceBytes)), await decode(1));
+  },
+};
+
 /** A wrong checksum would stop almost every mutation before its content matters. */
 const withRightTrailer = (bytes: Uint8Array): Uint8Array => {
   try {
@@ -357,5 +383,5 @@ const withRightTrailer = (bytes: Uint8Array): Uint8Array => {
 
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   ...[json, metadata, zip, tar, gzip, composite],
-  ...[firmware, bzip2Stream],
+  ...[firmware, bzip2Stream, chunked],
 ];
