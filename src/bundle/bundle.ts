@@ -5,6 +5,7 @@
  *
  * `metadata` has the files that the verification of the release read, unchanged. `unsigned` has the artifacts of the release that no
  * signed target lists: the parts of composite artifacts, or every artifact of a release that was recorded without a bundle.
+ * `addresses`, which is there only where it is needed, has the SHA-256 of artifacts that are signed by a SHA-512 alone.
  *
  * BU1. A bundle has one encoding: any other text of the same content is refused. So a key occurs once, nothing is unknown, and
  *      equal content has an equal hash.
@@ -27,6 +28,8 @@ export type Bundle = {
   readonly metadata: ReadonlyMap<string, string>;
   /** Length in bytes by hash. */
   readonly unsigned: ReadonlyMap<ArtifactHash, number>;
+  /** SHA-512 by SHA-256, of what only a SHA-512 is signed for: bytes that have both are the signed ones. */
+  readonly addresses?: ReadonlyMap<ArtifactHash, string>;
 };
 
 export type EncodedBundle = { readonly sha256: string; readonly bytes: Uint8Array };
@@ -46,6 +49,11 @@ const BundleText = z.strictObject({
       z.strictObject({ sha256: ArtifactHash, size: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER) }),
     )
     .max(MAX_CONFIG_ARTIFACTS),
+  addresses: z
+    .array(z.strictObject({ sha256: ArtifactHash, sha512: z.string().regex(/^[0-9a-f]{128}$/) }))
+    .min(1)
+    .max(MAX_CONFIG_ARTIFACTS)
+    .optional(),
 });
 
 function isTextByName(value: unknown): boolean {
@@ -57,7 +65,7 @@ function isTextByName(value: unknown): boolean {
   );
 }
 
-const textOf = ({ systemVersion, metadata, unsigned }: Bundle): string => {
+const textOf = ({ systemVersion, metadata, unsigned, addresses = new Map() }: Bundle): string => {
   const sorted = <T>(entries: Iterable<readonly [string, T]>) =>
     [...entries].sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify({
@@ -65,6 +73,9 @@ const textOf = ({ systemVersion, metadata, unsigned }: Bundle): string => {
     system_version: systemVersion,
     metadata: Object.fromEntries(sorted(metadata)),
     unsigned: sorted(unsigned).map(([sha256, size]) => ({ sha256, size })),
+    ...(addresses.size > 0 && {
+      addresses: sorted(addresses).map(([sha256, sha512]) => ({ sha256, sha512 })),
+    }),
   });
 };
 
@@ -87,11 +98,12 @@ export const parseBundle = (bytes: Uint8Array): Bundle => {
     const [issue] = parsed.error.issues;
     throw invalid(`field ${quoted(issue?.path.join('.') ?? '')}: ${issue?.message ?? 'is wrong'}`);
   }
-  const { system_version, metadata, unsigned } = parsed.data;
+  const { system_version, metadata, unsigned, addresses } = parsed.data;
   const bundle: Bundle = {
     systemVersion: system_version,
     metadata: new Map(Object.entries(metadata)),
     unsigned: new Map(unsigned.map(({ sha256, size }) => [sha256, size])),
+    ...(addresses && { addresses: new Map(addresses.map(({ sha256, sha512 }) => [sha256, sha512])) }),
   };
   if (textOf(bundle) !== text)
     throw invalid('it has the content of a bundle, but another text than the one encoding of that content');

@@ -52,6 +52,26 @@ describe('a bundle of a signed release', () => {
     expect(judged.verdict).toEqual({ kind: 'vouched', trustRootId: 'pinned' });
   });
 
+  test('says which address has a SHA-512 that is signed alone; others count as unsigned (BJ3)', async () => {
+    const [known, unknown] = ['a'.repeat(128), 'b'.repeat(128)];
+    const edit = (signed: { targets?: unknown }) => {
+      signed.targets = { one: { length: 5, hashes: { sha512: known } } };
+    };
+    const repository = makeRepository({ targets: { edit } });
+    const addresses = new Map([
+      [hashOf('first'), known],
+      [hashOf('second!'), unknown],
+    ]);
+    const judged = await judgeBundle(bundleOf(repository, { addresses }), pinned(repository.root));
+    expect([...judged.bySha512]).toEqual([[hashOf('first'), known]]);
+    expect([...judged.unsigned]).toEqual([hashOf('second!')]);
+    expect([...judged.signed]).toEqual([]);
+    expect(judged.listed).toEqual(new Set(signedNames));
+    const stranger = makeRepository({ key, targets: {} }).root;
+    const { bySha512, unsigned } = await judgeBundle(bundleOf(repository, { addresses }), pinned(stranger));
+    expect([bySha512.size, unsigned]).toEqual([0, new Set(signedNames)]);
+  });
+
   test('is vouched for after it has expired, since that was judged at its upload (BJ2)', async () => {
     const old = makeRepository(expired);
     expect((await judgeBundle(bundleOf(old), pinned(old.root))).verdict.kind).toBe('vouched');

@@ -7,7 +7,8 @@
  * BJ1. What is signed was verified as the metadata of an archive is: the whole chain of signatures, every delegated role, the budget of
  *      work (WB2). The bytes of targets are not here; length and SHA-256 bind them.
  * BJ2. Expiry and rollback are not judged: they were when the release was uploaded.
- * BJ3. A target without a SHA-256 is no artifact of any release (DO1), and is left out.
+ * BJ3. A target without a SHA-256 signs its SHA-512: the bundle says which SHA-256 the bytes have, and the sled that receives bytes
+ *      under that address compares both hashes. What the bundle says of a SHA-512 that nobody signed counts as unsigned.
  * BJ4. What a bundle lists counts only where somebody exempted exactly these bytes. It includes the targets of every file that has the
  *      form of a targets role, whoever signed it.
  * BJ5. Metadata that has two lengths for one hash is refused: no bytes have both.
@@ -29,6 +30,8 @@ type Hashes = ReadonlySet<ArtifactHash>;
 export type JudgedBundle = {
   /** The signed targets; empty without a trust root that vouches. */
   readonly signed: Hashes;
+  /** SHA-512 by SHA-256, where only the SHA-512 is signed: bytes that have both are signed (BJ3). */
+  readonly bySha512: ReadonlyMap<ArtifactHash, string>;
   /** The artifacts that no signed target lists, by the word of the bundle. */
   readonly unsigned: Hashes;
   /** Everything that the bundle lists, for one that was exempted (BJ4). */
@@ -52,22 +55,24 @@ export const judgeBundle = async (
   { budgets = () => createWorkBudget({ monotonicMs: systemClock.monotonicMs }) }: Options = {},
 ): Promise<JudgedBundle> => {
   const bundle = parseBundle(bytes);
-  const unsigned = new Set(bundle.unsigned.keys());
+  const { addresses = new Map<ArtifactHash, string>() } = bundle;
+  const unsigned = new Set([...bundle.unsigned.keys(), ...addresses.keys()]);
   const files = filesOf(bundle);
+  const nothing = { signed: new Set<ArtifactHash>(), bySha512: new Map<ArtifactHash, string>() };
   if (files.size === 0)
-    return { unsigned, signed: new Set(), listed: unsigned, verdict: { kind: 'nothing_signed' } };
+    return { unsigned, ...nothing, listed: unsigned, verdict: { kind: 'nothing_signed' } };
   try {
-    const { signed, trustRootId } = await vouch(files, trustRoots, budgets());
+    const { signed, sha512s, trustRootId } = await vouch(files, trustRoots, budgets());
+    const bySha512 = new Map([...addresses].filter(([, sha512]) => sha512s.has(sha512)));
+    const listed = together(signed, unsigned);
     return {
-      unsigned,
-      signed,
-      listed: together(signed, unsigned),
+      ...{ signed, bySha512, listed, unsigned: unsigned.difference(bySha512) },
       verdict: { kind: 'vouched', trustRootId },
     };
   } catch (error) {
     if (!isVerdict(error)) throw error;
     const listed = together(listedBy(files, budgets()), unsigned);
-    return { unsigned, signed: new Set(), listed, verdict: { kind: 'refused', message: error.message } };
+    return { unsigned, ...nothing, listed, verdict: { kind: 'refused', message: error.message } };
   }
 };
 
@@ -75,7 +80,12 @@ const vouch = async (
   files: ReadonlyMap<string, Uint8Array>,
   trustRoots: readonly TrustRoot[],
   budget: WorkBudget,
-): Promise<{ readonly signed: Hashes; readonly trustRootId: string }> => {
+): Promise<{
+  readonly signed: Hashes;
+  /** Of targets without a SHA-256. */
+  readonly sha512s: ReadonlySet<string>;
+  readonly trustRootId: string;
+}> => {
   const { trustRootId, allTargets } = await verifyRepository(sourceOf(files), {
     trustRoots,
     nowMs: 0, // BJ2
@@ -83,7 +93,9 @@ const vouch = async (
     allowRollback: true,
     budget,
   });
-  return { signed: hashesOf(allTargets.values()), trustRootId };
+  const sha512s = new Set<string>();
+  for (const { hashes } of allTargets.values()) if (hashes.sha256 === undefined) sha512s.add(hashes.sha512);
+  return { signed: hashesOf(allTargets.values()), sha512s, trustRootId };
 };
 
 /** One of both where the other is empty: it crosses threads once, and is kept once. */

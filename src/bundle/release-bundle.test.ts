@@ -24,6 +24,17 @@ test('the bundle of a release has its files but for the roots, and what no signe
   expect([...unsigned]).toEqual([[sha256, 3]]);
 });
 
+test('the bundle names the address of what is signed by a SHA-512 alone, and is signed as a whole then', () => {
+  const sha512 = 'b'.repeat(128);
+  const target = { lengthBytes: 3, custom: undefined, hashes: { sha256: undefined, sha512 } };
+  const artifacts = release.artifacts.map(artifact => ({ ...artifact, targetName: 'a.bin' }));
+  const bundle = bundleOfRelease({ ...release, artifacts }, files(10), new Map([['a.bin', target]]));
+  expect(bundle?.kind).toBe('signed');
+  const { unsigned, addresses } = parseBundle(bundle?.bytes ?? new Uint8Array());
+  expect([...unsigned]).toEqual([]);
+  expect([...(addresses ?? [])]).toEqual([[sha256, sha512]]);
+});
+
 test('a release whose metadata is beyond 64 MiB has no bundle of it, and the one of its artifacts in its place', () => {
   expect(bundleOfRelease(release, files(MAX_BUNDLE_BYTES), new Map())).toBe(undefined);
   const { kind, bytes } = bundleOfArtifacts(release);

@@ -1,4 +1,5 @@
 /** The bundle of a release: of its verified metadata, or, without any, of what was recorded of it. */
+import type { ArtifactHash } from '../core/ids.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
 import type { ReleaseBundle } from '../core/release-trust.ts';
 import type { Target } from '../tuf/targets.ts';
@@ -18,11 +19,17 @@ export const bundleOfRelease = (
   targets: ReadonlyMap<string, Target>,
 ): ReleaseBundle | undefined => {
   const signed = new Set(Array.from(targets.values(), ({ hashes }) => hashes.sha256));
-  const unsigned = sizesOf(artifacts.filter(({ sha256 }) => !signed.has(sha256)));
+  const others = artifacts.filter(({ sha256 }) => !signed.has(sha256));
+  const addresses = new Map<ArtifactHash, string>();
+  for (const { sha256, targetName } of others) {
+    const sha512 = targets.get(targetName)?.hashes.sha512;
+    if (sha512 !== undefined) addresses.set(sha256, sha512);
+  }
+  const unsigned = sizesOf(others.filter(({ sha256 }) => !addresses.has(sha256)));
   const metadata = new Map<string, string>();
   for (const [name, bytes] of files)
     if (!ROOT_FILE.test(name)) metadata.set(name, Buffer.from(bytes).toString('utf8'));
-  const encoded = encodeBundle({ systemVersion, metadata, unsigned });
+  const encoded = encodeBundle({ systemVersion, metadata, unsigned, addresses });
   return encoded && { ...encoded, kind: unsigned.size === 0 ? 'signed' : 'partly' };
 };
 

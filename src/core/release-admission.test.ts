@@ -60,6 +60,26 @@ test('a bundle that the newest root vouches for admits what it signs, and nothin
   expect(states(result)).toEqual([['unexempted', 'signature']]);
 });
 
+test('a hash of which only the SHA-512 is signed is admitted for bytes that have it, and for no others (ADM6)', () => {
+  const verdict: BundleVerdict = { ...vouched(2, [1]), bySha512: new Map([[hash(2), 'signed']]) };
+  const judged = (sha512: string | undefined, version = 2) =>
+    judgeAdmission(
+      facts({
+        releases: [release('x')],
+        newest: new Map([['chain-a', version]]),
+        verdicts: { x: verdict },
+        sha512Of: sha256 => (sha256 === hash(2) ? sha512 : undefined),
+      }),
+    );
+  expect(admittedBy(judged(undefined))).toEqual(set(1));
+  expect(admittedBy(judged('another'))).toEqual(set(1));
+  expect(admittedBy(judged('signed'))).toEqual(set(1, 2));
+  expect(judged(undefined).bySha512).toEqual(new Map([[hash(2), new Set(['signed'])]]));
+  // Keys that were rotated away sign nothing.
+  expect(admittedBy(judged('signed', 3))).toEqual(set());
+  expect(judged(undefined, 3).bySha512).toEqual(new Map());
+});
+
 test('a question about an artifact is not put to each of many releases', () => {
   let asked = 0;
   class Counted extends Set<ArtifactHash> {

@@ -8,6 +8,8 @@
  * ADM2. A signature admits what signed metadata lists. Only an exemption admits what no signature names.
  * ADM3. A rotation un-admits nothing: what is admitted is in the record when a chain grows.
  * ADM4. A bundle that is missing, refused or not exempted costs the hashes that it alone lists, and no others (G7).
+ * ADM6. Where only a SHA-512 is signed, a hash is admitted once this sled has seen that its bytes have that SHA-512; until then bytes may
+ *      be received under it, and are stored if they have.
  * ADM5. Where the key of an administrator is pinned, only a statement exempts. Without one the word of a Nexus does, and the state
  *      names it.
  */
@@ -24,6 +26,8 @@ export type BundleVerdict = {
   readonly isInvalid?: boolean | undefined;
   /** What the root vouches for. */
   readonly signed: Hashes;
+  /** SHA-512 by SHA-256, where the root vouches for the SHA-512 alone; absent for none (ADM6). */
+  readonly bySha512?: ReadonlyMap<ArtifactHash, string>;
   /** What no signature names. */
   readonly unsigned: Hashes;
   /** Everything that it lists, signed or not, by whomever. */
@@ -47,6 +51,8 @@ export type AdmissionFacts = {
   readonly record: ReadonlyMap<string, AdmittedBy>;
   readonly hasAdminKey: boolean;
   readonly isExemptedByStatement: (bundle: string) => boolean;
+  /** Of bytes with this SHA-256 that this sled has read whole: a fact about the two hashes, wherever the bytes are (ADM6). */
+  readonly sha512Of?: (sha256: ArtifactHash) => string | undefined;
 };
 
 type BundleStanding = {
@@ -65,6 +71,8 @@ export type Admission = {
   /** Of each release of the config, in its order, then of the others. */
   readonly bundles: readonly BundleStanding[];
   readonly admits: (sha256: ArtifactHash) => boolean;
+  /** By SHA-256 the SHA-512s of which one admits it, if its bytes have it (ADM6). */
+  readonly bySha512: ReadonlyMap<ArtifactHash, ReadonlySet<string>>;
 };
 
 export const judgeAdmission = (facts: AdmissionFacts): Admission => {
@@ -82,12 +90,19 @@ export const judgeAdmission = (facts: AdmissionFacts): Admission => {
     if (by === undefined || verdict === undefined) return [];
     return [by === 'signature' ? verdict.signed : verdict.listed]; // ADM2
   });
+  const bySha512 = sha512sOf(
+    bundles.flatMap(({ bundle, by }) => (by === 'signature' ? [facts.verdictOf(bundle)?.bySha512] : [])),
+  );
   let together: Hashes | undefined;
   return {
     bundles,
+    bySha512,
     admits(sha256) {
       together ??= unionOf(admitting);
-      return together.has(sha256);
+      if (together.has(sha256)) return true;
+      const signed = bySha512.get(sha256);
+      const seen = signed && facts.sha512Of?.(sha256);
+      return seen !== undefined && signed?.has(seen) === true;
     },
   };
 };
@@ -99,6 +114,15 @@ const unionOf = (all: readonly Hashes[]): Hashes => {
   const union = new Set<ArtifactHash>();
   for (const hashes of all) for (const sha256 of hashes) union.add(sha256);
   return union;
+};
+
+const sha512sOf = (
+  all: readonly (ReadonlyMap<ArtifactHash, string> | undefined)[],
+): ReadonlyMap<ArtifactHash, ReadonlySet<string>> => {
+  const sha512s = new Map<ArtifactHash, Set<string>>();
+  for (const [sha256, sha512] of all.flatMap(each => [...(each ?? [])]))
+    sha512s.set(sha256, (sha512s.get(sha256) ?? new Set()).add(sha512));
+  return sha512s;
 };
 
 type Asked = Pick<OfferedRelease, 'bundle' | 'isExempt'> & { readonly systemVersion: string | undefined };

@@ -132,12 +132,13 @@ describe('a good release', () => {
     });
   };
 
-  test('with a SHA-512 alone has the SHA-256 of the bytes as address, and no signature that names it before sleds (DO1)', async () => {
+  test('with a SHA-512 alone has the SHA-256 of the bytes as address, and the bundle names it for sleds (DO1)', async () => {
     const { description, bundle } = await verify(await hashedBy(sha512 => ({ sha512 })));
     const sha256 = createHash('sha256').update(seededBytes('a', 100)).digest('hex');
     expect(description.artifacts).toMatchObject([{ sha256 }, { targetName: 'artifact-1.bin' }]);
-    expect(bundle?.kind).toBe('partly');
-    expect([...parseBundle(bundle!.bytes).unsigned]).toEqual([[sha256, 100]]);
+    expect(bundle?.kind).toBe('signed');
+    const sha512 = createHash('sha512').update(seededBytes('a', 100)).digest('hex');
+    expect([...(parseBundle(bundle!.bytes).addresses ?? [])]).toEqual([[sha256, sha512]]);
   });
 
   test('with a SHA-512 alone that is wrong is refused', async () => {

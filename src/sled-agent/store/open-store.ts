@@ -101,7 +101,7 @@ export const openStore = async (
   const { maxArtifactBytes } = settings;
   const { makeRoom } = deleter;
   const writers = opened.use(
-    createWriters({ ...shared, state, config, withheld, makeRoom, maxArtifactBytes }),
+    createWriters({ ...shared, state, config, withheld, sha512: bundles, makeRoom, maxArtifactBytes }),
   );
 
   const kept: Kept = { keeper, leases, heads: createAuditHeads(shared), book, examiner, bundles };

@@ -8,6 +8,7 @@ import {
   offered,
   type SignedRelease,
   sha256Of,
+  sha512Of,
   storeTrust,
   type TestTrust,
   testStatements,
@@ -449,6 +450,73 @@ describe('a bundle', () => {
       await store[Symbol.asyncDispose]();
       if (operations <= at) return;
     }
+  });
+});
+
+describe('an artifact of which only the SHA-512 is signed (ADM6)', () => {
+  const addresses = new Map([one, two].map(({ sha256 }, at) => [sha256, sha512Of(['one', 'two'][at]!)]));
+  const bySha512 = signer.release(['one', 'two'], { addresses });
+
+  test('is stored once its bytes have that hash, and is served again after a restart once they were read', async () => {
+    const { store, machine } = await start(await pinnedTrust());
+    await want(store, 1, [bySha512]);
+    expect(await refusalOf(put(store, one))).toBe('ARTIFACT_WITHHELD');
+    await store.putBundle(bySha512.bundle, bySha512.bytes);
+    expect(await statesOf(store)).toEqual(['admitted']);
+    // Nothing prevents a Nexus from sending it.
+    expect((await store.list()).releases.withheld).toEqual(new Set());
+    expect((await store.list()).artifacts.has(one.sha256)).toBe(false);
+    await put(store, one);
+    expect((await store.list()).artifacts.get(one.sha256)).toBe(2);
+    await store[Symbol.asyncDispose]();
+
+    const again = await start(await pinnedTrust(), machine);
+    expect(await bytesOf(await again.store.open(one.sha256))).toEqual(one.bytes);
+    expect((await again.store.list()).artifacts.has(two.sha256)).toBe(false);
+  });
+
+  test('is refused if a Nexus names another address for it, also where its bytes are here already', async () => {
+    const lie = signer.release(['one'], { addresses: new Map([[planted.sha256, sha512Of('one')]]) });
+    const machine = createMachine();
+    const { store } = await start(await pinnedTrust(), machine);
+    await want(store, 1, [lie], { also: [planted] });
+    await store.putBundle(lie.bundle, lie.bytes);
+    await expect(put(store, planted)).rejects.toThrow('its bytes have another one');
+    expect(filesOf(machine).filter(path => path.endsWith(planted.sha256))).toEqual([]);
+    expect((await store.list()).releases.withheld).toEqual(new Set([one.sha256, planted.sha256]));
+    await store[Symbol.asyncDispose]();
+
+    const unpinned = createMachine();
+    const before = await start(testTrust(), unpinned);
+    await want(before.store, 1, [lie], { also: [planted] });
+    await put(before.store, planted);
+    await before.store[Symbol.asyncDispose]();
+    const after = await start(await pinnedTrust(), unpinned);
+    await after.store.putBundle(lie.bundle, lie.bytes);
+    expect(await refusalOf(after.store.open(planted.sha256))).toBe('ARTIFACT_NOT_HELD');
+    expect((await after.store.list()).artifacts.has(planted.sha256)).toBe(false);
+  });
+
+  test('that is here from before is served once its metadata came', async () => {
+    const machine = createMachine();
+    const before = await start(testTrust(), machine);
+    await want(before.store, 1, [bySha512]);
+    await put(before.store, one);
+    await before.store[Symbol.asyncDispose]();
+    const { store } = await start(await pinnedTrust(), machine);
+    expect(await refusalOf(store.open(one.sha256))).toBe('ARTIFACT_NOT_HELD');
+    await store.putBundle(bySha512.bundle, bySha512.bytes);
+    expect(await bytesOf(await store.open(one.sha256))).toEqual(one.bytes);
+  });
+
+  test('under an address that nobody signed a SHA-512 for is unsigned', async () => {
+    const addressed = new Map([[one.sha256, '0'.repeat(128)]]);
+    const other = signer.release(['one'], { addresses: addressed });
+    const { store } = await start(await pinnedTrust());
+    await want(store, 1, [other]);
+    await store.putBundle(other.bundle, other.bytes);
+    expect(await statesOf(store)).toEqual(['unexempted']);
+    expect(await refusalOf(put(store, one))).toBe('ARTIFACT_WITHHELD');
   });
 });
 

@@ -31,6 +31,7 @@ import { type BundleCopies, createBundleCopies } from './bundle-copies.ts';
 import type { Dataset } from './dataset/dataset.ts';
 import { createKeyedLock } from './locks.ts';
 import type { ReleaseBundles, ReleaseReport, ReleaseTrust } from './release-trust.ts';
+import { createSha512Proofs, type Sha512Proofs } from './sha512-proofs.ts';
 
 type Deps = {
   readonly disk: Disk;
@@ -51,6 +52,8 @@ export const createReleaseBundles = (deps: Deps): ReleaseBundles =>
 /** RLB5 */
 const WITHOUT_TRUST: ReleaseBundles = {
   isWithheld: () => false,
+  awaitedSha512: () => undefined,
+  learned: () => undefined,
   withheld: () => undefined,
   async put() {
     throw new DepotError(
@@ -70,6 +73,7 @@ type Keeping = Deps & {
   readonly trust: ReleaseTrust;
   readonly copies: BundleCopies;
   readonly verdicts: Map<string, BundleVerdict>;
+  readonly proofs: Sha512Proofs;
   readonly signal: AbortSignal;
   admission: Admission;
 };
@@ -80,30 +84,56 @@ const createWithTrust = (deps: Deps, trust: ReleaseTrust): ReleaseBundles => {
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => queue('bundles', work);
   const copies = createBundleCopies(deps);
   const verdicts = new Map<string, BundleVerdict>();
-  const admission: Admission = { bundles: [], admits: () => false };
-  const keeping: Keeping = { ...deps, trust, copies, verdicts, signal: stop.signal, admission };
+  const admission: Admission = { bundles: [], admits: () => false, bySha512: new Map() };
+  const proofs = createSha512Proofs(deps);
+  const keeping: Keeping = { ...deps, trust, copies, verdicts, proofs, signal: stop.signal, admission };
   const isWithheld = (sha256: ArtifactHash) => trust.requiresSigned() && !keeping.admission.admits(sha256);
-  const watch = trust.onChange(() => {
-    settle(keeping);
-    inTurn(() => judgeAgain(keeping)).catch(err => {
+  const inBackground = (work: () => Promise<void>): void =>
+    void inTurn(work).catch(err => {
       if (!stop.signal.aborted) deps.log.error({ err }, 'judging the metadata of releases again failed');
     });
+  const awaitedSha512 = (sha256: ArtifactHash) =>
+    isWithheld(sha256) && proofs.of(sha256) === undefined
+      ? keeping.admission.bySha512.get(sha256)
+      : undefined;
+  const prove = () => proofs.read(keeping.admission.bySha512.keys(), { signal: stop.signal });
+  const watch = trust.onChange(() => {
+    settle(keeping);
+    inBackground(() => judgeAgain(keeping).then(prove));
   });
   return {
     isWithheld,
-    withheld: sha256 =>
-      isWithheld(sha256) ? withheldReason(keeping.admission, deps.releases() !== undefined) : undefined,
-    put: (bundle, bytes) => inTurn(() => put(keeping, bundle, bytes)),
-    load: () => inTurn(() => load(keeping)),
-    settle: () => settle(keeping),
+    awaitedSha512,
+    learned: proofs.learned,
+    withheld: sha256 => (isWithheld(sha256) ? reasonOf(keeping, sha256) : undefined),
+    async put(bundle, bytes) {
+      await inTurn(() => put(keeping, bundle, bytes));
+      await inTurn(prove);
+    },
+    async load() {
+      await inTurn(() => load(keeping));
+      await inTurn(prove); // SHP2
+    },
+    settle() {
+      settle(keeping);
+      if (keeping.admission.bySha512.size > 0) inBackground(prove);
+    },
     repair: isCertain => inTurn(() => repairBundles(keeping, isCertain)),
-    report: config => reportOf(keeping, config, isWithheld),
+    report: config =>
+      reportOf(keeping, config, sha256 => isWithheld(sha256) && awaitedSha512(sha256) === undefined),
     async [Symbol.asyncDispose]() {
       watch[Symbol.dispose]();
       stop.abort(new DepotError('SHUTTING_DOWN', 'this sled agent is stopping'));
       await inTurn(async () => undefined);
     },
   };
+};
+
+const reasonOf = ({ admission, releases, proofs }: Keeping, sha256: ArtifactHash): string => {
+  if (!admission.bySha512.has(sha256)) return withheldReason(admission, releases() !== undefined);
+  return proofs.of(sha256) === undefined
+    ? 'only its SHA-512 is signed, and this sled has not read its bytes yet'
+    : 'only its SHA-512 is signed, and its bytes have another one';
 };
 
 /** Without a wait, so that no artifact is judged by what counted before. */
@@ -116,7 +146,9 @@ const settle = (keeping: Keeping): void => {
     releases: releases() ?? [],
     kept: copies.list(),
     verdictOf: bundle => verdicts.get(bundle),
+    sha512Of: keeping.proofs.of,
   });
+  keeping.proofs.retain(keeping.admission.bySha512);
   const news = new Map<string, AdmittedBy>();
   for (const { bundle, by, isSigned, state, systemVersion, reason } of keeping.admission.bundles) {
     const recorded = facts.record.get(bundle);

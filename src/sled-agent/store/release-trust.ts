@@ -32,6 +32,10 @@ export type ReleaseReport = {
 
 export type ReleaseBundles = AsyncDisposable & {
   readonly isWithheld: (sha256: ArtifactHash) => boolean;
+  /** The SHA-512s of which bytes with this hash need one to be admitted; undefined where none would (ADM6). */
+  readonly awaitedSha512: (sha256: ArtifactHash) => ReadonlySet<string> | undefined;
+  /** Bytes that were read whole have both hashes. */
+  readonly learned: (sha256: ArtifactHash, sha512: string) => void;
   /** Why an artifact is neither stored nor served; undefined if it may be. */
   readonly withheld: (sha256: ArtifactHash) => string | undefined;
   /**

@@ -38,10 +38,10 @@ export const releaseTrust = (trust: SledTrust, judge: JudgeBundle): ReleaseTrust
 
 /** The root that vouches is the pinned one that the verification began with: what a bundle adds to it proves nothing more. */
 const verdictOf = (
-  { signed, unsigned, listed, verdict }: JudgedBundle,
+  { signed, bySha512, unsigned, listed, verdict }: JudgedBundle,
   tried: readonly TriedRoot[],
 ): BundleVerdict => {
-  const lists = { signed, unsigned, listed };
+  const lists = { signed, unsigned, listed, ...(bySha512.size > 0 && { bySha512 }) };
   if (verdict.kind === 'nothing_signed') return { root: undefined, problem: undefined, ...lists };
   if (verdict.kind === 'refused') return { root: undefined, problem: verdict.message, ...lists };
   const root = tried.find(({ id }) => id === verdict.trustRootId);

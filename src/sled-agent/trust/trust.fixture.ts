@@ -23,6 +23,8 @@ export const textArtifact = (content: string): TestArtifact => {
   return { bytes, sha256: hashOf(bytes) };
 };
 
+export const sha512Of = (content: string): string => createHash('sha512').update(content).digest('hex');
+
 export type SignedRelease = {
   readonly systemVersion: SystemVersion;
   readonly artifacts: readonly TestArtifact[];
@@ -45,6 +47,8 @@ export type Signer = {
       readonly unsigned?: readonly TestArtifact[];
       /** Roots that the bundle brings, instead of all up to its own. */
       readonly brings?: readonly string[];
+      /** SHA-512 by SHA-256: the targets are signed by their SHA-512 alone. */
+      readonly addresses?: ReadonlyMap<ArtifactHash, string>;
     },
   ) => SignedRelease;
 };
@@ -65,9 +69,23 @@ export const createSigner = (): Signer => {
   return {
     roots: count => all.slice(0, count),
     fork: version => rootSigned(version, generateSigningKey()),
-    release(contents, { root = 1, version = '1.0.0', unsigned = [], brings = all.slice(0, root) } = {}) {
+    release(
+      contents,
+      { root = 1, version = '1.0.0', unsigned = [], brings = all.slice(0, root), addresses } = {},
+    ) {
       const targets = contents.map(content => [`file-${sha256Of(content).slice(0, 8)}`, content] as const);
-      const made = makeRepository({ key: keyOf(root), targets: { targets } });
+      const edit = (signed: { targets?: unknown }) => {
+        signed.targets = Object.fromEntries(
+          targets.map(([name, content]) => [
+            name,
+            { length: Buffer.byteLength(content), hashes: { sha512: sha512Of(content) } },
+          ]),
+        );
+      };
+      const made = makeRepository({
+        key: keyOf(root),
+        targets: { targets, ...(addresses !== undefined && { edit }) },
+      });
       const metadata = new Map(
         [...made.metadata].map(([name, bytes]) => [name, Buffer.from(bytes).toString()] as const),
       );
@@ -76,7 +94,7 @@ export const createSigner = (): Signer => {
         metadata.set(`${at + 1}.root.json`, text);
       });
       const signed = contents.map(textArtifact);
-      return bundled({ version, metadata, unsigned }, [...signed, ...unsigned]);
+      return bundled({ version, metadata, unsigned, addresses }, [...signed, ...unsigned]);
     },
   };
 };
@@ -90,12 +108,21 @@ const bundled = (
     version,
     metadata,
     unsigned,
-  }: { version: string; metadata: Map<string, string>; unsigned: readonly TestArtifact[] },
+    addresses,
+  }: {
+    version: string;
+    metadata: Map<string, string>;
+    unsigned: readonly TestArtifact[];
+    addresses?: ReadonlyMap<ArtifactHash, string> | undefined;
+  },
   artifacts: readonly TestArtifact[],
 ): SignedRelease => {
   const systemVersion = SystemVersion.parse(version);
   const sizes = new Map<ArtifactHash, number>(unsigned.map(({ sha256, bytes }) => [sha256, bytes.length]));
-  const encoded = encodeBundle({ systemVersion, metadata, unsigned: sizes } satisfies Bundle);
+  const encoded = encodeBundle({
+    ...{ systemVersion, metadata, unsigned: sizes },
+    ...(addresses && { addresses }),
+  } satisfies Bundle);
   if (encoded === undefined) throw new Error('the bundle is too large');
   return { systemVersion, artifacts, bundle: encoded.sha256, bytes: encoded.bytes };
 };

@@ -8,7 +8,8 @@
  *      not abort a long transfer (P2).
  * WR2. An existing file is no reason to skip the rename: it may be about to be deleted, or rotten (P2).
  * WR3. A write that is refused leaves nothing behind.
- * WR4. An artifact that no admitted bundle lists is not stored, at the start of a write and at its end (T3).
+ * WR4. An artifact that no admitted bundle lists is not stored, at the start of a write and at its end (T3). One of which only the
+ *      SHA-512 is signed is hashed both ways, and stored only if its bytes have the signed one (ADM6).
  */
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
@@ -23,6 +24,7 @@ import type { Dataset } from '../dataset/dataset.ts';
 import { refusedByAll } from '../dataset/refused-by-all.ts';
 import type { KeyedLock } from '../locks.ts';
 import { pointOf } from '../point.ts';
+import type { ReleaseBundles } from '../release-trust.ts';
 import type { ArtifactStore, ArtifactWriter, StoreState } from '../store.ts';
 import { type Lanes, type MakeRoom, openLanes } from './lanes.ts';
 import {
@@ -42,6 +44,7 @@ export type WriterDependencies = {
   readonly config: () => ArtifactConfig | undefined;
   /** Why an artifact is withheld; undefined if it is not (T3). */
   readonly withheld: (sha256: ArtifactHash) => string | undefined;
+  readonly sha512: Pick<ReleaseBundles, 'awaitedSha512' | 'learned'>;
   readonly byHash: KeyedLock;
   readonly maxArtifactBytes: number;
   readonly clock: Clock;
@@ -82,7 +85,7 @@ export const createWriters = (deps: WriterDependencies): Writers => {
 
 /** Checks that the write may begin; returns its length if known. */
 const admitWrite = (
-  { state, config, withheld, maxArtifactBytes }: WriterDependencies,
+  { state, config, withheld, sha512, maxArtifactBytes }: WriterDependencies,
   sha256: ArtifactHash,
   { generation, digest }: { readonly generation: Generation; readonly digest: string | undefined },
   expectedSizeBytes: number | undefined,
@@ -93,7 +96,7 @@ const admitWrite = (
   if (current.generation !== generation) throw otherGeneration(generation, current.generation);
   if (digest !== undefined && digest !== pointOf(current).digest) throw otherSet(generation); // P13
   if (!current.artifacts.has(sha256)) throw notInConfig(sha256, current.generation);
-  requireAdmitted(sha256, withheld);
+  if (sha512.awaitedSha512(sha256) === undefined) requireAdmitted(sha256, withheld);
   const knownBytes = current.artifacts.get(sha256);
   const sizeBytes = knownBytes ?? expectedSizeBytes;
   if (knownBytes !== undefined && expectedSizeBytes !== undefined && knownBytes !== expectedSizeBytes)
@@ -126,6 +129,7 @@ type Write = {
 const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void): ArtifactWriter => {
   const { sha256, lanes } = write;
   const hash = createHash('sha256');
+  const sha512 = deps.sha512.awaitedSha512(sha256) && createHash('sha512');
   const outstanding = new Set<Promise<void>>();
   let receivedBytes = 0;
   let refused: DepotError | undefined;
@@ -137,6 +141,7 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
   const append = async (chunk: Uint8Array, position: number): Promise<void> => {
     const written = lanes.write(chunk, position);
     hash.update(chunk); // while the disks are at work
+    sha512?.update(chunk);
     await written;
     lanes.require();
   };
@@ -144,6 +149,7 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
     await settle();
     if (refused !== undefined) throw refused;
     verifyBytes(write, receivedBytes, hash.digest('hex'));
+    if (sha512 !== undefined) deps.sha512.learned(sha256, sha512.digest('hex')); // SHP1
     await lanes.sync();
     await deps.byHash(sha256, async () => {
       const current = requireConfig(deps.config());
