@@ -53,7 +53,12 @@ export const syncingWherePossible = (disk: Disk): Disk => ({
 export const cannotWrite = (path: string, cause: unknown): DepotError =>
   new DepotError(isFull(cause) ? 'NO_SPACE' : 'IO', `cannot write ${path}`, {
     cause,
-    detail: findDepotError(cause)?.detail ?? {},
+    detail: {
+      ...findDepotError(cause)?.detail,
+      ...(isFull(cause) && {
+        remedy: `free space on the disk of ${dirname(path)}, or write the file elsewhere`,
+      }),
+    },
   });
 
 /** A disk with the errors of this module. */

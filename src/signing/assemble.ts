@@ -9,6 +9,7 @@
  * A4. An archive under its final name is complete, or absent.
  */
 import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { createArchiveWriter } from '../archive/writer.ts';
@@ -132,12 +133,27 @@ export const readBack = async (files: RepositoryFiles, rootChain: readonly Uint8
 
 const ARCHIVE_MODE = 0o644;
 
+/** Memory that is mounted at /dev/shm has files. */
+const NOT_OF_FILES = /^\/(proc|dev(?!\/shm\/))\//;
+
+/** A rename would put the archive in the place of a device, or of the link that a shell gave for its output. */
+const requireReplaceable = async (path: string): Promise<void> => {
+  const found = await stat(path).catch(() => undefined);
+  const problem = NOT_OF_FILES.test(path)
+    ? 'it is a device or a pipe, and an archive is written to a file'
+    : found !== undefined && !found.isFile()
+      ? 'it is there, and no regular file'
+      : undefined;
+  if (problem !== undefined) throw cannotWrite(path, new Error(problem));
+};
+
 /** Writes `repo/metadata/…` and `repo/targets/…`, all stored: artifacts are served from the archive in place. */
 export const writeRepositoryArchive = async (
   files: RepositoryFiles,
   outputPath: string,
   { signal }: { signal?: AbortSignal | undefined } = {},
 ): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
+  await requireReplaceable(outputPath);
   try {
     return await createFileDurably(outputPath, file => writeArchive(file, files, signal), {
       mode: ARCHIVE_MODE,

@@ -30,9 +30,9 @@ export type EditOptions = RepublishOptions & {
 export const editRelease = async (
   path: string,
   options: EditOptions,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  { signal, name }: { readonly signal?: AbortSignal | undefined; readonly name?: string } = {},
 ): Promise<AssembledRelease> => {
-  await using opened = await openRelease(path, { signal });
+  await using opened = await openRelease(path, { signal, ...(name !== undefined && { name }) });
   requirePossible(opened.release.artifacts, options);
   const artifacts = await measureAll(options.add, { signal });
   const added = new Map<string, MeasuredContent>(artifacts.map(artifact => [artifact.targetName, artifact]));

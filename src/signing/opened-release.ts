@@ -47,11 +47,25 @@ export type OpenedRelease = AsyncDisposable & {
   readonly contentOf: (name: string, target: Target) => MeasuredContent | undefined;
 };
 
-/** @throws DepotError as the archive reader and the verification do */
-export const openRelease = async (
-  path: string,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
-): Promise<OpenedRelease> => {
+type OpenOptions = {
+  readonly signal?: AbortSignal | undefined;
+  /** For people; by default the path. */
+  readonly name?: string;
+};
+
+/** @throws DepotError as the archive reader and the verification do, with the name of the archive */
+export const openRelease = async (path: string, options: OpenOptions = {}): Promise<OpenedRelease> => {
+  try {
+    return await open(path, options);
+  } catch (cause) {
+    // The errors of a disk name the file already.
+    if (!(cause instanceof DepotError) || cause.code === 'IO') throw cause;
+    const { code, detail } = cause;
+    throw new DepotError(code, `cannot open the release ${options.name ?? path}`, { cause, detail });
+  }
+};
+
+const open = async (path: string, { signal }: OpenOptions): Promise<OpenedRelease> => {
   await using stack = new AsyncDisposableStack();
   const archive = await openArchive(stack.use(await openRandomAccessFile(path)));
   const { read: readEntry, list } = folderOf(archive, METADATA_FOLDER, { signal });
@@ -61,7 +75,7 @@ export const openRelease = async (
     rootChain.push(await readPresent(read, metadataFileName('root', version), MAX_METADATA_BYTES.root));
   }
   if (rootChain[0] === undefined)
-    throw new DepotError('METADATA_MISSING', `${path} has no root such as 1.root.json`);
+    throw new DepotError('METADATA_MISSING', 'it has no root such as 1.root.json');
   const trustRoots = [{ id: 'its own', bytes: rootChain[0] }];
   const repository = await verifyRepository({ read, list }, { trustRoots, nowMs: 0, allowExpired: true });
   const described = await readRelease(repository, folderOf(archive, TARGETS_FOLDER, { signal }).read);

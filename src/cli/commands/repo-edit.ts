@@ -1,4 +1,4 @@
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { spooledFile } from '../../lib/spooled-file.ts';
 import type { ArtifactInput } from '../../signing/assemble.ts';
@@ -51,7 +51,7 @@ export const addRepoEdit = (parent: Command, session: Session): void => {
         expiresMs: roleExpiry([options.expiresInDays], nowMs).targets,
         outputPath: resolve(directory, options.out),
       },
-      { signal },
+      { signal, name: archive },
     );
     present(session, options, assembledData(edited, keys), () => assembledLines(options.out, edited, keys));
   });
@@ -86,5 +86,5 @@ const readChange = async (
 const addedArtifact = (text: string, directory: string): Promise<ArtifactInput> => {
   const equals = text.indexOf('=');
   const path = text.slice(equals + 1);
-  return fileArtifact(resolve(directory, path), equals < 0 ? basename(path) : text.slice(0, equals));
+  return fileArtifact(resolve(directory, path), equals < 0 ? undefined : text.slice(0, equals));
 };

@@ -38,7 +38,7 @@ export const addRepoSign = (parent: Command, session: Session): void => {
     const keys = await createKeyFiles(directory).readAll(options.key);
     const nowMs = clock.nowMs();
     await using file = await spooledFile(resolve(directory, archive), session);
-    await using opened = await openRelease(file.path, { signal });
+    await using opened = await openRelease(file.path, { signal, name: archive });
     const roles = options.role.length > 0 ? options.role : ['timestamp', 'snapshot', ...opened.roles.keys()];
     const expiresMs = roleExpiry([options.expiresInDays], nowMs).targets;
     const request = { keys, nowMs, expiresMs, outputPath: resolve(directory, options.out) };

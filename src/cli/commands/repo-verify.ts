@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { ErrorCode } from '../../lib/error-codes.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { spooledFile } from '../../lib/spooled-file.ts';
 import { createDirectorySource } from '../../source/directory-source.ts';
@@ -68,7 +69,9 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
 /** The report goes to standard output, as for a release that verifies; then the error follows. */
 const doesNotVerify = (session: Session, place: string, options: VerifyOptions, cause: unknown): unknown => {
   if (!(cause instanceof DepotError)) return cause;
-  const { code, detail, report } = cause;
+  const { code, report } = cause;
+  const remedy = remedies(place, options)[code];
+  const detail = { ...(remedy !== undefined && { remedy }), ...cause.detail };
   if (report.length > 0)
     present(session, options, { verified: false, error_code: code, checks: report }, () =>
       checkLines(report, session.terminal.outStyle),
@@ -76,6 +79,17 @@ const doesNotVerify = (session: Session, place: string, options: VerifyOptions, 
   const name = place === '-' ? 'the archive on standard input' : place;
   return new DepotError(code, `${name} does not verify`, { cause, detail });
 };
+
+/** What helps this command, which trusts nothing and records nothing. */
+const remedies = (place: string, { trustRoot }: VerifyOptions): Partial<Record<ErrorCode, string>> => ({
+  UNTRUSTED_SIGNATURES:
+    trustRoot === undefined
+      ? 'its own first root does not vouch for it: build and sign the repository again'
+      : `if other signers are right, give their root: repo verify ${place} --trust-root FILE`,
+  METADATA_EXPIRED: 'to check the rest all the same: --allow-expired',
+  PEER_UNREACHABLE: 'check the address; a proxy is --proxy, HTTP_PROXY or HTTPS_PROXY',
+  PEER_IDENTITY: 'check the address; certificates of an authority of your own are --ca-file FILE',
+});
 
 type Verified = VerifiedSource & Partial<Pick<VerifiedRelease, 'unsignedFiles' | 'report'>>;
 type Root = Pick<RootFile, 'bytes' | 'sha256' | 'digest' | 'version'>;

@@ -226,7 +226,9 @@ export const parseUrl = (text: string): string => {
 
 export const readToken = async (file: string): Promise<string> => {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new DepotError('UNAUTHORIZED', `cannot read the token file ${file}`, { cause });
+    const remedy =
+      'name a file that holds a token: --token-file FILE or TUF_DEPOT_TOKEN_FILE; or log in: tuf-depot login ADDRESS';
+    throw new DepotError('UNAUTHORIZED', `cannot read the token file ${file}`, { cause, detail: { remedy } });
   });
   const token = text.trim();
   if (token === '') throw new DepotError('UNAUTHORIZED', `the token file ${file} is empty`);

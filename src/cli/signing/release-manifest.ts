@@ -13,9 +13,11 @@
 import { basename, dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { SystemVersion } from '../../core/ids.ts';
+import { invisibleProblem, quoted } from '../../lib/shown-text.ts';
 import { readTomlConfig } from '../../lib/toml-config.ts';
 import type { ArtifactInput } from '../../signing/assemble.ts';
 import { type Measured, measure } from '../../signing/measure.ts';
+import { usageError } from '../output/failure.ts';
 import { Delegation, HashBins, type ManifestDelegations } from './manifest-delegations.ts';
 
 const Text = z.string().min(1).max(512);
@@ -85,12 +87,23 @@ export const fileArtifact = async (path: string, name?: string): Promise<Artifac
 /** Semantic, as v1 documents may require, and without a number that could look like the file's age. */
 const contentVersion = ({ sha256 }: Measured): string => `0.0.0-sha256-${sha256.slice(0, VERSION_DIGITS)}`;
 
+const requireName = (name: string, path: string): void => {
+  const problem = name.normalize('NFC') === name ? invisibleProblem(name) : 'is not in Unicode normal form C';
+  if (problem !== undefined)
+    throw usageError(
+      `the artifact name ${quoted(name)} of the file ${path} ${problem}`,
+      'give it another name: repo edit --add NAME=FILE, or name in a manifest',
+    );
+};
+
 /** By default named after its file, and tagged as one. */
 const artifactOf = (
   path: string,
   options: { name?: string | undefined; version: string; tags?: Record<string, string> | undefined },
 ): ArtifactInput => {
-  const targetName = options.name ?? basename(path);
+  // macOS decomposes the names of files, and a target has one spelling.
+  const targetName = options.name ?? basename(path).normalize('NFC');
+  requireName(targetName, path);
   return {
     path,
     targetName,

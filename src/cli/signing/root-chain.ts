@@ -45,13 +45,24 @@ const isFolder = async (path: string): Promise<boolean> =>
 /** Undefined where nothing is kept yet. @throws `ROOT_CHAIN_BROKEN` for a folder with a gap */
 export const readRootChain = async (path: string): Promise<KeptRoots | undefined> => {
   if (!existsSync(path)) return undefined;
-  if (!(await isFolder(path))) return keptRoots([await readFile(path)]);
+  if (!(await isFolder(path))) return keptRoots([checkedRoot(await readFile(path), path)]);
   const names = await readdir(path);
   const versions = rootVersions({ read: async () => undefined, list: () => names });
   const gap = versions.find((version, index) => index > 0 && versions[index - 1] !== version - 1);
   if (gap !== undefined)
     throw new DepotError('ROOT_CHAIN_BROKEN', `${path} has ${gap}.root.json, but not the root before it`);
-  return keptRoots(await Promise.all(versions.map(version => readFile(join(path, `${version}.root.json`)))));
+  const files = versions.map(version => join(path, `${version}.root.json`));
+  return keptRoots(await Promise.all(files.map(async file => checkedRoot(await readFile(file), file))));
+};
+
+/** @throws `METADATA_INVALID` naming the file */
+const checkedRoot = (bytes: Uint8Array, path: string): Uint8Array => {
+  try {
+    parseMetadata('root', bytes);
+  } catch (cause) {
+    throw new DepotError('METADATA_INVALID', `${path} is no root`, { cause });
+  }
+  return bytes;
 };
 
 const keptRoots = (all: readonly Uint8Array[]): KeptRoots | undefined => {

@@ -34,7 +34,20 @@ export type RootFile = {
 export type RootChoice = 'oldest' | 'newest';
 
 /** @throws `METADATA_MISSING` for an archive without a root, `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` for a bad one */
-export const readRootFile = async (
+export const readRootFile = (
+  path: string,
+  choice: RootChoice,
+  options: Pick<SpoolOptions, 'signal' | 'stdin'>,
+): Promise<RootFile> =>
+  readRoot(path, choice, options).catch((cause: unknown) => {
+    // The errors of a disk name the file already.
+    if (!(cause instanceof DepotError) || SAYS_FILE.has(cause.code)) throw cause;
+    throw new DepotError(cause.code, `cannot take a root from ${path}`, { cause, detail: cause.detail });
+  });
+
+const SAYS_FILE: ReadonlySet<string> = new Set(['IO', 'NO_SPACE', 'USAGE', 'METADATA_MISSING']);
+
+const readRoot = async (
   path: string,
   choice: RootChoice,
   options: Pick<SpoolOptions, 'signal' | 'stdin'>,
@@ -46,6 +59,8 @@ export const readRootFile = async (
   const { bytes, source } = magic.equals(ZIP_MAGIC)
     ? await rootOfArchive(file, path, choice, options.signal)
     : { bytes: await wholeFile(file, path), source: path };
+  if (!couldBeJson(bytes))
+    throw new DepotError('METADATA_INVALID', 'it is neither a root.json nor a ZIP archive');
   const root = parseSelfSignedRoot(bytes);
   return {
     bytes,
@@ -55,6 +70,10 @@ export const readRootFile = async (
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
 };
+
+/** What a root.json begins with; any other file is best named as what it is not. */
+const couldBeJson = (bytes: Uint8Array): boolean =>
+  /^\s*\{/.test(Buffer.from(bytes.subarray(0, 64)).toString('latin1'));
 
 const rootOfArchive = async (
   file: RandomAccessFileOnDisk,
