@@ -5,7 +5,9 @@
  *      the stranger with the most idle ones if only kept places are free, else of the peer with the most idle ones. So
  *      idle connections keep no other client out, wherever they come from.
  * CNX2. A connection with a running request is never closed for another one. Where there is no idle one, the new connection is
- *      closed. A certificate is not known yet when a connection begins: it counts by its address.
+ *      closed.
+ * CNX3. A connection counts by its address until its handshake is over, since no certificate is known before. Then one whose certificate
+ *      counts is of that process, wherever it comes from: it leaves the place of the address, and strangers there do not affect it.
  */
 import type { Socket } from 'node:net';
 import type { Logger } from '../lib/log.ts';
@@ -14,6 +16,7 @@ import {
   createPlaces,
   isPlace,
   type KnownPeers,
+  type Member,
   type Place,
   type PlaceLimits,
   type Refusal,
@@ -28,6 +31,8 @@ export type Connected = Pick<
 export type Connections = {
   /** Call at its start; it is closed here when there is no place for it. */
   readonly opened: (socket: Connected & Pick<Socket, 'once'>) => void;
+  /** Its certificate counts (CNX3); it is closed here when there is no place for this process. */
+  readonly identified: (socket: Connected, member: Member) => void;
   /** A request on it begins, and ends. */
   readonly began: (socket: Connected) => void;
   readonly ended: (socket: Connected) => void;
@@ -35,7 +40,7 @@ export type Connections = {
   readonly closeAll: () => void;
 };
 
-type Connection = { readonly place: Place; readonly close: () => void; running: number };
+type Connection = { place: Place; readonly close: () => void; running: number };
 
 export const createConnections = (
   limits: PlaceLimits,
@@ -46,8 +51,8 @@ export const createConnections = (
   const open = new Map<string, Connection>();
   const report = createReport(log);
 
-  const takePlace = (address: string): Place | undefined => {
-    const first = places.take(address);
+  const takePlace = (claimant: string | Member): Place | undefined => {
+    const first = places.take(claimant);
     if (isPlace(first)) return first;
     const victim = longestIdle(open, first);
     if (victim === undefined) return undefined;
@@ -56,7 +61,7 @@ export const createConnections = (
     place[Symbol.dispose]();
     close();
     report({ peer: place.peer }, 'an idle connection is closed for a new one: too many are open');
-    const again = places.take(address);
+    const again = places.take(claimant);
     return isPlace(again) ? again : undefined;
   };
 
@@ -65,15 +70,32 @@ export const createConnections = (
       const key = keyOf(socket);
       const place = takePlace(socket.remoteAddress ?? '');
       if (place === undefined) {
-        report({ peer: socket.remoteAddress }, 'a connection is refused: too many requests are running');
+        report({ peer: socket.remoteAddress }, REFUSED);
         socket.destroy();
         return;
       }
-      open.set(key, { place, close: () => socket.destroy(), running: 0 });
+      const connection = { place, close: () => socket.destroy(), running: 0 };
+      open.set(key, connection);
       socket.once('close', () => {
-        if (open.get(key)?.place === place) open.delete(key);
-        place[Symbol.dispose]();
+        if (open.get(key) === connection) open.delete(key);
+        connection.place[Symbol.dispose]();
       });
+    },
+    identified(socket, member) {
+      const key = keyOf(socket);
+      const connection = open.get(key);
+      if (connection === undefined) return;
+      // Not among those that give way for it.
+      open.delete(key);
+      connection.place[Symbol.dispose]();
+      const place = takePlace(member);
+      if (place === undefined) {
+        report({ peer: member.name }, REFUSED);
+        connection.close();
+        return;
+      }
+      connection.place = place;
+      open.set(key, connection);
     },
     began(socket) {
       const connection = open.get(keyOf(socket));
@@ -92,6 +114,8 @@ export const createConnections = (
     },
   };
 };
+
+const REFUSED = 'a connection is refused: too many requests are running';
 
 /** A client may use one port for connections to several addresses of a server that listens on all. */
 const keyOf = ({ remoteAddress, remotePort, localAddress, localPort }: Connected): string =>

@@ -63,12 +63,33 @@ test('callers without a certificate that counts are one stranger by their addres
   expect(await Promise.all(slow)).toEqual(['ok', 'ok']);
 });
 
-test('a connection counts by its address, since no certificate is known when it begins (CNX2)', async () => {
+test('a connection counts by its address until its handshake is over, and then by its certificate (CNX3)', async () => {
   await using served = await serveWaiting({ connections: { total: 64, perPeer: 2, kept: 0 } });
   const { ask, serials, callers } = served;
-  const slow = [ask(callers.nexus, 'wait'), ask(callers.anonymous, 'wait')];
+  const slow: Promise<string>[] = [];
+  const begins = async (own: ClientCredentials) => {
+    slow.push(ask(own, 'wait'));
+    await expect.poll(() => serials.length).toBe(slow.length);
+  };
+  // More than an address may have: a Nexus has no bound.
+  for (const own of [callers.nexus, callers.nexus, callers.anonymous, callers.nexus]) await begins(own);
+  await begins(callers.anonymous);
+  expect(await ask(callers.anonymous, 'a')).toBe('PEER_UNREACHABLE');
+  expect(await ask(callers.nexus, 'a'), 'before its handshake it is a stranger').toBe('PEER_UNREACHABLE');
+  await served[Symbol.asyncDispose]();
+  expect(await Promise.all(slow)).toEqual(slow.map(() => 'ok'));
+});
+
+test('a sled has as many connections as a stranger, of its own, and its longest idle one gives way (CNX1, CNX3)', async () => {
+  await using served = await serveWaiting({ connections: { total: 64, perPeer: 2, kept: 0 } });
+  const { ask, serials, fleet, callers } = served;
+  const [greedy, other] = [fleet.issue('sled'), fleet.issue('sled')];
+  const slow = [ask(greedy, 'wait'), ask(greedy, 'wait')];
   await expect.poll(() => serials.length).toBe(2);
-  expect(await ask(callers.nexus, 'a')).toBe('PEER_UNREACHABLE');
+  expect(await ask(greedy, 'a')).toBe('PEER_UNREACHABLE');
+  for (const own of [other, callers.nexus, callers.anonymous]) expect(await ask(own, 'a')).toBe('ok');
+  // These leave idle connections, of which one gives way.
+  for (let count = 0; count < 3; count += 1) expect(await ask(other, 'a')).toBe('ok');
   await served[Symbol.asyncDispose]();
   expect(await Promise.all(slow)).toEqual(['ok', 'ok']);
 });

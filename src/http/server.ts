@@ -135,7 +135,6 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
   const limits = { ...DEFAULT_SERVER_LIMITS, ...options.limits };
   const hosts = new Set([listen.host, ...(options.allowedHosts ?? [])].map(canonicalHost));
   const requests = createRequestPlaces(limits.requests, options.knownPeers);
-  const connections = createConnections(limits.connections, { known: options.knownPeers, log });
   const running = new Map<AbortController, Promise<void>>();
   const callers = createRunningCallers(credentials?.revocations);
   let stopping = false;
@@ -171,7 +170,7 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
     );
   };
   const app = createRouter(log, credentials, { ...limits, inPublishedCodes: operators !== undefined });
-  app.server.on('connection', connections.opened);
+  const connections = countConnections(app.server, limits.connections, options);
   const largeBodies = createRequestPlaces(LARGE_BODY_LIMITS, options.knownPeers);
   const routing = { routes: options.apis.flat(), pages: options.pages ?? [] };
   addRoutes(app, { ...routing, limits: { ...limits, largeBodies }, run });
@@ -197,6 +196,21 @@ export const serveApi = async (options: ServerOptions): Promise<ApiServer> => {
       await stop();
     },
   };
+};
+
+/** From the beginning of each, and by its certificate from the end of its handshake (CNX3). */
+const countConnections = (
+  server: FastifyInstance['server'],
+  limits: PlaceLimits,
+  { knownPeers: known, credentials, log }: ServerOptions,
+): Connections => {
+  const connections = createConnections(limits, { known, log });
+  server.on('connection', connections.opened);
+  server.on('secureConnection', socket => {
+    const { claimant } = connectedOf({ socket }, credentials);
+    if (typeof claimant === 'object') connections.identified(socket, claimant);
+  });
+  return connections;
 };
 
 /** Takes over a request from Fastify and runs its work. */
