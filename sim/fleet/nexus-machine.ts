@@ -59,6 +59,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   allowedHosts: [],
   logLevel: 'info',
   databaseUrl: '',
+  progress: { minBytes: 65_536, intervalMs: 10_000 },
   limits: { repositoryBytes: 64 * MIB, artifactBytes: MIB, uploadsAtOnce: 4, inflateRatio: 200 },
   sources: [],
   history: { retentionMs: 30 * 86_400_000, maxEvents: 10_000 },

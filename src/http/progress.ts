@@ -12,6 +12,9 @@ export type ProgressDeadline = { readonly minBytes: number; readonly intervalMs:
 /** 6.4 kB/s: far below any link worth using, above what a peer that only keeps the connection open sends. */
 export const DEFAULT_PROGRESS: ProgressDeadline = { minBytes: 64 * 1024, intervalMs: 10_000 };
 
+/** The same bytes in another time, where links are slower, or faults are to be noticed sooner. */
+export const progressWithin = (intervalMs: number): ProgressDeadline => ({ ...DEFAULT_PROGRESS, intervalMs });
+
 export type ProgressWatch = {
   /** From now on this side waits for the peer. */
   readonly waiting: () => void;

@@ -19,7 +19,9 @@ import { operatorUploadApi } from '../../api/operator-upload-api.ts';
 import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
 import { type ApiClient, createApiClient, createDispatcher } from '../../http/client.ts';
 import { secureDispatcher } from '../../http/peers.ts';
+import { DEFAULT_PROGRESS, type ProgressDeadline, progressWithin } from '../../http/progress.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { usageError } from '../output/failure.ts';
 import type { Session } from '../session/session.ts';
 import { type Connection, type RemoteOptions, resolveConnection } from './connection.ts';
 import { withLoginRemedy } from './login-remedy.ts';
@@ -74,7 +76,10 @@ export const withDepot = async <T>(
   work: (depot: Depot) => Promise<T>,
 ): Promise<T> => {
   const connection = await resolveConnection(options, session);
-  await using depot = openDepot(connection, { signal: session.signal });
+  await using depot = openDepot(connection, {
+    signal: session.signal,
+    progress: progressOf(session.environment),
+  });
   try {
     return await work(depot);
   } catch (error) {
@@ -82,16 +87,26 @@ export const withDepot = async <T>(
   }
 };
 
+/** `TUF_DEPOT_STALL_S`, for links on which 64 KiB take longer than ten seconds. */
+const progressOf = ({ TUF_DEPOT_STALL_S: text }: Session['environment']): ProgressDeadline => {
+  if (text === undefined || text === '') return DEFAULT_PROGRESS;
+  const stallS = Number(text);
+  if (stallS >= 1 && stallS <= MAX_STALL_S) return progressWithin(stallS * 1000);
+  throw usageError(`TUF_DEPOT_STALL_S is ${text}`, `give seconds from 1 to ${MAX_STALL_S}`);
+};
+
+const MAX_STALL_S = 86_400;
+
 export const openDepot = (
   { url, token, trust }: Connection,
-  { signal }: { signal: AbortSignal },
+  { signal, progress = DEFAULT_PROGRESS }: { signal: AbortSignal; progress?: ProgressDeadline },
 ): Depot & AsyncDisposable => {
   const dispatcher =
     trust === undefined
       ? createDispatcher()
       : secureDispatcher(() => trust, { fleet: trust.fleet, kind: 'nexus' });
   const client = <A extends Parameters<typeof createApiClient>[0]>(api: A, answerTimeoutMs: number) =>
-    createApiClient(api, { baseUrl: url, token, dispatcher, timeouts: { answerTimeoutMs } });
+    createApiClient(api, { baseUrl: url, token, dispatcher, timeouts: { answerTimeoutMs, progress } });
   const clients = {
     updates: client(operatorUpdateApi, UPLOAD_ANSWER_TIMEOUT_MS),
     uploads: client(operatorUploadApi, ANSWER_TIMEOUT_MS),

@@ -1,6 +1,7 @@
 /** When a source is fetched again. */
 import { expect, test } from 'vitest';
 import { seededRng } from '../../core/rng.ts';
+import { DEFAULT_PROGRESS } from '../../http/progress.ts';
 import { createTestClock } from '../../lib/clock.fixture.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -19,6 +20,7 @@ const config: SourceConfig = {
   caFile: undefined,
   maxBytes: 1_000_000,
   maxBytesPerSecond: undefined,
+  progress: DEFAULT_PROGRESS,
 };
 
 /** The wait after a fetch that fails with this error. */

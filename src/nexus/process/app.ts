@@ -238,7 +238,11 @@ const serveOperators = ({
     allowedHosts: config.allowedHosts,
     operators: createOperatorCheck(token, () => services.peek()?.tokens),
     credentials: config.operatorTransport === 'tls' ? credentials : undefined,
-    limits: { streamBodyBytes: config.limits.repositoryBytes, drainTimeoutMs },
+    limits: {
+      streamBodyBytes: config.limits.repositoryBytes,
+      progress: config.progress,
+      drainTimeoutMs,
+    },
     onRefused: refusals.note,
     log: log.child({ component: 'operator-api' }),
   });
@@ -303,7 +307,7 @@ const servePlainDebug = async ({
   }));
 
 const realServices = (
-  { databaseUrl }: NexusConfig,
+  { databaseUrl, progress }: NexusConfig,
   { log, clock, rng }: NexusDeps,
   peers: Peers,
 ): Required<Omit<NonNullable<NexusDeps['replace']>, 'uploadWaits'>> => ({
@@ -315,7 +319,7 @@ const realServices = (
       rng,
       signal,
     }),
-  connectSleds: () => createHttpConnection({ peers }),
+  connectSleds: () => createHttpConnection({ peers, timeouts: { progress } }),
   verifyRelease,
   verifyRoots: verifyRootArchive,
   fetchRelease,

@@ -10,6 +10,7 @@ import { ANY_INFLATE_RATIO } from '../../archive/limits.ts';
 import type { RequestLimits } from '../../core/plan/input.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
 import { parseAddress } from '../../http/listen.ts';
+import { type ProgressDeadline, progressWithin } from '../../http/progress.ts';
 import { parseProxy } from '../../http/proxy-address.ts';
 import { AllowedHosts } from '../../http/request-guard.ts';
 import type { IdentityFiles } from '../../identity/credentials.ts';
@@ -85,6 +86,8 @@ const LimitsSection = z.strictObject({
   artifact_bytes: count(1, 2 ** 42).default(2 * GIB),
   /** Of entries above 16 MiB. A lower one protects from archives of which a release has none. */
   inflate_ratio: count(1, ANY_INFLATE_RATIO).default(ANY_INFLATE_RATIO),
+  /** 64 KiB have to move in this time: with 120, links of 560 bytes a second are used. */
+  stall_s: seconds().default(10),
   /** Each needs space for an archive in the staging directory, and a thread that verifies it. */
   uploads_at_once: count(1, 64).default(4),
 });
@@ -104,6 +107,8 @@ const SourceSection = z.strictObject({
   ca_file: z.string().min(1).optional(),
   max_bytes: count(1, 2 ** 42).default(4 * GIB),
   max_bytes_per_sec: count(1024, 2 ** 42).optional(),
+  /** As `limits.stall_s`. */
+  stall_s: seconds().default(10),
 });
 
 const MAX_SOURCES = 16;
@@ -208,6 +213,8 @@ export type NexusConfig = {
     readonly inflateRatio: number;
     readonly uploadsAtOnce: number;
   };
+  /** Of transfers of operators and sleds. */
+  readonly progress: ProgressDeadline;
   readonly sources: readonly SourceConfig[];
   readonly replication: ReplicationConfig;
   readonly pruner: PrunerConfig;
@@ -263,6 +270,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
       inflateRatio: limits.inflate_ratio,
       uploadsAtOnce: limits.uploads_at_once,
     },
+    progress: progressWithin(limits.stall_s * 1000),
     sources: file.source.map(source => sourceConfig(source, absolute)),
     replication: {
       periodMs: replication.period_secs * 1000,
@@ -318,6 +326,7 @@ const sourceConfig = (
     caFile: source.ca_file === undefined ? undefined : absolute(source.ca_file),
     maxBytes: source.max_bytes,
     maxBytesPerSecond: source.max_bytes_per_sec,
+    progress: progressWithin(source.stall_s * 1000),
   };
 };
 

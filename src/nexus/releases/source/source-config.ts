@@ -1,5 +1,6 @@
 /** A repository that this Nexus follows: from `[[source]]` in nexus.toml, or fetched once for an operator. */
 import { createHash } from 'node:crypto';
+import { DEFAULT_PROGRESS, type ProgressDeadline } from '../../../http/progress.ts';
 import { repositoryUrls } from '../../../source/http-source.ts';
 
 export type SourceConfig = {
@@ -14,6 +15,8 @@ export type SourceConfig = {
   /** Of all targets of one release. */
   readonly maxBytes: number;
   readonly maxBytesPerSecond: number | undefined;
+  /** Of a download. */
+  readonly progress: ProgressDeadline;
 };
 
 /** For a repository that is fetched on request, with a name derived from its address. */
@@ -25,6 +28,7 @@ export const sourceForOnce = (url: string, maxBytes: number): SourceConfig => ({
   caFile: undefined,
   maxBytes,
   maxBytesPerSecond: undefined,
+  progress: DEFAULT_PROGRESS,
 });
 
 /** The directory of its targets until they are a release: the same after a restart, and under any name of the source. */

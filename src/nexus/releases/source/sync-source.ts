@@ -115,9 +115,16 @@ export const syncSource = async (
 };
 
 /** The certificate is read each time: it may have been renewed. */
-const connectionOf = async ({ metadataUrl, targetsUrl, proxy, caFile, maxBytesPerSecond }: SourceConfig) => {
+const connectionOf = async ({
+  metadataUrl,
+  targetsUrl,
+  proxy,
+  caFile,
+  maxBytesPerSecond,
+  progress,
+}: SourceConfig) => {
   const caPem = caFile === undefined ? undefined : await readCa(caFile);
-  return { metadataUrl, targetsUrl, proxy, caPem, maxBytesPerSecond };
+  return { metadataUrl, targetsUrl, proxy, caPem, maxBytesPerSecond, progress };
 };
 
 const readCa = (path: string): Promise<string> =>
