@@ -98,6 +98,26 @@ export const RecoverGeneration = z
   .meta({ id: 'RecoverGeneration' });
 export type RecoverGeneration = z.infer<typeof RecoverGeneration>;
 
+/** What the original's debugger finds of the config of each sled, and in its words. */
+export const ReplicationCheck = z
+  .object({
+    /** Of the database, read after the answers. */
+    generation: Generation,
+    sleds: z.array(
+      z.object({
+        sled_id: SledId,
+        serial: z.string(),
+        ip: z.string(),
+        state: z.enum(['ok', 'old', 'newer', 'other_artifacts', 'error']),
+        /** Of the sled's config, where it answered. */
+        generation: Generation.optional(),
+        message: z.string(),
+      }),
+    ),
+  })
+  .meta({ id: 'ReplicationCheck' });
+export type ReplicationCheck = z.infer<typeof ReplicationCheck>;
+
 /** Ids with commas between them. */
 const SledIds = z
   .string()
@@ -112,7 +132,8 @@ const TAGS = ['fleet'] as const;
 export const operatorRecoveryApi = {
   title: 'Operator API, recoveries',
   version: OPERATOR_VERSION,
-  description: 'Recoveries, for sleds that hold configs that the database does not know.',
+  description:
+    'Whether sleds have the config of the database, and recoveries for those with configs that it does not know.',
   routes: {
     generationRecoveryView: defineRoute({
       operationId: 'generation_recovery_view',
@@ -126,6 +147,19 @@ export const operatorRecoveryApi = {
       status: 200,
       response: { kind: 'json', schema: GenerationRecovery },
       errors: ['NOT_FOUND'],
+    }),
+    replicationCheck: defineRoute({
+      operationId: 'replication_check',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: '/v1/system/fleet/replication-check',
+      summary:
+        'Ask every in-service sled for its config now, and compare it with the database; changes nothing',
+      tags: TAGS,
+      status: 200,
+      response: { kind: 'json', schema: ReplicationCheck },
+      errors: [],
     }),
     generationRecover: defineRoute({
       operationId: 'generation_recover',

@@ -204,6 +204,7 @@ export const testRecovery = (more: Partial<GenerationRecovery> = {}): Generation
 
 const recoveryHandlers = (received: Received): Handlers<typeof operatorRecoveryApi> => ({
   generationRecoveryView: async () => testRecovery(),
+  replicationCheck: async () => ({ generation: asGeneration(7), sleds: [] }),
   async generationRecover({ body }) {
     received.calls.push(body);
     return testRecovery({ state: 'done', to: body.to });

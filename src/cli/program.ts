@@ -47,6 +47,7 @@ import { addSledSetPolicy } from './commands/sled-set-policy.ts';
 import { addSledSetTransport } from './commands/sled-set-transport.ts';
 import { addSledShow } from './commands/sled-show.ts';
 import { addSledUninvite } from './commands/sled-uninvite.ts';
+import { addSledValidate } from './commands/sled-validate.ts';
 import { addSourceList } from './commands/source-list.ts';
 import { addSourceShow } from './commands/source-show.ts';
 import { addStart } from './commands/start.ts';
@@ -109,6 +110,7 @@ const groups: readonly (readonly [name: string, description: string, commands: r
     [
       addSledList,
       addSledShow,
+      addSledValidate,
       addSledInvite,
       addSledApprove,
       addSledDeny,

@@ -403,3 +403,30 @@ test('a lost release can be uploaded again without a refusal for rollback, and t
   await expect.poll(generationAfterARound, { timeout: 30_000 }).toBeGreaterThan(7);
   for (const hash of hashesOf(missing)) expect(sleds[0]!.files.has(hash)).toBe(true);
 });
+
+test('the replication check says of each sled whether it has the config of the database, and changes nothing', async () => {
+  const check = () => nexus.recovery.replicationCheck({}, wait);
+  expect(await check()).toEqual({
+    generation: 2,
+    sleds: sleds.map(({ target }) => ({
+      ...{ sled_id: target.id, serial: target.serial, ip: expect.any(String) },
+      ...{ state: 'ok', generation: 2, message: 'OK' },
+    })),
+  });
+  const [old, newer, other] = sleds as [FakeSled, FakeSled, FakeSled];
+  holds(old, 1, []);
+  holds(newer, 3, present);
+  holds(other, 2, present.slice(1));
+  expect((await check()).sleds.map(({ state, message }) => [state, message])).toEqual([
+    ['old', "OLD: nexus's 2 > sled's 1"],
+    ['newer', "BAD: nexus's 2 < sled's 3"],
+    ['other_artifacts', "BAD: nexus's 2 = sled's 2 with incorrect artifacts"],
+  ]);
+  other.config = undefined;
+  holds(newer, 2, [...present, hashOf(99)]);
+  expect((await check()).sleds.slice(1).map(({ state, message }) => [state, message])).toEqual([
+    ['other_artifacts', "BAD: nexus's 2 = sled's 2 with incorrect artifacts"],
+    ['error', expect.stringMatching(/^ERROR: /)],
+  ]);
+  expect(old.config?.generation).toBe(1);
+});

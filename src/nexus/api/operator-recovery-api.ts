@@ -52,6 +52,7 @@ import { allRepoArtifacts } from '../datastore/release-artifacts.ts';
 import type { Note } from '../history/history.ts';
 import type { OriginOf } from '../operators/audit-origin.ts';
 import { askSleds } from '../recovery/ask-sleds.ts';
+import { checkReplication, findingText } from '../recovery/check-replication.ts';
 import { askAuditHeads, headsLost } from '../sleds/audit-heads.ts';
 import { createExplainedHeads } from '../sleds/explained-heads.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
@@ -60,7 +61,7 @@ import { createLostPointsMemory, readLostPoints } from '../sleds/lost-points.ts'
 type Deps = {
   readonly datastore: Pick<SledPort, 'sledList'> &
     Pick<AuditPort, 'auditList'> &
-    Pick<WantedSetPort, 'pointsRecorded' | 'generationRaise'> &
+    Pick<WantedSetPort, 'pointsRecorded' | 'generationRaise' | 'wantedSet'> &
     Pick<ReleasePort, 'artifactsKnown' | 'repoGetByVersion' | 'repoArtifacts'>;
   readonly connection: Pick<SledConnection, 'scheme' | 'list' | 'config' | 'auditHeads'>;
   readonly clock: Clock;
@@ -81,6 +82,19 @@ export const createOperatorRecoveryApi = (deps: Deps): Handlers<typeof operatorR
   async generationRecoveryView({ query, ...wait }) {
     const { plan } = await makePlan(deps, { excluded: query.exclude_sleds ?? [] }, wait);
     return { ...recoveryView(plan, recoveryObstacles(plan)), ...pendingIn(deps) };
+  },
+
+  async replicationCheck({ signal }) {
+    const targets = await inServiceTargets(deps, signal);
+    const { generation, sleds } = await checkReplication(deps, targets, { signal });
+    return {
+      generation,
+      sleds: sleds.map(({ sledId, serial, host, finding }) => ({
+        ...{ sled_id: sledId, serial, ip: host, state: finding.state },
+        ...('generation' in finding && { generation: finding.generation }),
+        message: findingText(finding, generation),
+      })),
+    };
   },
 
   async generationRecover({ body, requestId, caller, ...wait }) {
