@@ -83,6 +83,7 @@ const register = (urls: readonly string[], own: Partial<RegistrationDependencies
     sledId,
     peers: urls.map(url => ({ url, client: createApiClient(internalApi, { baseUrl: url }) })),
     isPlain: true,
+    doubt: () => undefined,
     info: () => nothing,
     acceptAnswer: async ({ floor }) => {
       floors.push(floor.generation);
@@ -181,11 +182,19 @@ test('without an identity and without a config, no floor is the floor 0; with a 
   const { floors } = register([silent.url]);
   await expect.poll(() => floors).toEqual([0]);
   const head = { generation: asGeneration(3), digest: 'a'.repeat(64), hasLineage: false, isKept: false };
-  const held = register([silent.url], { info: () => ({ ...nothing, heads: [head] }) });
+  const warnings: unknown[] = [];
+  const log = { ...silentLogger, warn: (facts: unknown) => warnings.push(facts) };
+  let doubt: string | undefined = 'a dataset is missing';
+  const held = register([silent.url], {
+    ...{ info: () => ({ ...nothing, heads: [head] }), doubt: () => doubt, log: log as never },
+  });
   await expect.poll(() => silent.seen.length).toBe(2);
+  await expect.poll(() => warnings).toEqual([{ nexus: silent.url, reason: 'a dataset is missing' }]);
+  doubt = undefined;
   held.registration.changed();
   await expect.poll(() => silent.seen.length).toBe(3);
   expect(held.floors).toEqual([]);
+  expect(warnings).toHaveLength(1);
 });
 
 test('with an identity a registration without a floor failed, and the next Nexus is asked (SR5, P5)', async () => {

@@ -39,6 +39,8 @@ export type RegistrationDependencies = {
   readonly peers: readonly NexusPeer[];
   /** Whether this sled speaks plain HTTP (SR5). */
   readonly isPlain: boolean;
+  /** Why this sled waits for a floor, if it does. */
+  readonly doubt: () => string | undefined;
   /** The present content of a registration. */
   readonly info: () => Omit<SledRegistration, 'generation'>;
   readonly acceptAnswer: (answer: RegistrationAnswer) => Promise<void>;
@@ -122,7 +124,7 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
 
 /** SR5. @throws `PEER_BAD_ANSWER` */
 const answerWithoutFloor = (
-  { isPlain }: RegistrationDependencies,
+  { isPlain, doubt, log }: RegistrationDependencies,
   { heads = [] }: Pick<SledRegistration, 'heads'>,
   url: string,
 ): RegistrationAnswer | undefined => {
@@ -131,8 +133,19 @@ const answerWithoutFloor = (
       'PEER_BAD_ANSWER',
       `${url} answered the registration without a generation floor, which every Nexus with an identity sends`,
     );
-  if (heads.length > 0) return undefined;
-  return { floor: { generation: asGeneration(0), digest: undefined }, verdicts: undefined };
+  if (heads.length === 0) return FLOOR_OF_NEW_SLED;
+  const reason = doubt();
+  if (reason !== undefined)
+    log.warn(
+      { nexus: url, reason },
+      'this Nexus sends no floor, for which a sled with a config waits: bring its datasets back, or stop it and run tuf-depot sled-agent reset',
+    );
+  return undefined;
+};
+
+const FLOOR_OF_NEW_SLED: RegistrationAnswer = {
+  floor: { generation: asGeneration(0), digest: undefined },
+  verdicts: undefined,
 };
 
 /** SR3. */

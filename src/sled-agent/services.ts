@@ -30,7 +30,7 @@ import { createRegistration, type NexusPeer } from './register.ts';
 import { createSlots } from './slots.ts';
 import { decisionsOf } from './statements.ts';
 import { openStore, type StoreDependencies } from './store/open-store.ts';
-import type { ArtifactStore, DatasetHealth } from './store/store.ts';
+import type { ArtifactStore, DatasetHealth, StoreState } from './store/store.ts';
 import { releaseTrust } from './trust/judge-releases.ts';
 import type { SledTrust } from './trust/trust.ts';
 
@@ -109,6 +109,9 @@ export const startSledServices = async (
   };
 };
 
+const doubtOf = (state: StoreState): string | undefined =>
+  state.kind === 'awaiting_floor' ? state.reason : undefined;
+
 const startUpkeep = async (
   config: SledAgentConfig,
   { clock, rng, log, peers, statements }: SledServicesDependencies,
@@ -122,6 +125,7 @@ const startUpkeep = async (
     sledId: config.sledId,
     peers,
     isPlain: config.identity === undefined,
+    doubt: () => doubtOf(store.state()),
     info: () => sledInfo(config, addresses, store, health),
     acceptAnswer: ({ floor, verdicts }) => store.acceptFloor(floor, verdicts),
     clock,
