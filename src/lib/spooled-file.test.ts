@@ -2,6 +2,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { mkdtemp, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -95,6 +96,31 @@ test.each([
     await expect(copying).rejects.toBe(reason);
   },
 );
+
+test('a pipe whose writer goes on without a word does not keep an interrupted process waiting', async () => {
+  const path = makePipe();
+  const writer = spawn('bash', ['-c', `exec 3> ${path}; echo x >&3; exec sleep 60`], { stdio: 'ignore' });
+  try {
+    const controller = new AbortController();
+    const copying = spool(path, { signal: controller.signal });
+    const reason = new Error('enough');
+    setTimeout(() => controller.abort(reason), 200);
+    await expect(copying).rejects.toBe(reason);
+  } finally {
+    writer.kill('SIGKILL');
+  }
+});
+
+test('what cannot be opened, as a socket, is an error with its name', async () => {
+  const path = join(directory, 'socket');
+  const server = createServer();
+  await new Promise<void>(resolve => server.listen(path, resolve));
+  try {
+    await expect(spool(path)).rejects.toMatchObject({ code: 'IO', message: `cannot read ${path}` });
+  } finally {
+    server.close();
+  }
+});
 
 test('a process that is killed while it has the copy leaves nothing (SPF1)', async () => {
   const script = `

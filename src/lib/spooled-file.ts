@@ -8,11 +8,13 @@
  * SPF2. It has at most `maxBytes`, and leaves {@link RESERVE_BYTES} free on the file system of temporary files.
  */
 import { randomUUID } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { createReadStream, fstatSync, open as openCallback } from 'node:fs';
 import { type FileHandle, open, stat, statfs, unlink } from 'node:fs/promises';
+import { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { promisify } from 'node:util';
 import { DepotError } from './errors.ts';
 import { namingFull } from './real-disk.ts';
 
@@ -49,8 +51,8 @@ export const spooledFile = async (path: string, options: SpoolOptions): Promise<
   const itself: SpooledFile = { path, [Symbol.asyncDispose]: async () => undefined };
   const found = path === '-' ? undefined : await stat(path).catch(() => undefined);
   if (path !== '-' && (found === undefined || found.isFile() || found.isDirectory())) return itself;
-  const source =
-    STANDARD_INPUT.has(path) && options.stdin !== undefined ? options.stdin : createReadStream(path);
+  const { stdin } = options;
+  const source = STANDARD_INPUT.has(path) && stdin !== undefined ? stdin : await openStream(path);
   if ('isTTY' in source && source.isTTY === true)
     throw new DepotError(
       'USAGE',
@@ -58,6 +60,24 @@ export const spooledFile = async (path: string, options: SpoolOptions): Promise<
     );
   return await spool(source, path, options);
 };
+
+/**
+ * A pipe or a device as a stream that ends at once when it is destroyed: a read of a file would wait for the writer.
+ *
+ * @throws DepotError `IO`
+ */
+export const openStream = async (path: string): Promise<Readable> => {
+  try {
+    const fd = await openDescriptor(path, 'r');
+    return fstatSync(fd).isFIFO()
+      ? new Socket({ fd, readable: true, writable: false })
+      : createReadStream(path, { fd });
+  } catch (cause) {
+    throw new DepotError('IO', `cannot read ${path}`, { cause });
+  }
+};
+
+const openDescriptor = promisify(openCallback);
 
 /** Whether a name of the command line leads to a pipe or a device, of which a second command cannot read the same. */
 export const isPassingName = (path: string): boolean => path === '-' || /^\/(dev|proc)\//.test(path);

@@ -76,9 +76,10 @@ const doesNotVerify = (session: Session, place: string, options: VerifyOptions, 
     present(session, options, { verified: false, error_code: code, checks: report }, () =>
       checkLines(report, session.terminal.outStyle),
     );
-  const name = place === '-' ? 'the archive on standard input' : place;
-  return new DepotError(code, `${name} does not verify`, { cause, detail });
+  return new DepotError(code, `${nameOf(place)} does not verify`, { cause, detail });
 };
+
+const nameOf = (place: string): string => (place === '-' ? 'the archive on standard input' : place);
 
 /** What helps this command, which trusts nothing and records nothing. */
 const remedies = (place: string, { trustRoot }: VerifyOptions): Partial<Record<ErrorCode, string>> => ({
@@ -104,7 +105,9 @@ const verify = async (
   const isDirectory = !isAddress && (await stat(path).catch(() => undefined))?.isDirectory() === true;
   if (!isAddress && !isDirectory) {
     await using file = await spooledFile(path, session);
-    const root = await rootFor(session, options, () => readRootFile(file.path, 'oldest', session));
+    const root = await rootFor(session, options, () =>
+      readRootFile(file.path, 'oldest', { ...session, name: nameOf(place) }),
+    );
     return {
       root,
       release: await verifyWithProgress(session, file.path, requestFor(session, root, options)),

@@ -33,25 +33,23 @@ export type RootFile = {
 /** Which root of an archive: a client that never updated trusts the oldest; the newest is in force. */
 export type RootChoice = 'oldest' | 'newest';
 
+type ReadOptions = Pick<SpoolOptions, 'signal' | 'stdin'> & {
+  /** For people; by default the path. */
+  readonly name?: string;
+};
+
 /** @throws `METADATA_MISSING` for an archive without a root, `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` for a bad one */
-export const readRootFile = (
-  path: string,
-  choice: RootChoice,
-  options: Pick<SpoolOptions, 'signal' | 'stdin'>,
-): Promise<RootFile> =>
+export const readRootFile = (path: string, choice: RootChoice, options: ReadOptions): Promise<RootFile> =>
   readRoot(path, choice, options).catch((cause: unknown) => {
     // The errors of a disk name the file already.
     if (!(cause instanceof DepotError) || SAYS_FILE.has(cause.code)) throw cause;
-    throw new DepotError(cause.code, `cannot take a root from ${path}`, { cause, detail: cause.detail });
+    const name = options.name ?? path;
+    throw new DepotError(cause.code, `cannot take a root from ${name}`, { cause, detail: cause.detail });
   });
 
 const SAYS_FILE: ReadonlySet<string> = new Set(['IO', 'NO_SPACE', 'USAGE', 'METADATA_MISSING']);
 
-const readRoot = async (
-  path: string,
-  choice: RootChoice,
-  options: Pick<SpoolOptions, 'signal' | 'stdin'>,
-): Promise<RootFile> => {
+const readRoot = async (path: string, choice: RootChoice, options: ReadOptions): Promise<RootFile> => {
   await using input = await spooledFile(path, options);
   await using file = await openRandomAccessFile(input.path);
   const magic = Buffer.alloc(ZIP_MAGIC.length);

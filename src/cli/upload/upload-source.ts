@@ -1,8 +1,8 @@
 /** Where the bytes of an upload come from: a file, whose size is known, or a pipe, such as standard input. */
-import { createReadStream } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { DepotError } from '../../lib/errors.ts';
+import { openStream } from '../../lib/spooled-file.ts';
 
 export type UploadSource = AsyncDisposable & {
   /** Undefined for a pipe. */
@@ -21,8 +21,7 @@ export const openUploadFile = async (path: string): Promise<UploadSource> => {
   const failure = (cause: unknown) => new DepotError('IO', `cannot read ${path}`, { cause });
   const found = await stat(path).catch(() => undefined);
   if (found?.isFIFO() === true || found?.isSocket() === true) {
-    const source = createReadStream(path, { highWaterMark: CHUNK_BYTES });
-    return readOnce(source, failure);
+    return readOnce(await openStream(path), failure);
   }
   const handle = await open(path, 'r').catch((cause: unknown) => {
     throw failure(cause);
