@@ -50,8 +50,9 @@ const statements: fc.Arbitrary<Statement> = fc
   .tuple(contents, fc.integer({ min: 0, max: 99 }), fc.integer({ min: 0, max: 3 }))
   .map(([content, id, at]) => ({ ...content, fleet: 'test.example', id: uuid(id), time: time(at) }));
 
+/** As it is read: of points in another order, or named twice, there is one text. */
 const entryOf = (statement: Statement): StatementEntry => ({
-  statement,
+  statement: parsedOf(statementText(statement)),
   signed: { statement: statementText(statement), signature: 'c2ln', key: hash(9) },
 });
 const entries = fc.array(statements.map(entryOf), { maxLength: 20 });
