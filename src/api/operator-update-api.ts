@@ -95,6 +95,8 @@ export const UpdateStatus = z
     target_release: TargetRelease.nullable(),
     /** Sleds by the newest release that they hold whole; `unknown` for those that hold none or do not answer. */
     components_by_release_version: z.record(z.string(), z.number().int().min(0)),
+    /** Extra. `held`: sleds are counted by what they hold, since they do not say what they run. */
+    components_counted_by: z.literal('held').optional(),
     /** The last activation of the replication task that planned work. */
     time_last_step_planned: Timestamp,
     suspended: z.boolean(),

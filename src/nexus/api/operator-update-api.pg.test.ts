@@ -92,6 +92,7 @@ test('the target release moves only forward, is shown in the status, and is not 
   expect(await nexus.operator.updateStatus({}, wait)).toMatchObject({
     target_release: null,
     components_by_release_version: {},
+    components_counted_by: 'held',
     suspended: true,
     contact_support: false,
   });
