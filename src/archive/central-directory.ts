@@ -163,7 +163,7 @@ const checkComment = (comment: Uint8Array, owner: string): void => {
 
 /**
  * Without its flag a name should be in code page 437, but Info-ZIP and macOS write UTF-8 there, and what other code
- * pages write is hardly ever UTF-8. A reader that takes the code page finds no file that was signed, never another one.
+ * pages write is hardly ever UTF-8. A reader that takes the code page finds no file that was signed, never another one (adr/0019).
  */
 const decodeName = (bytes: Uint8Array, flags: number): string => {
   try {
