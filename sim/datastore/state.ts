@@ -94,7 +94,10 @@ export type MemoryState = {
   readonly trustRoots: ReadonlyMap<TrustRootId, StoredTrustRoot>;
   readonly releases: ReadonlyMap<RepoId, StoredRelease>;
   /** By source. */
-  readonly followed: ReadonlyMap<string, FollowedRelease & { readonly untilMs: number }>;
+  readonly followed: ReadonlyMap<
+    string,
+    Omit<FollowedRelease, 'systemVersion'> & { readonly untilMs: number }
+  >;
   /** The metadata that each release has now, by role. */
   readonly roles: ReadonlyMap<RepoId, ReadonlyMap<RoleExpiry['role'], RoleExpiry>>;
   /** Of all releases that the database ever had. */

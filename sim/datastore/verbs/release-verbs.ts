@@ -120,17 +120,20 @@ export const repoPrune =
   };
 
 export const releaseFollowed =
-  ({ source, keepMs, ...followed }: Parameters<ReleasePort['releaseFollowed']>[0]): Step<void> =>
+  ({ keepMs, ...followed }: Parameters<ReleasePort['releaseFollowed']>[0]): Step<void> =>
   (state, { nowMs }) => ({
     state: {
       ...state,
-      followed: withEntry(state.followed, source, { ...followed, untilMs: nowMs + keepMs }),
+      followed: withEntry(state.followed, followed.source, { ...followed, untilMs: nowMs + keepMs }),
     },
     answer: undefined,
   });
 
-export const releasesFollowed: Query<readonly FollowedRelease[]> = ({ followed }, { nowMs }) =>
+export const releasesFollowed: Query<readonly FollowedRelease[]> = ({ followed, releases }, { nowMs }) =>
   [...followed.values()]
     .filter(({ untilMs }) => untilMs > nowMs)
-    .map(({ sourceName, repoId }) => ({ sourceName, repoId }))
-    .toSorted((a, b) => (a.sourceName < b.sourceName ? -1 : 1));
+    .map(({ source, sourceName, repoId }) => ({
+      ...{ source, sourceName, repoId },
+      systemVersion: releases.get(repoId)!.repo.systemVersion,
+    }))
+    .toSorted((a, b) => (a.source < b.source ? -1 : 1));

@@ -363,8 +363,8 @@ export const releaseRules = (open: OpenDatastore): void => {
     await follow('over', two, 0);
     await follow('a', two);
     expect(await datastore.releasesFollowed(wait)).toEqual([
-      { sourceName: 'name of a', repoId: two.repoId },
-      { sourceName: 'name of b', repoId: one.repoId },
+      { source: 'a', sourceName: 'name of a', repoId: two.repoId, systemVersion: '2.0.0' },
+      { source: 'b', sourceName: 'name of b', repoId: one.repoId, systemVersion: '1.0.0' },
     ]);
   });
 

@@ -59,7 +59,13 @@ export type RecordedBundle = Pick<ReleaseBundle, 'sha256' | 'kind'> & {
   readonly isExempted: boolean;
 };
 
-export type FollowedRelease = { readonly sourceName: string; readonly repoId: RepoId };
+export type FollowedRelease = {
+  /** Of its addresses. */
+  readonly source: string;
+  readonly sourceName: string;
+  readonly repoId: RepoId;
+  readonly systemVersion: SystemVersion;
+};
 
 export type BundleGap = {
   readonly repoId: RepoId;
@@ -122,7 +128,7 @@ export type ReleasePort = {
   ) => Promise<{ readonly generation: Generation }>;
   /** A followed source has this release: until the time is over or it has another one, retention keeps it. */
   readonly releaseFollowed: (
-    followed: FollowedRelease & { readonly source: string; readonly keepMs: number },
+    followed: Omit<FollowedRelease, 'systemVersion'> & { readonly keepMs: number },
     wait: Wait,
   ) => Promise<void>;
   readonly releasesFollowed: (wait: Wait) => Promise<readonly FollowedRelease[]>;

@@ -159,6 +159,33 @@ test('a changed delegated role under an unchanged targets.json is a new release,
   expect(targetRequests().length).toBe(requests);
 });
 
+test('a role that is only signed anew is no new release, and nothing of it is fetched again (SY2)', async () => {
+  const key = generateSigningKey();
+  const make = (version: number, content = 'same') => {
+    const made = makeRepository({
+      key,
+      targets: { delegations: [{ to: 'team', keys: [key], paths: ['team/*'] }] },
+      roles: { team: { targets: [['team/x.bin', content]], version, signers: [key] } },
+      versions: { timestamp: version, snapshot: version },
+    });
+    return { trustRoot: made.root, files: repositoryFiles(made, { 'team/x.bin': content }) };
+  };
+  const first = make(1);
+  server.publish(first.files);
+  const nexus = await startNexus();
+  await nexus.trust(first);
+  const { system_version } = await look(nexus);
+  const requests = targetRequests().length;
+  server.publish(make(2).files);
+  expect(await look(nexus)).toMatchObject({ state: 'current', system_version });
+  expect(targetRequests().length).toBe(requests);
+  // The versions of what was signed last count.
+  server.publish(first.files);
+  expect(await look(nexus)).toMatchObject({ state: 'refused', error: { code: 'METADATA_ROLLBACK' } });
+  server.publish(make(3, 'other').files);
+  expect((await look(nexus)).system_version).not.toBe(system_version);
+});
+
 test('plain repositories of two signers with one version number are two releases (RLI2)', async () => {
   const [a, b] = [plainOf(generateSigningKey(), 'a'), plainOf(generateSigningKey(), 'b')];
   server.publish(a.files);

@@ -16,13 +16,14 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isRecordedWhole } from '../../../composite/kinds.ts';
 import type { RepoId, SystemVersion, TrustRootId } from '../../../core/ids.ts';
-import { RELEASE_ROLES } from '../../../core/release.ts';
+import { isDerivedVersion, RELEASE_ROLES, type ReleaseArtifact } from '../../../core/release.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { FetchRelease } from '../../../source/fetch-release.ts';
 import type { FetchedRelease, FoundRelease } from '../../../source/fetch-repository.ts';
 import { archiveOf } from '../../../source/release-archive.ts';
 import { parseMetadata } from '../../../tuf/metadata.ts';
+import { readAllPages } from '../../datastore/paging.ts';
 import type { ReleasePort, RepoRecord } from '../../datastore/ports/release-port.ts';
 import type { TrustRootPort, TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
 import { allRepoArtifacts } from '../../datastore/release-artifacts.ts';
@@ -37,7 +38,12 @@ export type SyncDeps = {
   readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootChain' | 'trustRootAdvance'> &
     Pick<
       ReleasePort,
-      'repoGetByHash' | 'repoGetByVersion' | 'repoArtifacts' | 'bundleInsert' | 'releaseFollowed'
+      | 'repoGetByHash'
+      | 'repoGetByVersion'
+      | 'repoArtifacts'
+      | 'bundleInsert'
+      | 'releaseFollowed'
+      | 'releasesFollowed'
     >;
   readonly directory: Pick<StagingDirectory, 'path'>;
   readonly space: StagingSpace;
@@ -88,7 +94,7 @@ export const syncSource = async (
         async decide(release) {
           found = release;
           onFound(release);
-          known = await findKnown(deps, release, signal);
+          known = (await findKnown(deps, release, signal)) ?? (await findSame(deps, source, release, signal));
           if (known !== undefined && known.prunedBy !== 'retention') return false;
           await deps.capacity.checkAnnounced(release.totalBytes, { signal });
           await reservation.grow(release.totalBytes, { signal });
@@ -156,6 +162,35 @@ const findKnown = async (
     { detail: { system_version: systemVersion, target: other.targetName } },
   );
 };
+
+/** SY2. A release without a name of its own that has what the source had before was signed anew. */
+const findSame = async (
+  { datastore }: SyncDeps,
+  source: SourceConfig,
+  { description, targetCount }: FoundRelease<TrustRootId>,
+  signal: AbortSignal,
+): Promise<RepoRecord | undefined> => {
+  const { artifacts, systemVersion, leftOut = [] } = description;
+  // Where a SHA-256 is missing or something was left out, what is the same cannot be known.
+  if (!isDerivedVersion(systemVersion) || artifacts.length !== targetCount || leftOut.length > 0)
+    return undefined;
+  const followed = (await datastore.releasesFollowed({ signal })).find(
+    each => each.source === folderOf(source),
+  );
+  if (followed === undefined || !isDerivedVersion(followed.systemVersion)) return undefined;
+  const recorded = await readAllPages(ARTIFACT_PAGE, page =>
+    datastore.repoArtifacts(followed.repoId, page, { signal }),
+  );
+  const texts = new Set(recorded.map(artifactText));
+  const isSame =
+    recorded.length === artifacts.length && artifacts.every(each => texts.has(artifactText(each)));
+  return isSame ? datastore.repoGetByVersion(followed.systemVersion, { signal }) : undefined;
+};
+
+const ARTIFACT_PAGE = 1_000;
+
+const artifactText = ({ targetName, sha256, sizeBytes, version, tags }: ReleaseArtifact): string =>
+  JSON.stringify([targetName, sha256, sizeBytes, version, Object.entries(tags).sort()]);
 
 /** SY1. The archive has every root of the chain, so that it can be verified by itself later on. */
 const uploadFetched = async (

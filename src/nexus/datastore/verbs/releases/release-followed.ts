@@ -31,11 +31,17 @@ export const releasesFollowed =
       async db => {
         const rows = await db
           .selectFrom('followed_release')
-          .select(['source_name', 'tuf_repo_id'])
+          .innerJoin('tuf_repo', 'tuf_repo.id', 'followed_release.tuf_repo_id')
+          .select(['source', 'source_name', 'tuf_repo_id', 'system_version'])
           .where('time_until', '>', sql<number>`now()`)
-          .orderBy('source_name')
+          .orderBy('source')
           .execute();
-        return rows.map(row => ({ sourceName: row.source_name, repoId: row.tuf_repo_id }));
+        return rows.map(row => ({
+          source: row.source,
+          sourceName: row.source_name,
+          repoId: row.tuf_repo_id,
+          systemVersion: row.system_version,
+        }));
       },
       wait,
     );
