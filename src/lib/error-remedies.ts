@@ -40,7 +40,7 @@ export const errorRemedies = {
 
   // Talking to a peer.
   PEER_UNREACHABLE:
-    'Check that the other process runs, and that its address is right (on the command line --url or TUF_DEPOT_URL; tuf-depot login --list shows that of a login). Background tasks retry by themselves.',
+    'Check that the other process runs, and that its address is right (on the command line --url or TUF_DEPOT_URL; tuf-depot login --list shows that of a login).',
   PEER_STALLED: 'Check its load, its disk and the network in between.',
   PEER_BAD_ANSWER: 'Check that it is the expected program and version; its log has the request id.',
   PEER_RANGE_IGNORED: 'Ask for a range that begins earlier.',
