@@ -195,6 +195,10 @@ test('without an identity and without a config, no floor is the floor 0; with a 
   await expect.poll(() => silent.seen.length).toBe(3);
   expect(held.floors).toEqual([]);
   expect(warnings).toHaveLength(1);
+  const reset = register([silent.url], {
+    info: () => ({ ...nothing, heads: [{ ...head, hasLineage: true, isKept: true }] }),
+  });
+  await expect.poll(() => reset.floors).toEqual([0]);
 });
 
 test('with an identity a registration without a floor failed, and the next Nexus is asked (SR5, P5)', async () => {

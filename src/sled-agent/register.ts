@@ -133,7 +133,7 @@ const answerWithoutFloor = (
       'PEER_BAD_ANSWER',
       `${url} answered the registration without a generation floor, which every Nexus with an identity sends`,
     );
-  if (heads.length === 0) return FLOOR_OF_NEW_SLED;
+  if (heads.every(({ isKept }) => isKept)) return FLOOR_OF_NEW_SLED;
   const reason = doubt();
   if (reason !== undefined)
     log.warn(

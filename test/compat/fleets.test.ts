@@ -4,8 +4,9 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runTestCli } from '../../src/cli/run.fixture.ts';
 import { makeTestRelease, type TestRelease } from '../../src/signing/release.fixture.ts';
 import { makeSled, type TestNexus, type TestSled } from '../fleet-members.fixture.ts';
 import { until, wait } from '../fleet-process.fixture.ts';
@@ -198,6 +199,35 @@ describe('Nexus of the original', () => {
     expect(await nexus.activate()).toEqual(idleCounters(4));
     noVersionRefused(originals);
   });
+});
+
+test('a sled of this project that lost a disk under a Nexus of the original waits and says so, and is reset (P5)', async () => {
+  await using stack = new AsyncDisposableStack();
+  const nexus = stack.use(await startOriginalNexus({ minSledReplication: 1 }));
+  const [sled] = (await startSleds(stack, nexus.address, 1)) as [TestSled];
+  await until(async () => nexus.sledIds().length === 1, 'it has registered');
+  const bytes = Buffer.alloc(100_000, 1);
+  nexus.upload([bytes]);
+  await nexus.activate();
+  await onEveryDisk([sled], [shaOf(bytes)]);
+  const [, replaced = ''] = sled.datasets;
+  await sled.stop();
+  await rm(replaced, { recursive: true });
+  await sled.start();
+  await until(async () => (await sled.log()).includes('this Nexus sends no floor'), 'it says why it waits');
+  const isKnown = async () => nexus.infoOf(nexus.sledIds()[0] ?? '')?.sa_address === sled.agentAddress();
+  await until(isKnown, 'it has registered again');
+  expect(await nexus.activate()).toMatchObject({ put_config_err: 1 });
+  expect(await artifactsOnDisk(sled.datasets[0] ?? '')).toEqual([shaOf(bytes)]);
+  await sled.stop();
+  const config = join(dirname(dirname(replaced)), sled.serial, 'config.toml');
+  const reset = await runTestCli(['sled-agent', 'reset', '--config', config]);
+  expect(reset, reset.err).toMatchObject({ exitCode: 0 });
+  await sled.start();
+  await until(isKnown, 'it has registered again');
+  await until(async () => (await nexus.activate()).put_config_ok === 1, 'it takes the config');
+  await nexus.activate();
+  expect(await artifactsOnDisk(sled.datasets[0] ?? '')).toEqual([shaOf(bytes)]);
 });
 
 /** Sled agents of this project, without identities. */
