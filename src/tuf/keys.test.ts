@@ -107,7 +107,6 @@ test('one public key is one key, in whatever encoding and under whatever scheme 
 test.each<[string, string, string, unknown]>([
   ['an unknown type', 'dsa', 'ed25519', rawEd25519],
   ['an unknown scheme', 'ed25519', 'ed448', rawEd25519],
-  ['RSA with PKCS#1 v1.5', 'rsa', 'rsa-pkcs1v15-sha256', pem(rsa)],
   ['a scheme of another type', 'rsa', 'ed25519', rawEd25519],
   ['a curve that is not the scheme', 'ecdsa', 'ecdsa-sha2-nistp256', pem(p384)],
   ['an RSA key listed as ed25519', 'ed25519', 'ed25519', pem(rsa)],
@@ -159,4 +158,14 @@ describe('an RSA key with numbers that no honest signer has does not count, and 
     for (const exponent of [3n, 17n, 65_537n])
       expect(listed('rsa', 'rsassa-pss-sha256', withNumbers({ e: encoded(exponent) }))).toBeDefined();
   });
+});
+
+test('a key of PKCS#1 v1.5 verifies only what was signed by that scheme, and says that it needs a policy (KY4)', () => {
+  const key = listed('rsa', 'rsa-pkcs1v15-sha256', pem(rsa));
+  const signature = sign('sha256', MESSAGE, rsa).toString('hex');
+  expect(key?.neededPolicy).toBe('rsa-pkcs1v15-sha256');
+  expect(key?.verify(MESSAGE, signature)).toBe(true);
+  expect(key?.verify(MESSAGE, signPss('sha256'))).toBe(false);
+  expect(listed('rsa', 'rsassa-pss-sha256', pem(rsa))?.verify(MESSAGE, signature)).toBe(false);
+  expect(listed('rsa', 'rsassa-pss-sha256', pem(rsa))?.neededPolicy).toBeUndefined();
 });

@@ -5,6 +5,7 @@
  *      therefore only a label inside one root: it need not be the key's hash, and some signers' is not.
  * KY2. A key of an unknown type or scheme, or one that does not parse, does not count, and does not affect the others. Where a
  *      threshold is missed, the error has the reason.
+ * KY4. A key of RSASSA-PKCS1-v1_5, which the specification does not have, counts only where the policy of a verification accepts it.
  * KY3. An RSA key counts only with numbers that can be those of an honest signer: the checks of OpenSSL accept an exponent of 1.
  */
 import { constants, createPublicKey, type KeyObject, verify } from 'node:crypto';
@@ -21,6 +22,8 @@ export type PublicKey = {
   readonly identity: string;
   /** Of one signature, beside hashing the message (WB1). */
   readonly verifySteps: number;
+  /** Its scheme, if only a policy makes it count (KY4). */
+  readonly neededPolicy?: string;
   readonly verify: (message: Uint8Array, signatureHex: string) => boolean;
 };
 
@@ -49,6 +52,8 @@ type Scheme = {
   readonly raw: Raw | undefined;
   readonly verifySteps: (key: KeyObject) => number;
   readonly problem: KeyProblem;
+  /** Instead of PSS (KY4). */
+  readonly isPkcs1v15?: boolean;
 };
 
 type KeyProblem = (key: KeyObject) => string | undefined;
@@ -80,6 +85,8 @@ const shownExponent = (exponent: bigint): string => {
   const digits = exponent.toString();
   return digits.length > MAX_SHOWN_DIGITS ? `a number of ${digits.length} digits` : digits;
 };
+
+const rsaPkcs1v15 = (digest: string): Scheme => ({ ...rsaPss(digest), isPkcs1v15: true });
 
 const rsaPss = (digest: string): Scheme => ({
   keyTypes: ['rsa'],
@@ -123,6 +130,9 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   ['rsassa-pss-sha256', rsaPss('sha256')],
   ['rsassa-pss-sha384', rsaPss('sha384')],
   ['rsassa-pss-sha512', rsaPss('sha512')],
+  ['rsa-pkcs1v15-sha256', rsaPkcs1v15('sha256')],
+  ['rsa-pkcs1v15-sha384', rsaPkcs1v15('sha384')],
+  ['rsa-pkcs1v15-sha512', rsaPkcs1v15('sha512')],
 ]);
 
 /**
@@ -143,11 +153,14 @@ export const parsePublicKey = (fields: Fields): ListedKey => {
   const problem = scheme.problem(key);
   if (problem !== undefined) return unreadable(problem);
 
-  const padding = key.asymmetricKeyType === 'rsa' ? { padding: constants.RSA_PKCS1_PSS_PADDING } : {};
+  const isRsa = key.asymmetricKeyType === 'rsa';
+  const { RSA_PKCS1_PADDING, RSA_PKCS1_PSS_PADDING } = constants;
+  const padding = isRsa ? { padding: scheme.isPkcs1v15 ? RSA_PKCS1_PADDING : RSA_PKCS1_PSS_PADDING } : {};
   return {
     isUsable: true,
     identity: identityOf(key),
     verifySteps: scheme.verifySteps(key),
+    ...(scheme.isPkcs1v15 === true && { neededPolicy: schemeName }),
     verify(message, signatureHex) {
       if (!HEX.test(signatureHex)) return false;
       try {

@@ -1,10 +1,11 @@
 /** Why a signature does not count: each reason has a message of its own, with the key and the role. */
-import { createPublicKey, generateKeyPairSync } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { keysForAllRoles, rootObject, type SignedObject, signMetadata } from '../signing/sign-metadata.ts';
-import { generateSigningKey } from '../signing/signing-keys.ts';
-import { LATER_MS } from './repository.fixture.ts';
+import { generateSigningKey, type SigningKey } from '../signing/signing-keys.ts';
+import { LATER_MS, makeRepository, NOW_MS, sourceOf } from './repository.fixture.ts';
 import { parseSelfSignedRoot } from './trusted-set.ts';
+import { verifyRepository } from './workflow.ts';
 
 const key = generateSigningKey();
 const stranger = generateSigningKey();
@@ -59,8 +60,8 @@ test('a signature that does not verify, one that is missing, and one by another 
 });
 
 test('a key of an unknown scheme, and one of a type that the scheme does not have', () => {
-  expect(refusal(rsa('', 'rsa-pkcs1v15-sha256'))).toBe(
-    `${START}the key the-key has the unknown scheme "rsa-pkcs1v15-sha256"`,
+  expect(refusal(rsa('', 'rsa-pkcs1v15-md5'))).toBe(
+    `${START}the key the-key has the unknown scheme "rsa-pkcs1v15-md5"`,
   );
   expect(refusal({ ...rsa(''), keytype: 'dsa' })).toMatch(
     /the key the-key has the type "dsa", which the scheme/,
@@ -87,4 +88,29 @@ test('an unknown scheme is quoted short, and without characters that a terminal 
   const message = refusal(rsa('', `\u001b[2J\u202e${'x'.repeat(1_000)}`));
   expect(message).toContain('the unknown scheme "\\u001b[2J\\u202exxx');
   expect(message.length).toBeLessThan(400);
+});
+
+test('keys of PKCS#1 v1.5 vouch for a repository only under a policy that accepts them, which the refusal names (KY4)', async () => {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const listed = rsa(publicKey.export({ format: 'pem', type: 'pkcs1' }).toString(), 'rsa-pkcs1v15-sha256');
+  const legacy: SigningKey = {
+    ...key,
+    keyId: 'legacy',
+    listed,
+    sign: data => sign('sha256', data, privateKey).toString('hex'),
+  };
+  const made = makeRepository({
+    key: legacy,
+    targets: { targets: [['top', 'x']], delegations: [{ to: 'team', keys: [legacy], paths: ['a/*'] }] },
+    roles: { team: { targets: [['a/b', 'y']], signers: [legacy] } },
+  });
+  const options = { trustRoots: [{ id: 'pinned', bytes: made.root }], nowMs: NOW_MS };
+  await expect(verifyRepository(sourceOf(made), options)).rejects.toMatchObject({
+    code: 'UNTRUSTED_SIGNATURES',
+    message: expect.stringContaining(
+      'has the scheme rsa-pkcs1v15-sha256, which counts only where a policy accepts it',
+    ),
+  });
+  const { allTargets } = await verifyRepository(sourceOf(made), { ...options, acceptsPkcs1v15: true });
+  expect([...allTargets.keys()]).toEqual(['top', 'a/b']);
 });

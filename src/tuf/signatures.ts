@@ -15,6 +15,8 @@ export type Signers = RoleKeys & {
   readonly keys: Keys;
   /** The file with these keys, for errors: `root version 3`. */
   readonly saidBy: string;
+  /** Keys of RSASSA-PKCS1-v1_5 count (KY4). */
+  readonly acceptsPkcs1v15?: boolean | undefined;
 };
 
 /** How a key of a role and a file stand to each other. */
@@ -22,14 +24,14 @@ type Outcome = 'valid' | 'repeated' | 'unusable' | 'unsigned' | 'wrong';
 
 /** By key id, in the order of the role. Each public key is valid once (KY1). */
 const outcomes = (
-  { keys, keyIds }: Pick<Signers, 'keys' | 'keyIds'>,
+  { keys, keyIds, acceptsPkcs1v15 }: Pick<Signers, 'keys' | 'keyIds' | 'acceptsPkcs1v15'>,
   metadata: Metadata,
   spend: Spend,
 ): ReadonlyMap<string, Outcome> => {
   const valid = new Set<string>();
   const outcomeOf = (keyId: string): Outcome => {
     const key = keys.get(keyId);
-    if (!key?.isUsable) return 'unusable';
+    if (!key?.isUsable || (key.neededPolicy !== undefined && acceptsPkcs1v15 !== true)) return 'unusable';
     const signature = metadata.signatures.get(keyId);
     if (signature === undefined) return 'unsigned';
     if (valid.has(key.identity)) return 'repeated';
@@ -43,7 +45,7 @@ const outcomes = (
 
 /** The ids of the keys whose signatures count, one for each key (KY1). */
 export const validKeyIds = (
-  signers: Pick<Signers, 'keys' | 'keyIds'>,
+  signers: Pick<Signers, 'keys' | 'keyIds' | 'acceptsPkcs1v15'>,
   metadata: Metadata,
 ): readonly string[] => [...outcomes(signers, metadata, uncounted)].filter(isValid).map(([keyId]) => keyId);
 
@@ -81,7 +83,9 @@ const reasonText = (keyId: string, outcome: Exclude<Outcome, 'valid'>, { keys }:
       return `${id} is another id of a key that counted already`;
     case 'unusable': {
       const key = keys.get(keyId);
-      return `the key ${id} ${key?.isUsable === false ? key.problem : 'is missing'}`;
+      if (key === undefined) return `the key ${id} is missing`;
+      if (!key.isUsable) return `the key ${id} ${key.problem}`;
+      return `the key ${id} has the scheme ${key.neededPolicy}, which counts only where a policy accepts it (repo verify --accept-rsa-pkcs1v15)`;
     }
     default:
       return outcome satisfies never;

@@ -14,6 +14,8 @@ export type TrustPolicy = {
   /** The versions last accepted under this trust root; undefined before the first. */
   readonly trustedVersions: TrustedVersions | undefined;
   readonly allowRollback: boolean;
+  /** Keys of RSASSA-PKCS1-v1_5 count (KY4). */
+  readonly acceptsPkcs1v15?: boolean | undefined;
 };
 
 /** For a chain of roots and nothing else: signatures alone make it, since a root that was replaced may have expired. */

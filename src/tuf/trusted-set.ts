@@ -90,7 +90,7 @@ export const createTrustedSet = (
 ): TrustedSet => underDeadline(startSet(trustRoot, policy, budget));
 
 const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget): TrustedSet => {
-  let newestRoot = parseSelfSignedRoot(trustRoot, budget.of('root'));
+  let newestRoot = parseSelfSignedRoot(trustRoot, budget.of('root'), policy);
   const roots = [newestRoot];
   const overrides: Override[] = [];
   const delegated = new Map<string, Metadata<'targets'>>();
@@ -101,7 +101,7 @@ const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget
   let targets: Metadata<'targets'> | undefined;
 
   const root = (): Root => newestRoot.signed;
-  const checkedBy = (signers: Signers) => ({ signers, policy, budget });
+  const checkedBy = (signers: Signers) => ({ signers: under(policy, signers), policy, budget });
   const measured = (role: TopLevelRole) => {
     assert(floors !== undefined, 'roots come before anything else');
     return { ...checkedBy(signersOf(root(), role)), floors };
@@ -118,13 +118,13 @@ const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget
     listed,
     updateRoot(bytes) {
       assert(floors === undefined, 'roots come before anything else');
-      newestRoot = parseNextRoot(root(), bytes, budget.of('root'));
+      newestRoot = parseNextRoot(root(), bytes, budget.of('root'), policy);
       roots.push(newestRoot);
       return newestRoot;
     },
     closeRoots(files = {}) {
       overrides.push(...requireCurrentRoot(newestRoot, policy));
-      before = stillTrustedFiles(root(), files, budget);
+      before = stillTrustedFiles(root(), files, budget, policy);
       floors = mergeFloors(floorsFromVersions(policy.trustedVersions, roots), floorsFromFiles(before));
     },
     updateTimestamp(bytes) {
@@ -140,7 +140,8 @@ const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget
     },
     delegated(reached) {
       const known = delegated.get(reached.role.name);
-      if (known !== undefined) requireThreshold(delegatedSigners(reached), known, budget.of(known.name));
+      if (known !== undefined)
+        requireThreshold(under(policy, delegatedSigners(reached)), known, budget.of(known.name));
       return known;
     },
     updateDelegated(reached, bytes) {
@@ -185,9 +186,13 @@ const underDeadline = (set: TrustedSet): TrustedSet => {
 };
 
 /** @throws DepotError `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` */
-export const parseSelfSignedRoot = (bytes: Uint8Array, spend?: Spend): Metadata<'root'> => {
+export const parseSelfSignedRoot = (
+  bytes: Uint8Array,
+  spend?: Spend,
+  policy: Accepting = {},
+): Metadata<'root'> => {
   const root = parseMetadata('root', bytes, 'root', spend);
-  requireThreshold(signersOf(root.signed, 'root'), root, spend);
+  requireThreshold(under(policy, signersOf(root.signed, 'root')), root, spend);
   return root;
 };
 
@@ -201,10 +206,15 @@ export const isSuccessor = (root: Metadata<'root'>, of: Metadata<'root'>): boole
 };
 
 /** TT2. */
-const parseNextRoot = (current: Root, bytes: Uint8Array, spend: Spend): Metadata<'root'> => {
+const parseNextRoot = (
+  current: Root,
+  bytes: Uint8Array,
+  spend: Spend,
+  policy: Accepting,
+): Metadata<'root'> => {
   const next = parseMetadata('root', bytes, 'root', spend);
-  requireThreshold(signersOf(current, 'root'), next, spend);
-  requireThreshold(signersOf(next.signed, 'root'), next, spend);
+  requireThreshold(under(policy, signersOf(current, 'root')), next, spend);
+  requireThreshold(under(policy, signersOf(next.signed, 'root')), next, spend);
   requireVersion(next, current.version + 1, 'the root before it');
   return next;
 };
@@ -213,6 +223,11 @@ const requireCurrentRoot = (root: Metadata<'root'>, policy: TrustPolicy): readon
   ...requireNoRollback('root', root.signed.version, policy.trustedVersions?.root ?? 0, policy),
   ...requireUnexpired(root, policy),
 ];
+
+type Accepting = Pick<TrustPolicy, 'acceptsPkcs1v15'>;
+
+const under = ({ acceptsPkcs1v15 }: Accepting, signers: Signers): Signers =>
+  acceptsPkcs1v15 === true ? { ...signers, acceptsPkcs1v15 } : signers;
 
 export const signersOf = (root: Root, role: TopLevelRole): Signers => ({
   ...root.roles[role],
@@ -230,22 +245,23 @@ const stillTrustedFiles = (
   root: Root,
   { timestamp, snapshot }: NonNullable<Parameters<TrustedSet['closeRoots']>[0]>,
   budget: WorkBudget,
+  policy: Accepting,
 ): TrustedFiles => ({
-  timestamp: stillTrusted('timestamp', timestamp, root, budget.of('timestamp')),
-  snapshot: stillTrusted('snapshot', snapshot, root, budget.of('snapshot')),
+  timestamp: stillTrusted('timestamp', timestamp, { root, policy }, budget.of('timestamp')),
+  snapshot: stillTrusted('snapshot', snapshot, { root, policy }, budget.of('snapshot')),
 });
 
 /** A file that does not parse, or was signed by keys that are no longer trusted, counts as absent. */
 const stillTrusted = <R extends 'timestamp' | 'snapshot'>(
   role: R,
   bytes: Uint8Array | undefined,
-  root: Root,
+  { root, policy }: { readonly root: Root; readonly policy: Accepting },
   spend: Spend,
 ): Metadata<R> | undefined => {
   if (bytes === undefined) return undefined;
   try {
     const metadata = parseMetadata(role, bytes, role, spend);
-    requireThreshold(signersOf(root, role), metadata, spend);
+    requireThreshold(under(policy, signersOf(root, role)), metadata, spend);
     return metadata;
   } catch (error) {
     if (error instanceof DepotError) return undefined;

@@ -29,6 +29,8 @@ export type VerifyOptions<Id extends string = string> = {
   /** The stored versions of a trust root; undefined if nothing was accepted under it yet. */
   readonly rollback?: (id: Id) => TrustedVersions | undefined;
   readonly allowRollback?: boolean;
+  /** Keys of RSASSA-PKCS1-v1_5 count (KY4). */
+  readonly acceptsPkcs1v15?: boolean | undefined;
   /** For all trust roots together (WB2); by default one without a deadline. */
   readonly budget?: WorkBudget;
   /** Observes each attempt: its result replaces the set. */
@@ -94,8 +96,11 @@ const openByTrustRoot = async <Id extends string>(
 
 const policyOf = <Id extends string>(
   id: Id,
-  { nowMs, allowExpired = false, rollback, allowRollback = false }: VerifyOptions<Id>,
-): TrustPolicy => ({ nowMs, allowExpired, allowRollback, trustedVersions: rollback?.(id) });
+  { nowMs, allowExpired = false, rollback, allowRollback = false, acceptsPkcs1v15 }: VerifyOptions<Id>,
+): TrustPolicy => ({
+  ...{ nowMs, allowExpired, allowRollback, acceptsPkcs1v15 },
+  trustedVersions: rollback?.(id),
+});
 
 /** Notices that the keys of a root have verified the timestamp, whether it is accepted or not. */
 const noticing = (set: TrustedSet, vouching: { vouches: boolean }): TrustedSet => ({

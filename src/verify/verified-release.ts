@@ -16,6 +16,8 @@ export type VerifyRequest<Id extends string = string> = {
   readonly nowMs: number;
   readonly allowExpired?: boolean;
   readonly allowRollback?: boolean;
+  /** Keys of RSASSA-PKCS1-v1_5 count (KY4). */
+  readonly acceptsPkcs1v15?: boolean;
   /** The versions last accepted under each trust root, by its id; absent before the first. */
   readonly trustedVersions?: ReadonlyMap<Id, TrustedVersions>;
   readonly limits?: Partial<ArchiveLimits>;

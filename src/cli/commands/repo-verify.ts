@@ -25,6 +25,7 @@ const BAR_CELLS = 28;
 type VerifyOptions = CommonOptions & {
   readonly trustRoot?: string;
   readonly allowExpired?: true;
+  readonly acceptRsaPkcs1v15?: true;
   readonly proxy?: string;
   readonly caFile?: string;
 };
@@ -40,6 +41,7 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
       )
       .option('--trust-root <file>', 'the root.json (or archive with it) that has to vouch for the release')
       .option('--allow-expired', 'accept metadata that has expired')
+      .option('--accept-rsa-pkcs1v15', 'count RSA keys of the scheme PKCS#1 v1.5; a fleet counts none')
       .option('--proxy <url>', 'for a URL; by default from HTTP_PROXY and HTTPS_PROXY')
       .option('--ca-file <file>', 'PEM certificates that are trusted beside the usual ones'),
     'tuf-depot repo verify release-1.2.0.zip --trust-root root.json\n' +
@@ -106,7 +108,7 @@ const verify = async (
   if (!isAddress && !isDirectory) {
     await using file = await spooledFile(path, session);
     const root = await rootFor(session, options, () =>
-      readRootFile(file.path, 'oldest', { ...session, name: nameOf(place) }),
+      readRootFile(file.path, 'oldest', { ...session, ...policyOf(options), name: nameOf(place) }),
     );
     return {
       root,
@@ -134,8 +136,15 @@ const connectionOf = async (session: Session, { proxy, caFile }: VerifyOptions) 
   caPem: caFile === undefined ? undefined : await readFile(resolve(session.directory, caFile), 'utf8'),
 });
 
-const rootFor = (session: Session, { trustRoot }: VerifyOptions, own: () => Promise<Root>): Promise<Root> =>
-  trustRoot === undefined ? own() : readRootFile(resolve(session.directory, trustRoot), 'newest', session);
+const policyOf = ({ acceptRsaPkcs1v15 }: VerifyOptions) => ({ acceptsPkcs1v15: acceptRsaPkcs1v15 === true });
+
+const rootFor = (session: Session, options: VerifyOptions, own: () => Promise<Root>): Promise<Root> =>
+  options.trustRoot === undefined
+    ? own()
+    : readRootFile(resolve(session.directory, options.trustRoot), 'newest', {
+        ...session,
+        ...policyOf(options),
+      });
 
 const firstRootOf = async (source: RepositorySource): Promise<Root> => {
   const bytes = await source.metadata.read('1.root.json', MAX_METADATA_BYTES.root);
@@ -152,10 +161,11 @@ const firstRootOf = async (source: RepositorySource): Promise<Root> => {
   };
 };
 
-const requestFor = (session: Session, root: Root, { allowExpired }: VerifyOptions): VerifyRequest => ({
+const requestFor = (session: Session, root: Root, options: VerifyOptions): VerifyRequest => ({
   trustRoots: [{ id: `${root.version}.root.json (SHA-256 ${root.digest})`, bytes: root.bytes }],
   nowMs: session.clock.nowMs(),
-  allowExpired: allowExpired === true,
+  allowExpired: options.allowExpired === true,
+  ...policyOf(options),
 });
 
 const verifyWithProgress = (

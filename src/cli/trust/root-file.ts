@@ -36,6 +36,8 @@ export type RootChoice = 'oldest' | 'newest';
 type ReadOptions = Pick<SpoolOptions, 'signal' | 'stdin'> & {
   /** For people; by default the path. */
   readonly name?: string;
+  /** Keys of RSASSA-PKCS1-v1_5 count (KY4). */
+  readonly acceptsPkcs1v15?: boolean;
 };
 
 /** @throws `METADATA_MISSING` for an archive without a root, `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` for a bad one */
@@ -59,7 +61,7 @@ const readRoot = async (path: string, choice: RootChoice, options: ReadOptions):
     : { bytes: await wholeFile(file, path), source: path };
   if (!couldBeJson(bytes))
     throw new DepotError('METADATA_INVALID', 'it is neither a root.json nor a ZIP archive');
-  const root = parseSelfSignedRoot(bytes);
+  const root = parseSelfSignedRoot(bytes, undefined, options);
   return {
     bytes,
     source,
