@@ -73,6 +73,12 @@ export const SOMETIMES = [
   'a hostile config was adopted',
   'a hostile config had a generation that nobody follows',
   'a sled was reset',
+  'a false statement was refused',
+  'a real statement was replayed',
+  'a false chain of trust roots was refused',
+  'a person allowed deletions that waited',
+  'a sled adopted less, since a person had accepted its point',
+  'a sled without the word of a person kept its config',
 ] as const;
 export type Sometimes = (typeof SOMETIMES)[number];
 

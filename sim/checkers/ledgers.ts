@@ -15,6 +15,8 @@ export type SeenLedger = {
   /** The sled has adopted a config that named its predecessor. */
   readonly hasLineage: boolean;
   readonly isHeld: boolean;
+  /** It was told that the database does not know its point. */
+  readonly isUnknown: boolean;
   /** The point that this config replaced, by the ledger. */
   readonly previous: string | undefined;
 };
@@ -40,6 +42,7 @@ export const readLedger = (content: Uint8Array): SeenLedger | undefined => {
       artifacts: artifactsOf(body.config),
       hasLineage: body.lineage === true,
       isHeld: body.deletions_held !== undefined,
+      isUnknown: body.deletions_held?.unknown === true,
       previous: body.previous && `${body.previous.generation}:${body.previous.digest}`,
     };
   } catch {

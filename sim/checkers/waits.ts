@@ -2,14 +2,17 @@
  * T4, at each unlink: an artifact has waited since its sled's ledger lists it no more, and within a day no more is deleted
  * than the sled's share of the most bytes that its disks had.
  *
+ * A person may allow all that is pending at a point of the sled (DE5): that waits no more, and is not of the share.
+ *
  * It measures on the time of the run, which passes while a sled is down too: a sled may only wait longer.
  */
 import type { DeletionRules } from '../../src/core/deletion.ts';
-import { isArtifactHash } from '../../src/core/ids.ts';
+import { isArtifactHash, pointText } from '../../src/core/ids.ts';
 import type { SimSled } from '../fleet/world.ts';
+import type { Admin } from '../identity/admin.ts';
 import type { Fail } from '../violation.ts';
 import type { Holdings } from './holdings.ts';
-import type { SeenLedger } from './ledgers.ts';
+import { pointOfLedger, type SeenLedger } from './ledgers.ts';
 
 export type WaitChecker = {
   readonly onLedger: (sled: SimSled, next: SeenLedger) => void;
@@ -37,10 +40,14 @@ type Seen = {
   /** Under the limit; a run is shorter than a day. */
   deletedBytes: number;
   peakBytes: number;
+  point: string | undefined;
+  /** Its earlier points, and when it left each of them. */
+  readonly leftMs: Map<string, number>;
 };
 
 type Watch = {
   readonly nowMs: () => number;
+  readonly admin: Pick<Admin, 'said'>;
   readonly rules: WaitRules;
   readonly holdings: Holdings;
   readonly fail: Fail;
@@ -55,8 +62,11 @@ export const createWaitChecker = (watch: Watch): WaitChecker => {
     return seen;
   };
   return {
-    onLedger(sled, { artifacts }) {
-      const { listed, unlistedMs } = seenOf(sled);
+    onLedger(sled, ledger) {
+      const seen = seenOf(sled);
+      const { artifacts } = ledger;
+      const { listed, unlistedMs } = seen;
+      moveTo(seen, pointOfLedger(ledger), nowMs());
       for (const name of listed)
         if (!artifacts.has(name) && !unlistedMs.has(name)) unlistedMs.set(name, nowMs());
       for (const name of artifacts) {
@@ -67,6 +77,7 @@ export const createWaitChecker = (watch: Watch): WaitChecker => {
     onUnlink(sled, name) {
       if (!isArtifactHash(name) || rules.waitMs === 0) return;
       const seen = seenOf(sled);
+      if (isAllowed(watch, seen, name)) return;
       const waitedMs = requireWait(watch, sled, seen, name);
       if (!rules.remembers || rules.limitPercent >= 100 || seen.going.has(name)) return;
       seen.going.add(name);
@@ -104,7 +115,23 @@ const nothingSeen = (): Seen => ({
   going: new Set(),
   deletedBytes: 0,
   peakBytes: 0,
+  point: undefined,
+  leftMs: new Map(),
 });
+
+const moveTo = (seen: Seen, point: string, nowMs: number): void => {
+  if (seen.point === point) return;
+  if (seen.point !== undefined) seen.leftMs.set(seen.point, nowMs);
+  seen.point = point;
+};
+
+/** It was pending while the sled was at a point for which a person has signed. */
+const isAllowed = ({ admin }: Watch, { unlistedMs, point, leftMs }: Seen, name: string): boolean => {
+  const sinceMs = unlistedMs.get(name);
+  if (sinceMs === undefined) return false;
+  const wasThere = (at: string): boolean => at === point || (leftMs.get(at) ?? sinceMs) > sinceMs;
+  return admin.said().some(each => each.kind === 'allow_deletion' && wasThere(pointText(each.point)));
+};
 
 /** Returns how long it waited, where that is known. */
 const requireWait = (

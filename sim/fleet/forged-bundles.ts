@@ -33,9 +33,15 @@ export const createForge = (): Forge => {
 const bareBundle = async (planted: Uint8Array): Promise<EncodedBundle> =>
   encoded(new Map(), new Map([[ArtifactHash.parse(sha256Of(planted)), planted.length]]));
 
+const keys = keysForAllRoles([signingKeyFromPem(FORGER_PEM)]);
+
+const rootOf = (version: number): Uint8Array =>
+  createRoot({ keys, version, expiresMs: EXPIRES_MS, consistentSnapshot: false });
+
+/** That of the signed bundles; and one that would follow the root of the fleet, if that had signed it. */
+export const FALSE_ROOTS: readonly Uint8Array[] = [rootOf(1), rootOf(2)];
+
 const signedBundle = async (planted: Uint8Array): Promise<EncodedBundle> => {
-  const keys = keysForAllRoles([signingKeyFromPem(FORGER_PEM)]);
-  const root = createRoot({ keys, version: 1, expiresMs: EXPIRES_MS, consistentSnapshot: false });
   const files = await buildRepository({
     systemVersion: FORGED_VERSION,
     format: 'v2',
@@ -48,7 +54,7 @@ const signedBundle = async (planted: Uint8Array): Promise<EncodedBundle> => {
       },
     ]),
     metadata: {},
-    rootChain: [root],
+    rootChain: [rootOf(1)],
     versions: { timestamp: 1, snapshot: 1, targets: 1 },
     expiresMs: { timestamp: EXPIRES_MS, snapshot: EXPIRES_MS, targets: EXPIRES_MS },
     sign: (role, signed) => signMetadata(signed, keys[role].keys),

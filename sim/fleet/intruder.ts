@@ -1,7 +1,8 @@
 /**
  * A hostile caller: somebody with the key of a Nexus or of a sled, or with none, calls processes of the fleet at random times.
  *
- *     takes a Nexus's key: configs, puts, copy orders, replays, revocations, and false answers to registrations
+ *     takes a Nexus's key: configs, puts, copy orders, replays, revocations, statements and trust roots, and false answers to
+ *                          registrations
  *     takes a sled's key:  speaks as other sleds and as a Nexus
  *     has none:            the same without a certificate, or with one that it made itself
  *
@@ -12,26 +13,21 @@ import type { ArtifactConfigBody } from '../../src/api/sled-agent-api.ts';
 import { digestInput } from '../../src/core/artifact-config.ts';
 import { ArtifactHash, asGeneration } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
+import type { SignedStatement } from '../../src/core/statement.ts';
 import { endpointUrl } from '../../src/lib/endpoint.ts';
-import { errorCodeOf } from '../../src/lib/errors.ts';
-import type { Passport } from '../identity/passport.ts';
 import { chunksOf, receive } from '../network/body.ts';
-import { call, type Incoming } from '../network/call.ts';
+import type { Incoming } from '../network/call.ts';
 import { requestContext } from '../network/request-context.ts';
-import type { SledEndpoint } from '../network/sled-link.ts';
-import { EPOCH_MS, type SimProcess } from '../time/process.ts';
+import { EPOCH_MS } from '../time/process.ts';
 import { pick, spread } from '../time/streams.ts';
+import { sayAllOfIt, speakForAPerson } from './false-word.ts';
 import { FORGED_VERSION } from './forged-bundles.ts';
+import { type Ask, askerOf, type HostileCaller } from './hostile-call.ts';
 import { sha256Of } from './sha256.ts';
 import type { SimSled, World } from './world.ts';
 
-export type Intruder = {
-  /** The name that its messages come from. */
-  readonly machine: string;
-  readonly process: SimProcess;
+export type Intruder = HostileCaller & {
   readonly rng: Rng;
-  /** Undefined without a certificate. */
-  readonly passport: () => Passport | undefined;
   /** Bytes that no release lists. */
   readonly planted: readonly Uint8Array[];
   /** Whether it also tells sleds that others are revoked, which only a person can undo. */
@@ -40,11 +36,10 @@ export type Intruder = {
 
 const LEAST_PAUSE_MS = 200;
 const MOST_PAUSE_MS = 20_000;
-const PATIENCE_MS = 20_000;
 
 /** Until its process ends. */
 export const intrude = (world: World, intruder: Intruder): void => {
-  const seen: ArtifactConfigBody[] = [];
+  const seen: Seen = { configs: [], statements: new Map() };
   const again = (): void => {
     const sled = world.sleds.filter(({ standing }) => standing === 'in_service');
     if (sled.length > 0) void act(world, intruder, pick(intruder.rng, sled), seen);
@@ -53,17 +48,13 @@ export const intrude = (world: World, intruder: Intruder): void => {
   intruder.process.after(spread(intruder.rng, 1, MOST_PAUSE_MS), again);
 };
 
-type Ask = <T>(
-  what: string,
-  work: (incoming: Incoming<SledEndpoint>) => Promise<T>,
-) => Promise<T | undefined>;
+/** What it has read from sleds, and says again. */
+type Seen = {
+  readonly configs: ArtifactConfigBody[];
+  readonly statements: Map<string, SignedStatement>;
+};
 
-const act = async (
-  world: World,
-  intruder: Intruder,
-  sled: SimSled,
-  seen: ArtifactConfigBody[],
-): Promise<void> => {
+const act = async (world: World, intruder: Intruder, sled: SimSled, seen: Seen): Promise<void> => {
   const { rng } = intruder;
   const ask = askerOf(world, intruder, sled);
   const held = await ask('reads the config', incoming =>
@@ -74,9 +65,9 @@ const act = async (
       body: undefined,
     }),
   );
-  if (held !== undefined) seen.push(held as ArtifactConfigBody);
-  const known = (held as ArtifactConfigBody | undefined) ?? seen.at(-1);
-  switch (rng.below(intruder.revokes ? 7 : 6)) {
+  if (held !== undefined) seen.configs.push(held as ArtifactConfigBody);
+  const known = (held as ArtifactConfigBody | undefined) ?? seen.configs.at(-1);
+  switch (rng.below(intruder.revokes ? 9 : 8)) {
     case 0:
       return offerHostile(ask, hostileDraft(intruder, known, []));
     case 1:
@@ -91,37 +82,21 @@ const act = async (
     case 2:
       return plant(world, intruder, ask, known);
     case 3: {
-      const old = seen[rng.below(Math.max(1, seen.length))];
+      const old = seen.configs[rng.below(Math.max(1, seen.configs.length))];
       return old === undefined ? undefined : offerHostile(ask, old);
     }
     case 4:
       return put(world, intruder, ask, known);
     case 5:
       return copy(world, intruder, ask, known);
+    case 6:
+      return speakForAPerson({ ...intruder, world, ask, known, heard: seen.statements });
+    case 7:
+      await sayAllOfIt({ ...intruder, world, ask, known });
+      return plant(world, intruder, ask, known);
     default:
       return revoke(world, intruder, ask);
   }
-};
-
-const askerOf = (world: World, { machine, process, passport }: Intruder, sled: SimSled): Ask => {
-  const { network, trace } = world;
-  const own = passport();
-  const identity = own === undefined ? undefined : { presents: () => own, faultOf: () => undefined };
-  return async (what, work) => {
-    const options = { signal: process.clock.timeout(PATIENCE_MS), isOnce: true, expected: undefined };
-    try {
-      const answer = await call(network, { machine, process, identity }, sled.machine, options, work);
-      trace.reached('a hostile call was served');
-      trace.say(machine, `hostile: ${what} of ${sled.plan.serial}`);
-      return answer;
-    } catch (error) {
-      const code = errorCodeOf(error);
-      trace.say(machine, `hostile: ${what} of ${sled.plan.serial}, and is refused: ${code}`);
-      if (code === 'UNAUTHORIZED' || code === 'FORBIDDEN')
-        trace.reached('a hostile call was refused by its identity');
-      return undefined;
-    }
-  };
 };
 
 /** From the next generation to one that no database can follow. */

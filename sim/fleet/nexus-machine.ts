@@ -5,6 +5,7 @@ import { joinApi } from '../../src/api/join-api.ts';
 import { operatorFleetApi } from '../../src/api/operator-fleet-api.ts';
 import { operatorInvitationApi } from '../../src/api/operator-invitation-api.ts';
 import { operatorRecoveryApi } from '../../src/api/operator-recovery-api.ts';
+import { operatorStatementApi } from '../../src/api/operator-statement-api.ts';
 import { operatorUpdateApi } from '../../src/api/operator-update-api.ts';
 import { NexusId } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
@@ -18,7 +19,7 @@ import { openStagingDirectory } from '../../src/nexus/releases/staging/directory
 import type { DecideAttempt } from '../datastore/attempt.ts';
 import type { MemoryDatabase } from '../datastore/memory-database.ts';
 import type { Member } from '../identity/member.ts';
-import { passportIssuer } from '../identity/passport.ts';
+import { FLEET, passportIssuer } from '../identity/passport.ts';
 import { admitted } from '../network/admitted.ts';
 import type { Network } from '../network/network.ts';
 import { createSledLink, type FindSled } from '../network/sled-link.ts';
@@ -119,6 +120,12 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
       openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
       tellsAuditHeads: false,
       revocations: member.revocations,
+      // In a fleet without an admin key nothing is told.
+      ...(member.statements !== undefined && {
+        statements: member.statements,
+        adminKeys: { list: () => host.box.adminKeys },
+        fleet: FLEET,
+      }),
       issuer,
       connectSleds: () =>
         watchTransfers(
@@ -178,6 +185,7 @@ const behindAdmission = (services: Services, member: Member): Services => ({
   operatorUpdate: admitted(operatorUpdateApi, services.operatorUpdate, member),
   operatorFleet: admitted(operatorFleetApi, services.operatorFleet, member),
   operatorRecovery: admitted(operatorRecoveryApi, services.operatorRecovery, member),
+  operatorStatement: admitted(operatorStatementApi, services.operatorStatement, member),
   operatorInvitation: admitted(operatorInvitationApi, services.operatorInvitation, member),
 });
 

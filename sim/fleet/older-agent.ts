@@ -3,6 +3,7 @@
  * of its answers (P13). It runs the product's store, which judges by numbers as long as no config names a predecessor.
  */
 import type { Rng } from '../../src/core/rng.ts';
+import { DepotError } from '../../src/lib/errors.ts';
 import { chance } from '../time/streams.ts';
 import type { RunningSled } from './sled-machine.ts';
 
@@ -28,6 +29,9 @@ export const asOlderAgent = (version: AgentVersion, running: RunningSled): Runni
         agent.artifactPut({ ...request, query: { generation } }),
       artifactCopyFromDepot: ({ query: { generation }, ...request }) =>
         agent.artifactCopyFromDepot({ ...request, query: { generation } }),
+      async statementsPut() {
+        throw new DepotError('NOT_FOUND', 'this version has no such route');
+      },
       async artifactList(request) {
         const {
           lineage: _,

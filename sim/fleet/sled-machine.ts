@@ -3,12 +3,12 @@ import type { DeletionRules } from '../../src/core/deletion.ts';
 import type { SledId } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
 import { DEFAULT_PROGRESS } from '../../src/http/progress.ts';
-import { generateAdminKey } from '../../src/identity/admin-key.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { Logger } from '../../src/lib/log.ts';
 import type { SledAgentConfig } from '../../src/sled-agent/config.ts';
 import { startSledServices } from '../../src/sled-agent/services.ts';
 import type { ArtifactStore } from '../../src/sled-agent/store/store.ts';
+import { statedTrust } from '../../src/sled-agent/trust/open-trust.ts';
 import { parseChain } from '../../src/sled-agent/trust/pinned-chain.ts';
 import { createTrust, NO_STATEMENTS, type SledTrust } from '../../src/sled-agent/trust/trust.ts';
 import { NO_PINS, type Pins } from '../../src/sled-agent/trust/trust-file.ts';
@@ -85,30 +85,31 @@ type Deps = {
 };
 
 const WRITE_MS = 2;
-/** Nobody signs with it. */
-const ADMIN_KEY = generateAdminKey();
 
 /**
- * What the machine pinned when it joined: the one trust root of simulated releases, and a key of administrators, beside which no word
- * of a Nexus exempts. It outlives the datasets.
+ * What the machine pinned when it joined: the one trust root of simulated releases, and the admin key of the fleet, if it has one,
+ * beside which no word of a Nexus exempts. It outlives the datasets.
  */
-const openPinned = ({ box, process: { clock } }: Host, { releases, log }: Deps): SledTrust => {
-  box.pins ??= joinedWith(releases.trustRoot);
+const openPinned = (
+  { box, member: { statements }, process: { clock } }: Host,
+  { releases, log }: Deps,
+): SledTrust => {
+  box.pins ??= joinedWith(releases.trustRoot, box.adminKeys);
   return createTrust({
     known: box.pins,
     async save(pins) {
       await clock.sleep(WRITE_MS, { signal: new AbortController().signal });
       box.pins = pins;
     },
-    statements: NO_STATEMENTS,
+    statements: statements === undefined ? NO_STATEMENTS : statedTrust(statements),
     requireSigned: undefined,
     log,
   });
 };
 
-const joinedWith = (root: Uint8Array): Pins => {
+const joinedWith = (root: Uint8Array, adminKeys: Pins['adminKeys']): Pins => {
   const roots = parseChain([Buffer.from(root).toString('utf8')]);
-  return { ...NO_PINS, chains: [{ id: roots[0].sha256, by: 'join', roots }], adminKeys: [ADMIN_KEY] };
+  return { ...NO_PINS, chains: [{ id: roots[0].sha256, by: 'join', roots }], adminKeys };
 };
 
 export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<RunningSled> => {
@@ -125,8 +126,12 @@ export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<
     fetchArtifact: createDepotLink(network, caller, deps.findSled),
     knownPeers: () => new Set(),
     revocations: member.revocations,
-    // An older agent judges no release.
-    ...(deps.speaks.sled() && { trust: openPinned(host, deps), judge: deps.releases.judge }),
+    // An older agent judges no release, and keeps no statement.
+    ...(deps.speaks.sled() && {
+      trust: openPinned(host, deps),
+      judge: deps.releases.judge,
+      statements: member.statements,
+    }),
     peers: deps.nexuses().map(nexus => createNexusPeer(network, caller, nexus, deps.speaks)),
   });
   const health = (await services.store.list()).datasetHealth;

@@ -16,6 +16,7 @@ import type { PeerKind } from '../../src/identity/peer-identity.ts';
 import type { Services } from '../../src/nexus/process/services.ts';
 import type { MemoryDatabase } from '../datastore/memory-database.ts';
 import { createMemoryDatabase } from '../datastore/memory-database.ts';
+import { type Admin, createAdmin } from '../identity/admin.ts';
 import type { HearingWatch, IdentityBox, Member } from '../identity/member.ts';
 import { FLEET, issuePassport } from '../identity/passport.ts';
 import { createVolume } from '../machine/volume.ts';
@@ -64,6 +65,7 @@ export type World = {
   readonly databaseWeather: DatabaseWeather;
   readonly diskWeather: DiskWeather;
   readonly shelf: ReleaseShelf;
+  readonly admin: Admin;
   readonly trace: Trace;
   readonly minSledReplication: number;
   readonly nexusPlan: NexusPlan;
@@ -102,6 +104,8 @@ export type WorldOptions = {
   /** Of a sled agent that does not compare points. */
   readonly olderAgentProbability: number;
   readonly isNexusOlder: boolean;
+  /** Whether machines pin an admin key when they join. */
+  readonly hasAdminKey: boolean;
   readonly watch: (world: World) => WorldWatch;
 };
 
@@ -115,6 +119,12 @@ export const createWorld = (options: WorldOptions): World => {
   const nexuses: SimNexus[] = [];
   const ids = streams('ids');
   const versions = streams('versions');
+  const statements = streams('statements');
+  const admin = createAdmin({
+    hasKey: options.hasAdminKey,
+    newId: () => idFrom(statements),
+    timeMs: () => EPOCH_MS + scheduler.nowMs(),
+  });
   const world: World = {
     streams,
     scheduler,
@@ -123,6 +133,7 @@ export const createWorld = (options: WorldOptions): World => {
     databaseWeather: { ...FAIR_DATABASE },
     diskWeather: { ...FAIR_DISKS },
     shelf: options.shelf,
+    admin,
     trace,
     minSledReplication: options.nexusPlan.minSledReplication,
     nexusPlan: options.nexusPlan,
@@ -163,10 +174,10 @@ export const createWorld = (options: WorldOptions): World => {
  * name that any process knows.
  */
 export const newBox = (
-  world: Pick<World, 'scheduler' | 'shelf' | 'nexusPlan' | 'database' | 'sleds' | 'nexuses'>,
+  world: Pick<World, 'scheduler' | 'shelf' | 'nexusPlan' | 'database' | 'sleds' | 'nexuses' | 'admin'>,
   { kind, id, name }: { readonly kind: PeerKind; readonly id: string; readonly name: string },
 ): IdentityBox => {
-  const { scheduler, shelf, nexusPlan, database, sleds, nexuses } = world;
+  const { scheduler, shelf, nexusPlan, database, sleds, nexuses, admin } = world;
   const key = shelf.keys(name);
   const known = [...sleds, ...nexuses].flatMap(({ machine }) => machine.box.revoked);
   const said = [...database.snapshot().revocations.values(), ...known].filter(
@@ -177,7 +188,7 @@ export const newBox = (
     lifeMs: nexusPlan.certificateLifeMs,
     revokedMs: said.length === 0 ? undefined : Math.max(...said.map(({ timeMs }) => timeMs)),
   });
-  return { passport, key, revoked: [] };
+  return { passport, key, revoked: [], adminKeys: admin.pinned, statements: [] };
 };
 
 /** The surroundings of a machine. */

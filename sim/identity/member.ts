@@ -9,10 +9,13 @@
  * MB2. The times of a certificate are judged by the machine's own clock, as OpenSSL does when a connection begins.
  */
 import type { Revocation } from '../../src/core/revocation.ts';
+import type { SignedStatement } from '../../src/core/statement.ts';
 import { createRunningCallers, type RunningCallers } from '../../src/http/running-callers.ts';
+import type { PinnedKey } from '../../src/identity/admin-key.ts';
 import { judgedPeer, type Peer, serverFault } from '../../src/identity/judged-peer.ts';
 import type { ExpectedPeer } from '../../src/identity/peer-identity.ts';
 import { createRevocations, type Revocations } from '../../src/identity/revocations.ts';
+import { createStatements, type Statements } from '../../src/identity/statements.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { Pins } from '../../src/sled-agent/trust/trust-file.ts';
 import type { SimProcess } from '../time/process.ts';
@@ -24,6 +27,10 @@ export type IdentityBox = {
   key: SimKey;
   /** The file of revoked identities. */
   revoked: readonly Revocation[];
+  /** Whose statements it believes: what it pinned when it joined. */
+  readonly adminKeys: readonly PinnedKey[];
+  /** The file of statements. */
+  statements: readonly SignedStatement[];
   /** Of a sled: the file of what it has pinned, and of the bundles that it admitted. */
   pins?: Pins;
 };
@@ -37,6 +44,8 @@ export type ClientIdentity = {
 
 export type Member = ClientIdentity & {
   readonly revocations: Revocations;
+  /** Undefined where no admin key is pinned. */
+  readonly statements: Statements | undefined;
   readonly running: RunningCallers;
   readonly judge: (presented: Passport | undefined) => Peer;
   /** Reports a request or bytes that this process took. */
@@ -79,6 +88,7 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
     heard: what => watch.onHeard({ by: member, nowMs: clock.nowMs(), ...what }),
     ended: watch.onEnded,
     revocations,
+    statements: openStatements(box, process),
     running: createRunningCallers(revocations),
     judge(presented) {
       if (presented === undefined) return { kind: 'anonymous' };
@@ -96,6 +106,19 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
   };
   return member;
 };
+
+const openStatements = (box: IdentityBox, { clock }: SimProcess): Statements | undefined =>
+  box.adminKeys.length === 0
+    ? undefined
+    : createStatements({
+        known: box.statements,
+        keys: { list: () => box.adminKeys },
+        fleet: FLEET,
+        async save(list) {
+          await clock.sleep(WRITE_MS, { signal: NEVER_ABORTED });
+          box.statements = list;
+        },
+      });
 
 const { signal: NEVER_ABORTED } = new AbortController();
 

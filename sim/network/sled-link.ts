@@ -11,6 +11,7 @@ import { putResultOf } from '../../src/sled-wire/put-result.ts';
 import { rootChainsBody, rootChainsOf } from '../../src/sled-wire/release-trust.ts';
 import { sledReportOf } from '../../src/sled-wire/report.ts';
 import { revocationsBody } from '../../src/sled-wire/revocations.ts';
+import { refusalsOf, statementsBody } from '../../src/sled-wire/statements.ts';
 import { chunksOf, collect, receive } from './body.ts';
 import { type Callee, type Caller, call, type Incoming, unreachable } from './call.ts';
 import type { Network } from './network.ts';
@@ -46,57 +47,76 @@ export const createSledLink = (
     ...configRequests(ask, speaksOfLineage),
     ...artifactMoves(network, ask),
     ...depotReads(network, ask),
-    async revoke(target, revocations, wait) {
-      const body = revocationsBody(revocations);
-      await ask(target, wait, incoming =>
-        incoming.endpoint.agent.revokedIdentitiesPut({
-          ...requestContext(incoming),
-          params: {},
-          query: {},
-          body,
-        }),
-      );
-    },
-    async putBundle(target, { sha256, bytes }, wait) {
-      const sent = chunksOf(bytes);
-      await ask(target, wait, incoming =>
-        incoming.endpoint.agent.releaseMetadataPut({
-          ...requestContext(incoming),
-          params: { sha256 },
-          query: {},
-          body: { contentLength: bytes.length, chunks: receive(network, sent, incoming) },
-        }),
-      );
-    },
-    roots: async (target, wait) =>
-      rootChainsOf(
-        await ask(target, wait, incoming =>
-          incoming.endpoint.agent.trustRootsGet({
-            ...requestContext(incoming),
-            params: {},
-            query: {},
-            body: undefined,
-          }),
-        ),
-      ),
-    async tellRoots(target, chains, wait) {
-      const body = rootChainsBody(chains);
-      await ask(target, wait, incoming =>
-        incoming.endpoint.agent.trustRootsPut({
-          ...requestContext(incoming),
-          params: {},
-          query: {},
-          body,
-        }),
-      );
-    },
+    ...tellings(network, ask),
     // The tasks of a simulated Nexus do not tell heads.
     auditHeads: async () => [],
-    tellStatements: async () => [],
     tellAuditHeads: async () => undefined,
     [Symbol.asyncDispose]: async () => undefined,
   };
 };
+
+/** What a Nexus tells each sled: revocations, metadata of releases, trust roots, statements. */
+const tellings = (
+  network: Network,
+  ask: Ask,
+): Pick<SledConnection, 'revoke' | 'putBundle' | 'roots' | 'tellRoots' | 'tellStatements'> => ({
+  async revoke(target, revocations, wait) {
+    const body = revocationsBody(revocations);
+    await ask(target, wait, incoming =>
+      incoming.endpoint.agent.revokedIdentitiesPut({
+        ...requestContext(incoming),
+        params: {},
+        query: {},
+        body,
+      }),
+    );
+  },
+  async putBundle(target, { sha256, bytes }, wait) {
+    const sent = chunksOf(bytes);
+    await ask(target, wait, incoming =>
+      incoming.endpoint.agent.releaseMetadataPut({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: {},
+        body: { contentLength: bytes.length, chunks: receive(network, sent, incoming) },
+      }),
+    );
+  },
+  roots: async (target, wait) =>
+    rootChainsOf(
+      await ask(target, wait, incoming =>
+        incoming.endpoint.agent.trustRootsGet({
+          ...requestContext(incoming),
+          params: {},
+          query: {},
+          body: undefined,
+        }),
+      ),
+    ),
+  async tellRoots(target, chains, wait) {
+    const body = rootChainsBody(chains);
+    await ask(target, wait, incoming =>
+      incoming.endpoint.agent.trustRootsPut({
+        ...requestContext(incoming),
+        params: {},
+        query: {},
+        body,
+      }),
+    );
+  },
+  tellStatements: async (target, statements, wait) => {
+    const body = statementsBody(statements);
+    const answer = await ask(target, wait, incoming =>
+      incoming.endpoint.agent.statementsPut({
+        ...requestContext(incoming),
+        params: {},
+        query: {},
+        body,
+      }),
+    );
+    return refusalsOf(answer);
+  },
+});
 
 /** Requests for the config and for the list of a sled. */
 const configRequests = (

@@ -140,7 +140,13 @@ const joinFleet = async (
     if (answer !== undefined)
       return {
         id: SledId.parse(answer.sled_id),
-        box: { passport: readPassport(answer.certificate_pem, key.publicKey), key, revoked: [] },
+        box: {
+          passport: readPassport(answer.certificate_pem, key.publicKey),
+          key,
+          revoked: [],
+          adminKeys: world.admin.pinned,
+          statements: [],
+        },
       };
   }
   return undefined;

@@ -4,6 +4,7 @@ import { beHostile } from './hostility.ts';
 import { joinWithOneToken } from './identities.ts';
 import { performOperation } from './operations.ts';
 import type { Scene } from './scene.ts';
+import { allowDeletions } from './statements.ts';
 import {
   describeStep,
   HOSTILITIES,
@@ -21,6 +22,7 @@ export const perform = (scene: Scene, step: Step): void => {
   else if (step.kind.startsWith('dataset') || step.kind === 'flip a bit' || step.kind === 'cut a file short')
     breakVolume(scene, step);
   else if (isHostility(step.kind)) beHostile(scene, step, step.kind);
+  else if (step.kind === 'allow deletions') void allowDeletions(scene, step);
   else if (step.kind === 'join with one token') void joinWithOneToken(scene, step);
   else breakFleet(scene, step);
 };

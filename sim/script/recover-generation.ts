@@ -12,6 +12,7 @@ import type { SimRelease } from '../fleet/releases.ts';
 import type { SimNexus } from '../fleet/world.ts';
 import { requestContext } from '../network/request-context.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
+import { acceptPoints } from './statements.ts';
 
 /** A wrong refusal may last so long: the Nexus may not have collected the sleds yet. */
 const REFUSED_FOR_MS = 6 * 60_000;
@@ -97,6 +98,11 @@ export const recoverGeneration = async (scene: Scene, nexus: SimNexus): Promise<
     return;
   }
   for (const sha256 of undecided) witness.lineage.givenUp.add(sha256);
+  await acceptPoints(
+    scene,
+    nexus,
+    seen.points.map(each => ({ generation: asGeneration(each.generation), digest: each.config_digest })),
+  );
   const done = await operator.ask(nexus, (services, incoming) =>
     services.operatorRecovery.generationRecover({
       ...requestContext(incoming),

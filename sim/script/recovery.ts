@@ -14,6 +14,7 @@ import { endHostility } from './hostility.ts';
 import { approveForgotten, renewRevoked } from './identities.ts';
 import { recoverGeneration, uploadLostReleases } from './recover-generation.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
+import { acceptRefused } from './statements.ts';
 
 const HELP_EVERY_MS = 60_000;
 const DATASET_FILE = 'dataset.json';
@@ -32,6 +33,7 @@ export const createRecovery = (scene: Scene): Recovery => {
   const { holdings, fail } = scene.witness;
   const reasons = createReasonChecker({ world, holdings, releases: scene.releases, broken, fail });
   const failed = new Set<string>();
+  const accepted = new Set<string>();
   let helpedAtMs = Number.NEGATIVE_INFINITY;
   return {
     broken,
@@ -77,6 +79,7 @@ export const createRecovery = (scene: Scene): Recovery => {
       uploadLostReleases(scene);
       const [nexus] = inServiceNexuses(scene);
       if (nexus !== undefined) void recoverGeneration(scene, nexus);
+      void acceptRefused(scene, accepted);
     },
   };
 };

@@ -54,11 +54,15 @@ export type Fault = (typeof FAULTS)[number];
 export const IDENTITY_ACTS = ['clock a year off', 'join with one token'] as const;
 export type IdentityAct = (typeof IDENTITY_ACTS)[number];
 
+/** What a person signs with the admin key: in fleets that have one. Drawn last. */
+export const DECISIONS = ['allow deletions'] as const;
+export type Decision = (typeof DECISIONS)[number];
+
 /** Hostile callers: in hostile runs alone. */
 export const HOSTILITIES = ['a Nexus is taken over', 'a sled is taken over', 'a stranger calls'] as const;
 export type Hostility = (typeof HOSTILITIES)[number];
 
-export type StepKind = Fault | OperatorAct | IdentityAct | Hostility;
+export type StepKind = Fault | OperatorAct | IdentityAct | Decision | Hostility;
 
 /** One action or fault, at its time. Its numbers choose among the machines and releases of that time. */
 export type Step = {

@@ -9,7 +9,7 @@ import type { Rng } from '../../src/core/rng.ts';
 import { CERTIFICATE_LIFE_MS } from '../../src/identity/authority-files.ts';
 import type { Metadata } from '../fleet/releases.ts';
 import { chance, spread } from '../time/streams.ts';
-import { FAULTS, HOSTILITIES, IDENTITY_ACTS, OPERATIONS, type StepKind } from './step.ts';
+import { DECISIONS, FAULTS, HOSTILITIES, IDENTITY_ACTS, OPERATIONS, type StepKind } from './step.ts';
 
 export type Swarm = {
   readonly nexuses: number;
@@ -46,6 +46,8 @@ export type Swarm = {
   readonly certificateLifeMs: number;
   /** Whether there are hostile callers. */
   readonly isHostile: boolean;
+  /** Whether machines pin an admin key when they join, and operators sign with it. */
+  readonly hasAdminKey: boolean;
   /** Whether a sled may store and serve only what a signed release lists. */
   readonly requiresSigned: boolean;
   /** Whether the fleet at rest is watched for a while: that doubles the time of the run. */
@@ -76,7 +78,7 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
   }
   for (const fault of FAULTS)
     if (chance(rng, 0.22)) everyMs.set(fault, durationMs / spread(rng, 0.7, isLarge ? 10 : 6));
-  const swarm: Omit<Swarm, 'certificateLifeMs' | 'isHostile' | 'requiresSigned'> = {
+  const swarm: Omit<Swarm, 'certificateLifeMs' | 'isHostile' | 'hasAdminKey' | 'requiresSigned'> = {
     nexuses: chance(rng, 0.5) ? 1 : 2 + (isLarge ? rng.below(4) : rng.below(2)),
     sleds: Array.from({ length: sledCount }, () => 1 + Math.min(rng.below(3), rng.below(3))),
     minSledReplication,
@@ -112,15 +114,14 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
   const certificateLifeMs = chance(rng, 0.15) ? spread(rng, 1, 10) * MINUTE_MS : CERTIFICATE_LIFE_MS;
   for (const act of IDENTITY_ACTS) if (chance(rng, 0.12)) everyMs.set(act, durationMs / spread(rng, 0.7, 4));
   const isHostile = chance(rng, 0.12);
-  if (!isHostile) return { ...swarm, certificateLifeMs, isHostile, requiresSigned: REQUIRES_SIGNED };
-  for (const act of HOSTILITIES) if (chance(rng, 0.6)) everyMs.set(act, durationMs / spread(rng, 0.8, 3));
-  return {
-    ...swarm,
-    ...drawHostile(rng, swarm),
-    certificateLifeMs,
-    isHostile,
-    requiresSigned: REQUIRES_SIGNED,
-  };
+  if (isHostile)
+    for (const act of HOSTILITIES) if (chance(rng, 0.6)) everyMs.set(act, durationMs / spread(rng, 0.8, 3));
+  const fleet = isHostile ? { ...swarm, ...drawHostile(rng, swarm) } : swarm;
+  // Without the key the word of a Nexus exempts a release from signatures.
+  const hasAdminKey = chance(rng, 0.5) || isHostile;
+  if (hasAdminKey && fleet.deletion.waitMs > 0)
+    for (const act of DECISIONS) if (chance(rng, 0.6)) everyMs.set(act, durationMs / spread(rng, 0.8, 4));
+  return { ...fleet, certificateLifeMs, isHostile, hasAdminKey, requiresSigned: REQUIRES_SIGNED };
 };
 
 /** Every sled pins the trust root when it joins (T3). */

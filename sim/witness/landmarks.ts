@@ -16,6 +16,7 @@ const BY_LINE: Readonly<Record<string, Sometimes>> = {
   'deletions that waited were taken back': 'a deletion waited and was taken back',
   'deletions are limited: they would take too much of what this sled held within a day':
     'the limit kept bytes',
+  'deletions were allowed by a statement of an admin key': 'a person allowed deletions that waited',
   'sled has diverged from the database': 'a sled was proven to have diverged',
   'sled does not have the bytes that it lists': 'a lying sled was caught',
 };

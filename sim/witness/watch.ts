@@ -1,5 +1,6 @@
 /** The checkers of a run, and what they share. */
 import type { UploadId } from '../../src/core/ids.ts';
+import { type AcceptanceChecker, createAcceptanceChecker } from '../checkers/acceptances.ts';
 import { type ArchiveChecker, createArchiveChecker } from '../checkers/archives.ts';
 import { type CallerChecker, createCallerChecker } from '../checkers/callers.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
@@ -20,6 +21,7 @@ export type Watch = {
   readonly holdings: Holdings;
   readonly callers: CallerChecker;
   readonly planted: PlantedChecker;
+  readonly acceptances: AcceptanceChecker;
   readonly copies: CopyChecker;
   readonly removals: RemovalChecker;
   readonly leases: LeaseChecker;
@@ -46,10 +48,11 @@ export const createWatch = (world: World, rules: WaitRules & TrustRules, fail: F
     holdings,
     callers: createCallerChecker(fail),
     planted: createPlantedChecker(world, rules, fail),
+    acceptances: createAcceptanceChecker(world, fail),
     copies: createCopyChecker(world, holdings, fail),
     removals: createRemovalChecker(fail),
     leases: createLeaseChecker(world.scheduler.nowMs, fail),
-    waits: createWaitChecker({ nowMs: world.scheduler.nowMs, rules, holdings, fail }),
+    waits: createWaitChecker({ nowMs: world.scheduler.nowMs, admin: world.admin, rules, holdings, fail }),
     archives: createArchiveChecker(world, fail),
     damaged: new WeakSet(),
     quarantined: new WeakMap(),

@@ -78,7 +78,7 @@ const onRename = (
 };
 
 const onLedger = (
-  { world, removals, lineage, waits }: Watch,
+  { world, removals, lineage, acceptances, waits }: Watch,
   sled: SimSled,
   volume: Volume,
   content: Uint8Array,
@@ -86,7 +86,11 @@ const onLedger = (
   const last = removals.highest(sled);
   const next = readLedger(content);
   if (isHoldAlone(ledgerOn(volume), next)) return;
-  if (next !== undefined) lineage.onLedger(sled, volume, { last, next, read: removals.readBy(sled) });
+  if (next !== undefined) {
+    const change = { last, next, read: removals.readBy(sled) };
+    lineage.onLedger(sled, volume, change);
+    acceptances.onLedger(sled, change);
+  }
   if (last?.isHeld === true && next?.isHeld === false && last.incarnation === next.incarnation)
     world.trace.reached('deletions were held and released');
   removals.onLedger(sled, content);

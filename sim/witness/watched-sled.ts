@@ -102,6 +102,7 @@ const noteRefusal = (
   }: { readonly error: unknown; readonly running: RunningSled; readonly isSame: boolean },
 ): void => {
   const { reason } = findDepotError(error)?.detail ?? {};
+  if (reason === 'not_accepted') trace.reached('a sled without the word of a person kept its config');
   if (reason === 'not_successor') trace.reached('a sled refused a config that did not succeed its point');
   if (errorCodeOf(error) !== 'CONFIG_GENERATION') return;
   const isSure = isSame && !wasUnmounted(sled) && !wasReadOnly(sled);

@@ -59,7 +59,8 @@ export const openTrust = async (
   return trust;
 };
 
-const statedTrust = ({ find, has, onChange }: Statements): StatedTrust => ({
+/** What the statements say about roots and releases. */
+export const statedTrust = ({ find, has, onChange }: Statements): StatedTrust => ({
   ofRoot(sha256) {
     if (has('distrust_root', ({ rootSha256 }) => rootSha256 === sha256)) return 'distrusted';
     return find('trust_root', ({ rootSha256 }) => rootSha256 === sha256) && 'trusted';

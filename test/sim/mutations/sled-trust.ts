@@ -40,6 +40,23 @@ export const TRUST_MUTATIONS: readonly Mutation[] = [
     why: 'ADM5: a Nexus that lies exempts what it plants',
   },
   {
+    name: 'chain-by-a-word-beside-a-key',
+    in: 'newChain',
+    find: "if (by !== 'word' || !hasAdminKey)",
+    replace: "if (by !== 'file' || !hasAdminKey)",
+    also: [
+      {
+        in: 'isCounting',
+        find: "chain.by !== 'word' || pins.adminKeys.length === 0",
+        replace: "chain.by !== 'file' || pins.adminKeys.length === 0",
+      },
+    ],
+    breaks: ['T3'],
+    needs: ({ isHostile }) => isHostile,
+    withinSeeds: 2000,
+    why: 'TRS1, TRS4: a Nexus that lies adds a root of its own, and plants what it signs',
+  },
+  {
     name: 'rotated-keys-vouch-for-new-releases',
     in: 'signatureProblem',
     find: "root.version >= version || record.get(bundle) === 'signature'",

@@ -1,5 +1,9 @@
 /** Mistakes with what an admin key signs: what a statement is bound to, and what it decides. */
-import type { Mutation } from './mutation.ts';
+import type { Swarm } from '../../../sim/script/swarm.ts';
+import { type Mutation, someOf } from './mutation.ts';
+
+const allows = someOf('allow deletions');
+const isHostile = ({ isHostile: is }: Swarm): boolean => is;
 
 export const STATEMENT_MUTATIONS: readonly Mutation[] = [
   {
@@ -7,9 +11,20 @@ export const STATEMENT_MUTATIONS: readonly Mutation[] = [
     in: 'decisionsOf',
     find: '({ point }) => samePoint(point, at)',
     replace: '() => true',
-    tests:
-      'a statement decides for exactly the point that it names: neither its number nor its digest alone is enough (SM2, T4)',
+    breaks: ['T4'],
+    needs: allows,
+    withinSeeds: 1500,
     why: 'T4, SM2: a deletion that a person allowed once is allowed at every later point',
+  },
+  {
+    name: 'statement-outlives-its-point',
+    in: 'decisionsOf',
+    find: "has('allow_deletion', ({ point }) => samePoint(point, at))",
+    replace: "has('allow_deletion', ({ point }) => point.generation <= at.generation)",
+    breaks: ['T4'],
+    needs: allows,
+    withinSeeds: 1500,
+    why: 'T4, SM2: a sled that has left the point of a statement deletes by it all the same',
   },
   {
     name: 'statement-of-another-fleet',
@@ -24,8 +39,33 @@ export const STATEMENT_MUTATIONS: readonly Mutation[] = [
     in: 'verifyStatement',
     find: 'if (!isSignedBy(signed, key))',
     replace: "if (signed.signature === '')",
-    tests: 'admin-key.test.ts',
+    breaks: ['T3', 'T4'],
+    needs: isHostile,
+    withinSeeds: 2000,
     why: 'T4, ADK2: a Nexus makes statements of its own under the name of the admin key',
+  },
+  {
+    name: 'statement-of-another-key',
+    in: 'verifyStatement',
+    find: 'const key = keys.list().find(({ digest }) => digest === signed.key);',
+    replace:
+      'const key = keys.list().find(({ digest }) => digest === signed.key) ?? keys.list()[0]; const isOther = key?.digest !== signed.key;',
+    also: [
+      {
+        in: 'verifyStatement',
+        find: 'if (!isSignedBy(signed, key))',
+        replace: 'if (!isOther && !isSignedBy(signed, key))',
+      },
+      {
+        in: 'createStatements',
+        find: 'current.filter(({ signed }) => pinned.has(signed.key))',
+        replace: 'current.filter(() => pinned.size > 0)',
+      },
+    ],
+    breaks: ['T3', 'T4'],
+    needs: isHostile,
+    withinSeeds: 2000,
+    why: 'T4, SMB1: whoever makes a key decides for a person',
   },
   {
     name: 'earlier-statement-counts',
@@ -48,7 +88,9 @@ export const STATEMENT_MUTATIONS: readonly Mutation[] = [
     in: 'findDeletable',
     find: 'if (deleting.decisions.allowDeletionAt(pointOf(current))) await book.allowPending();',
     replace: 'await book.allowPending();',
-    tests: 'decisions.test.ts',
+    breaks: ['T4'],
+    needs: allows,
+    withinSeeds: 400,
     why: 'T4, DE5: what is beyond the limit is deleted although no person allowed it',
   },
   {
@@ -64,7 +106,9 @@ export const STATEMENT_MUTATIONS: readonly Mutation[] = [
     in: 'adoption',
     find: "byLineage.kind === 'adopt' && isUnaccepted",
     replace: "byLineage.kind === 'same' && isUnaccepted",
-    tests: 'decisions.test.ts',
+    breaks: ['T4'],
+    needs: ({ hasAdminKey }) => hasAdminKey,
+    withinSeeds: 1500,
     why: 'P13, C5: a recovery that no person decided on deletes what sleds hold',
   },
 ];

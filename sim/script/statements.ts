@@ -1,0 +1,84 @@
+/**
+ * What operators sign with the admin key of the fleet, and send to a Nexus, which tells it to the sleds.
+ *
+ * OS1. A person allows deletions at the point of the database alone, after a look at it: what a sled says of its own point may be
+ *      the work of a Nexus that lies.
+ * OS2. A point is accepted where a recovery is applied, and later where a sled goes on refusing: its database knows the point then,
+ *      and the sled was once told that it does not.
+ */
+
+import { type Point, PointText } from '../../src/core/ids.ts';
+import { MAX_ACCEPTED_POINTS, type StatementContent } from '../../src/core/statement.ts';
+import { newestLedgerOn, pointOfLedger } from '../checkers/ledgers.ts';
+import type { SimNexus } from '../fleet/world.ts';
+import { requestContext } from '../network/request-context.ts';
+import { chosen } from './chosen.ts';
+import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
+import type { Step } from './step.ts';
+
+const TRIES = 3;
+
+/** Resolves with whether a Nexus answered that it is recorded. An answer may be lost: then the same statement is sent again. */
+const send = async (scene: Scene, first: SimNexus, content: StatementContent): Promise<boolean> => {
+  const { world, operator } = scene;
+  const body = world.admin.sign(content);
+  world.trace.say('operator', `signs ${content.kind}`);
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const nexus = tries === 0 ? first : chosen(inServiceNexuses(scene), tries);
+    if (nexus === undefined) return false;
+    const view = await operator.ask(nexus, (services, incoming) =>
+      services.operatorStatement.statementCreate({
+        ...requestContext(incoming),
+        params: {},
+        query: {},
+        body,
+      }),
+    );
+    if (view !== undefined) return true;
+  }
+  return false;
+};
+
+/** OS1 */
+export const allowDeletions = async (scene: Scene, step: Step): Promise<void> => {
+  const nexus = chosen(inServiceNexuses(scene), step.choice[0]);
+  const { generation, digest } = scene.world.database.snapshot().stored;
+  if (nexus !== undefined)
+    await send(scene, nexus, { kind: 'allow_deletion', point: { generation, digest } });
+};
+
+/** Before the recovery, as the command line does it: nothing is accepted without the recovery. */
+export const acceptPoints = async (
+  scene: Scene,
+  nexus: SimNexus,
+  points: readonly Point[],
+): Promise<boolean> => {
+  if (scene.world.admin.pinned.length === 0) return true;
+  let areRecorded = true;
+  for (let from = 0; from < points.length; from += MAX_ACCEPTED_POINTS) {
+    const some = points.slice(from, from + MAX_ACCEPTED_POINTS);
+    areRecorded = (await send(scene, nexus, { kind: 'accept_points', points: some })) && areRecorded;
+  }
+  return areRecorded;
+};
+
+/** OS2. @param accepted the points of this run that were accepted so */
+export const acceptRefused = async (scene: Scene, accepted: Set<string>): Promise<void> => {
+  const { world } = scene;
+  const [nexus] = inServiceNexuses(scene);
+  const known = world.database.snapshot().points;
+  const first = [...known.values()].find(({ origin }) => origin === 'first')?.generation ?? 0;
+  const points = inServiceSleds(scene).flatMap(sled => {
+    const ledger = sled.agent === 'current' ? newestLedgerOn(sled) : undefined;
+    if (ledger?.isUnknown !== true) return [];
+    const point = pointOfLedger(ledger);
+    // From before the first point that was recorded (LN1).
+    const isOlder = !ledger.hasLineage && ledger.generation < first;
+    return (known.has(point) || isOlder) && !accepted.has(point) ? [point] : [];
+  });
+  if (nexus === undefined || points.length === 0) return;
+  for (const point of points) accepted.add(point);
+  const named = [...new Set(points)].map(point => PointText.parse(point));
+  if (await acceptPoints(scene, nexus, named)) return;
+  for (const point of points) accepted.delete(point);
+};
