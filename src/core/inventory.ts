@@ -54,7 +54,13 @@ export type SledSilence = { readonly sinceMs: number } & (
       readonly code: string;
     }
   /** Knows a newer generation than the config that we read: our view is stale, and the next round has a newer one. */
-  | { readonly kind: 'ahead'; readonly claim: Point; readonly refusal?: string }
+  | {
+      readonly kind: 'ahead';
+      readonly claim: Point;
+      readonly refusal?: string;
+      /** It refuses the config as the successor of its own point: another round changes nothing by itself (C5). */
+      readonly refusesSuccessor?: true;
+    }
   /** At a point that a read of the database, begun after its answer, does not know (P7). */
   | {
       readonly kind: 'diverged';

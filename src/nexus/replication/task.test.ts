@@ -330,6 +330,24 @@ test('a sled ahead of the config is only outdated if a later read of the databas
   expect(w.sleds.slice(1).map(holds), 'the others go on').toEqual([1, 1, 1]);
 });
 
+test('a sled that waits for the word of a person does not make round follow round at once (C5)', async () => {
+  const sleds = fleetOf(4);
+  const [held, digest] = [generation(1), digestOf([hashOf(9)])];
+  sleds[0]!.config = { generation: held, artifacts: new Map([[hashOf(9), 1000]]) };
+  sleds[0]!.fault.putConfig = async () => {
+    throw new DepotError('CONFIG_GENERATION', 'no statement of an admin key accepts it', {
+      detail: { held, held_digest: digest, held_lineage: true },
+    });
+  };
+  const w = world({ sleds, releases: [[1]], local: [0] });
+  w.state.recorded = [{ generation: held, digest }];
+  for (let round = 1; round <= 3; round += 1) {
+    const { summary, againInMs } = await w.activate();
+    expect(summary.reasons).toContainEqual(expect.objectContaining({ code: 'SLED_AHEAD' }));
+    expect(againInMs ?? Number.POSITIVE_INFINITY).toBeGreaterThan(100);
+  }
+});
+
 test('an equal generation with another set of artifacts is diverged (P7)', async () => {
   const sleds = fleetOf(1);
   sleds[0]!.config = { generation: generation(2), artifacts: new Map([[hashOf(9), 1000]]) };

@@ -258,7 +258,9 @@ const whenAgain = (
         plan.localRepos.some(verdict => isDroppable(verdict) && !round.dropped.has(verdict.uploadId)) ||
         // A new config makes sleds delete; their next listing reports the deletions (S11).
         held.generation !== round.wanted.generation,
-      outdated: round.isMended || sleds.some(sled => sled.answer.kind === 'ahead'),
+      outdated:
+        round.isMended ||
+        sleds.some(({ answer }) => answer.kind === 'ahead' && answer.refusesSuccessor !== true),
       nextAttemptMs: earliest(plan.nextAttemptMs, memory.nextSledAttemptMs()),
     },
     held.waitMs,

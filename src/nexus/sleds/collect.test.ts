@@ -158,6 +158,19 @@ test('a sled behind at a point of the database is given the config again, as its
   expect(sled.offers.slice(2), 'the next time it is known from the start').toMatchObject([pointOf(older)]);
 });
 
+test('a sled that refuses the config as the successor of its own point is no reason for a round at once: only a person changes it (C5)', async () => {
+  const sled = fakeSled(1);
+  sled.config = older;
+  const held = pointOf(older);
+  sled.fault.putConfig = async () => {
+    throw new DepotError('CONFIG_GENERATION', 'no statement of an admin key accepts it', {
+      detail: { held: held.generation, held_digest: held.digest, held_lineage: true },
+    });
+  };
+  const fleet = fleetOf([sled], { ...wanted, recorded: [held] });
+  expect(await fleet.answers()).toMatchObject([{ kind: 'ahead', claim: held, refusesSuccessor: true }]);
+});
+
 test('a sled at a point that the database does not know has diverged, whatever its number, and is offered no succession (P13, P7, B5)', async () => {
   for (const config of [older, other, { ...other, generation: generation(9) }]) {
     const sled = fakeSled(1);

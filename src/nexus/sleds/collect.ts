@@ -105,9 +105,16 @@ const judgeClaims = async (
       const signal = AbortSignal.any([options.signal, deps.clock.timeout(deps.limits.answerTimeoutMs)]);
       const again = await offerConfig(deps, round, collected.target, { ...options, signal, succeeds: claim });
       options.signal.throwIfAborted();
-      return again.collected;
+      return refusingSuccessor(again.collected);
     }),
   );
+};
+
+const refusingSuccessor = (collected: CollectedSled): CollectedSled => {
+  const { answer } = collected;
+  return answer.kind === 'ahead' && answer.refusal !== undefined
+    ? { ...collected, answer: { ...answer, refusesSuccessor: true } }
+    : collected;
 };
 
 const diverged = (collected: CollectedSled, claim: PointClaim, now: Point, log: Logger): CollectedSled => {
