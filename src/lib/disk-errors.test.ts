@@ -145,3 +145,21 @@ test('a new file replaces none, and a failure to write it leaves none', async ()
     await rm(directory, { recursive: true });
   }
 });
+
+test('a directory where none can be made is an error that names it, and does not hang', async () => {
+  // A file system that answers ENOENT although the parent exists.
+  await expect(makeDirectories('/proc/tuf-depot/a')).rejects.toThrow(/\/proc\/tuf-depot/);
+  const directory = await mkdtemp(join(tmpdir(), 'tuf-depot-make-'));
+  try {
+    await createNewFile(join(directory, 'file'), async () => undefined, { disk: namedFilesDisk });
+    await expect(makeDirectories(join(directory, 'file'))).rejects.toMatchObject({ code: 'EEXIST' });
+    await expect(makeDirectories(join(directory, 'file', 'a', 'b'))).rejects.toMatchObject({
+      code: 'ENOTDIR',
+    });
+    const both = [1, 2].map(() => makeDirectories(join(directory, 'a', 'b', 'c')));
+    await Promise.all(both);
+    expect(await readdir(join(directory, 'a', 'b'))).toEqual(['c']);
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+});

@@ -8,10 +8,11 @@ import {
   open,
   readdir,
   rename,
+  stat,
   statfs,
   unlink,
 } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { type Disk, type DiskFile, systemErrorIs } from './disk.ts';
 import { namingErrors, namingFullOf, syncingWherePossible } from './disk-errors.ts';
 
@@ -136,9 +137,32 @@ export const namingFull = <T>(directory: string, work: () => Promise<T>): Promis
 
 /** Makes a directory and its missing parents, which get the mode too. @throws DepotError `NO_SPACE` */
 export const makeDirectories = (path: string, { mode = 0o777 } = {}): Promise<void> =>
-  namingFull(path, async () => {
-    await mkdir(path, { recursive: true, mode });
-  });
+  namingFull(path, () => makeWithParents(resolve(path), mode));
+
+/** Not by `recursive` of node, which never ends on a file system that answers ENOENT below a directory, as /proc does. */
+const makeWithParents = async (path: string, mode: number): Promise<void> => {
+  try {
+    await mkdir(path, { mode });
+  } catch (error) {
+    if (systemErrorIs(error, 'ENOENT') && !(await isDirectory(dirname(path)))) {
+      await makeWithParents(dirname(path), mode);
+      await mkdir(path, { mode }).catch(ifNotDirectory(path));
+    } else await ifNotDirectory(path)(error);
+  }
+};
+
+/** Another process may have made it. */
+const ifNotDirectory =
+  (path: string) =>
+  async (error: unknown): Promise<void> => {
+    if (!(await isDirectory(path))) throw error;
+  };
+
+const isDirectory = (path: string): Promise<boolean> =>
+  stat(path).then(
+    found => found.isDirectory(),
+    () => false,
+  );
 
 const statfsNearest = async (path: string): Promise<StatsFs> => {
   try {

@@ -8,13 +8,13 @@
  * FR2. The directory has only targets of this release, whole and partial (FT1): after an interruption the next attempt
  *      resumes from it.
  */
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { bundleOfRelease } from '../bundle/release-bundle.ts';
 import type { ReleaseDescription } from '../core/release.ts';
 import { DepotError } from '../lib/errors.ts';
 import { createLimiter } from '../lib/limiter.ts';
-import { namingFull } from '../lib/real-disk.ts';
+import { makeDirectories, namingFull } from '../lib/real-disk.ts';
 import { requireEntry } from '../lib/require-entry.ts';
 import { readRelease, withKnownHashes } from '../tuf/release-description.ts';
 import type { MetadataSource } from '../tuf/repository.ts';
@@ -124,7 +124,7 @@ const fetchTargets = async (
 ): Promise<ReadonlyMap<string, FetchedTarget>> => {
   const files = new Map(wanted.map(each => [targetFileOf(each.target), each]));
   await namingFull(directory, async () => {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    await makeDirectories(directory, { mode: 0o700 });
     await removeOthers(directory, files);
   });
   const failed = new AbortController();
