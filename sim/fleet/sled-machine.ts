@@ -69,6 +69,7 @@ export const sledConfig = ({
   reconcilePeriodMs: 60_000,
   stallTimeoutMs: DEFAULT_PROGRESS.intervalMs,
   logLevel: 'info',
+  runningVersionFile: undefined,
   readyFile: undefined,
 });
 

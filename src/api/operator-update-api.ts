@@ -93,10 +93,13 @@ export const TargetRelease = z
 export const UpdateStatus = z
   .object({
     target_release: TargetRelease.nullable(),
-    /** Sleds by the newest release that they hold whole; `unknown` for those that hold none or do not answer. */
+    /**
+     * Sleds by the release that they run where they say so, else by the newest that they hold whole; `unknown` for those that hold
+     * none or do not answer.
+     */
     components_by_release_version: z.record(z.string(), z.number().int().min(0)),
-    /** Extra. `held`: sleds are counted by what they hold, since they do not say what they run. */
-    components_counted_by: z.literal('held').optional(),
+    /** Extra: by what the sleds that answer are counted; `running_or_held`: not all of them say what they run. */
+    components_counted_by: z.enum(['held', 'running', 'running_or_held']).optional(),
     /** The last activation of the replication task that planned work. */
     time_last_step_planned: Timestamp,
     suspended: z.boolean(),

@@ -13,6 +13,7 @@ import {
   SetDigest,
   Sha256Hex,
   SledId,
+  SystemVersion,
 } from '../core/ids.ts';
 import { MAX_OFFERED_RELEASES } from '../core/release-trust.ts';
 import { MAX_REVOCATIONS } from '../core/revocation.ts';
@@ -263,6 +264,8 @@ export const ArtifactListResponse = z
     /** Artifacts of the config in force that no admitted bundle lists; none of them is in `list`. */
     withheld: z.array(ArtifactHash).max(MAX_CONFIG_ARTIFACTS).optional(),
     trust: WireTrustReport.optional(),
+    /** The release that the machine runs, where its configuration says how to know. */
+    running_version: SystemVersion.optional(),
   })
   .meta({ id: 'ArtifactListResponse' });
 export type ArtifactListResponse = z.infer<typeof ArtifactListResponse>;

@@ -5,7 +5,15 @@
  * clock to decide anything. What only our sled agents report is optional, or empty for the others.
  */
 import type { DatasetFault } from './facts/reason.ts';
-import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from './ids.ts';
+import type {
+  ArtifactHash,
+  DatasetId,
+  Generation,
+  IncarnationId,
+  LeaseId,
+  Point,
+  SystemVersion,
+} from './ids.ts';
 import type { BundleReport, TrustReport } from './release-trust.ts';
 
 export type SledReport = {
@@ -51,6 +59,8 @@ export type SledReport = {
   readonly withheld?: ReadonlySet<ArtifactHash> | undefined;
   /** What the sled has pinned. */
   readonly trust?: TrustReport | undefined;
+  /** The release that the machine runs, if it says so. */
+  readonly runningVersion?: SystemVersion | undefined;
 };
 
 /** On how many datasets a sled has stored an artifact, of those that took part. */

@@ -15,6 +15,7 @@ import { listBody } from '../sled-wire/report.ts';
 import { leaseBody } from '../sled-wire/report-items.ts';
 import { revocationsOf } from '../sled-wire/revocations.ts';
 import type { Copies } from './copy.ts';
+import type { ReadRunningVersion } from './running-version.ts';
 import { reportOf } from './sled-report.ts';
 import type { Slots } from './slots.ts';
 import { takeStatements } from './statements.ts';
@@ -35,6 +36,7 @@ export type AgentDependencies = {
   readonly bundles: Slots;
   /** Undefined without an identity: then nothing is pinned here. */
   readonly trust: Pick<SledTrust, 'chains' | 'addChains'> | undefined;
+  readonly runningVersion: ReadRunningVersion;
 };
 
 export const agentHandlers = ({
@@ -45,6 +47,7 @@ export const agentHandlers = ({
   revocations,
   statements,
   trust,
+  runningVersion,
 }: AgentDependencies): Handlers<typeof sledAgentApi> => ({
   async artifactConfigGet({ query: { point } }) {
     if (point !== undefined) return sorted(requireConfigAt(store, point));
@@ -67,7 +70,8 @@ export const agentHandlers = ({
     // A disk that returned meanwhile may have brought doubt.
     requireCertainty(store);
     if (listing.generation === undefined) throw noConfig();
-    return listBody(reportOf(listing, listing.generation, copies.report()));
+    const report = reportOf(listing, listing.generation, copies.report());
+    return listBody({ ...report, runningVersion: await runningVersion() });
   },
 
   async artifactPut({ params: { sha256 }, query: { generation, config_digest: digest }, body, caller, log }) {

@@ -35,6 +35,7 @@ test('a minimal file is enough; relative paths are relative to it', async () => 
       deletion: { waitMs: 600_000, limitPercent: 50, limitWaitMs: 604_800_000 },
     },
     limits: { puts: 4, copies: 4 },
+    runningVersionFile: undefined,
     readyFile: undefined,
   });
 });

@@ -83,6 +83,8 @@ export const SledAgentFile = z.strictObject({
   /** One directory per disk; each has to exist. */
   datasets: z.array(z.string().min(1).max(MAX_DATASET_PATH_CHARS)).min(1).max(64),
   log_level: z.enum(LOG_LEVELS).default('info'),
+  /** Its first line is the release that this machine runs; Nexus counts the sled by it. */
+  running_version_file: z.string().min(1).optional(),
   /** The bound addresses are written here once both servers listen, for the parent process. */
   ready_file: z.string().min(1).optional(),
   limits: z
@@ -149,6 +151,7 @@ export type SledAgentConfig = {
   readonly reconcilePeriodMs: number;
   readonly stallTimeoutMs: number;
   readonly logLevel: LogLevel;
+  readonly runningVersionFile: string | undefined;
   readonly readyFile: string | undefined;
 };
 
@@ -231,6 +234,8 @@ export const resolveConfig = (file: z.output<typeof SledAgentFile>, path: string
     reconcilePeriodMs: intervals.reconcile_s * 1_000,
     stallTimeoutMs: intervals.stall_s * 1_000,
     logLevel: file.log_level,
+    runningVersionFile:
+      file.running_version_file === undefined ? undefined : absolute(file.running_version_file),
     readyFile: file.ready_file === undefined ? undefined : absolute(file.ready_file),
   };
 };

@@ -27,6 +27,7 @@ import type { SledAgentConfig } from './config.ts';
 import { createCopies, type FetchArtifact } from './copy.ts';
 import { depotHandlers } from './depot-api.ts';
 import { createRegistration, type NexusPeer } from './register.ts';
+import { runningVersionReader } from './running-version.ts';
 import { createSlots } from './slots.ts';
 import { decisionsOf } from './statements.ts';
 import { openStore, type StoreDependencies } from './store/open-store.ts';
@@ -102,6 +103,7 @@ export const startSledServices = async (
     agent: agentHandlers({
       ...{ store, copies, puts, bundles, revocations: deps.revocations, statements: deps.statements },
       trust: pinned,
+      runningVersion: runningVersionReader(config.runningVersionFile, { disk: deps.disk, log }),
     }),
     depot: depotHandlers({ store, reads }),
     startUpkeep: addresses => startUpkeep(config, deps, store, addresses),

@@ -52,6 +52,7 @@ export const sledReportOf = (list: ArtifactListResponse): SledReport => ({
   ...(list.bundles !== undefined && { bundles: list.bundles.map(bundleReportOf) }),
   ...(list.withheld !== undefined && { withheld: new Set(list.withheld) }),
   ...(list.trust !== undefined && { trust: trustReportOf(list.trust) }),
+  ...(list.running_version !== undefined && { runningVersion: list.running_version }),
 });
 
 /** Bogus hashes are not passed on. Unknown fields are omitted. */
@@ -83,6 +84,7 @@ export const listBody = (report: SledReport): z.input<typeof ArtifactListRespons
   }),
   ...(report.withheld !== undefined && { withheld: [...report.withheld] }),
   ...(report.trust !== undefined && { trust: trustReportBody(report.trust) }),
+  ...(report.runningVersion !== undefined && { running_version: report.runningVersion }),
 });
 
 const copiesOf = (list: ArtifactListResponse['list']): Pick<SledReport, 'copies' | 'bogusHashes'> => {

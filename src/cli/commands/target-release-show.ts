@@ -11,7 +11,7 @@ export const addTargetReleaseShow = (parent: Command, session: Session): void =>
   withRemoteOptions(
     parent
       .command('show')
-      .description('the release that the fleet should run, and the releases that sleds hold'),
+      .description('the release that the fleet should run, and the releases that sleds run or hold'),
     'tuf-depot target-release show',
   ).action(async (options: RemoteOptions) => {
     const status = await withDepot(session, options, depot => depot.updates.updateStatus());
@@ -21,6 +21,7 @@ export const addTargetReleaseShow = (parent: Command, session: Session): void =>
     const byVersion = Object.entries(status.components_by_release_version).toSorted(([a], [b]) =>
       a === 'unknown' ? 1 : b === 'unknown' ? -1 : compareVersions(b, a),
     );
+    const verb = VERBS[status.components_counted_by ?? 'held'];
     present(session, options, status, () => [
       ...factLines(
         [
@@ -32,7 +33,10 @@ export const addTargetReleaseShow = (parent: Command, session: Session): void =>
         ],
         style,
       ),
-      ...byVersion.map(([version, sleds]) => `  ${version} whole on ${plural(sleds, 'sled')}`),
+      ...byVersion.map(([version, sleds]) => `  ${version} ${verb} ${plural(sleds, 'sled')}`),
     ]);
   });
 };
+
+/** How a sled is counted at a release. */
+const VERBS = { held: 'whole on', running: 'run by', running_or_held: 'run by, or whole on,' } as const;

@@ -176,7 +176,7 @@ const targetReleaseHandlers = ({ datastore, note, originOf, releaseProgress, rep
         target_release:
           repo === null ? null : { version: repo.systemVersion, time_requested: isoTime(timeRequestedMs) },
         components_by_release_version: { ...summary.componentsByReleaseVersion },
-        components_counted_by: 'held',
+        components_counted_by: summary.componentsCountedBy,
         time_last_step_planned: isoTime(summary.timeLastStepPlannedMs),
         suspended: summary.suspended,
         contact_support: summary.contactSupport,

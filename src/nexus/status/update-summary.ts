@@ -30,8 +30,10 @@ export const targetProgress = (
 
 /** What the update status says about replication. */
 export type ReplicationSummary = {
-  /** Sleds by the newest release that they hold whole, or `unknown`. */
+  /** Sleds by the release that they run if they say so, else by the newest that they hold whole, or `unknown`. */
   readonly componentsByReleaseVersion: Readonly<Record<string, number>>;
+  /** Of the sleds that answer. */
+  readonly componentsCountedBy: 'held' | 'running' | 'running_or_held';
   /** The last activation that planned work; when this Nexus started, before the first. */
   readonly timeLastStepPlannedMs: number;
   readonly suspended: boolean;
@@ -43,13 +45,20 @@ export const replicationSummary = (
   facts: { readonly timeLastPlannedMs: number; readonly suspended: boolean },
 ): ReplicationSummary => {
   const components: Record<string, number> = {};
-  for (const sled of observation?.sleds ?? []) {
-    const version = observation === undefined ? undefined : newestWhole(observation, sled.id);
-    components[version ?? 'unknown'] = (components[version ?? 'unknown'] ?? 0) + 1;
+  const answering = { saying: 0, all: 0 };
+  for (const { id, answer, report } of observation?.sleds ?? []) {
+    const running = isListing(answer) ? report?.runningVersion : undefined;
+    answering.all += isListing(answer) ? 1 : 0;
+    answering.saying += running === undefined ? 0 : 1;
+    const held = observation === undefined ? undefined : newestWhole(observation, id);
+    const version = running ?? held ?? 'unknown';
+    components[version] = (components[version] ?? 0) + 1;
   }
   const reasons = observation?.releases.flatMap(release => release.reasons) ?? [];
   return {
     componentsByReleaseVersion: components,
+    componentsCountedBy:
+      answering.saying === 0 ? 'held' : answering.saying === answering.all ? 'running' : 'running_or_held',
     timeLastStepPlannedMs: facts.timeLastPlannedMs,
     suspended: facts.suspended,
     contactSupport: worst(reasons) === 'failed',
