@@ -8,10 +8,10 @@
  * ADM2. A signature admits what signed metadata lists. Only an exemption admits what no signature names.
  * ADM3. A rotation un-admits nothing: what is admitted is in the record when a chain grows.
  * ADM4. A bundle that is missing, refused or not exempted costs the hashes that it alone lists, and no others (G7).
- * ADM6. Where only a SHA-512 is signed, a hash is admitted once this sled has seen that its bytes have that SHA-512; until then bytes may
- *      be received under it, and are stored if they have.
  * ADM5. Where the key of an administrator is pinned, only a statement exempts. Without one the word of a Nexus does, and the state
  *      names it.
+ * ADM6. Where only a SHA-512 is signed, a hash is admitted once this sled has seen that its bytes have that SHA-512; until then bytes may
+ *      be received under it, and are stored if they have.
  */
 import type { ArtifactHash } from './ids.ts';
 import type { BundleState, OfferedRelease } from './release-trust.ts';

@@ -116,7 +116,7 @@ const doubtOf = (state: StoreState): string | undefined =>
 
 const startUpkeep = async (
   config: SledAgentConfig,
-  { clock, rng, log, peers, statements }: SledServicesDependencies,
+  { clock, rng, log, peers, statements, revocations }: SledServicesDependencies,
   store: ArtifactStore,
   addresses: SledAddresses,
 ): Promise<AsyncDisposable> => {
@@ -126,7 +126,7 @@ const startUpkeep = async (
   const registration = createRegistration({
     sledId: config.sledId,
     peers,
-    isPlain: config.identity === undefined,
+    isPlain: revocations === undefined,
     doubt: () => doubtOf(store.state()),
     info: () => sledInfo(config, addresses, store, health),
     acceptAnswer: ({ floor, verdicts }) => store.acceptFloor(floor, verdicts),

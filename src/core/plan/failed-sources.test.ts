@@ -52,6 +52,23 @@ test('a source that failed for a sled is passed over at once for another, whatev
   }
 });
 
+test('a sled that lacks an artifact after a copy failed is named while it copies from another source, and until it has it (PL10)', () => {
+  const routes = routesTo(9, [failed(NOW + 1)]);
+  const copying = { ...listing(), copiesInFlight: new Set([hash(1)]) };
+  for (const answer of [listing(), copying]) {
+    const { retried, blocked } = planWith([failed(NOW + 1), undefined], {
+      sleds: [holding(1), holding(2), sled(9, answer)],
+      routes,
+    });
+    expect(retried).toMatchObject([
+      { code: 'TRANSFER_FAILED', sha256: hash(1), sledId: sledId(9), error: 'other bytes' },
+    ]);
+    expect(blocked).toEqual([]);
+  }
+  const arrived = planWith([undefined], { sleds: [holding(1), holding(9)], routes });
+  expect(arrived.retried).toEqual([]);
+});
+
 test('one bad copy does not end what else its source serves (RTE2)', () => {
   const plan = planWith([failed(NOW, 3, NOW + 500)]);
   expect([sourcesOf(plan, 1), sourcesOf(plan, 2)]).toEqual([[], [sledId(1)]]);

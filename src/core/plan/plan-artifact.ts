@@ -41,6 +41,7 @@ type ArtifactPlan = {
   readonly puts: PutRequest[];
   readonly copies: CopyRequest[];
   readonly blocked: Blocked[];
+  readonly retried: Blocked<'TRANSFER_FAILED'>[];
   deferred: number;
   nextAttemptMs: number | undefined;
 };
@@ -49,7 +50,14 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
   const { sha256, sending, input } = context;
   const withholding = context.answering.filter(sled => sled.answer.withheld?.has(sha256) === true);
   const answering = context.answering.filter(sled => !withholding.includes(sled)); // PL8
-  const plan: ArtifactPlan = { puts: [], copies: [], blocked: [], deferred: 0, nextAttemptMs: undefined };
+  const plan: ArtifactPlan = {
+    puts: [],
+    copies: [],
+    blocked: [],
+    retried: [],
+    deferred: 0,
+    nextAttemptMs: undefined,
+  };
 
   // In random order, or a failing source would be the first choice of every later round too.
   const holders = shuffled(
@@ -86,6 +94,7 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
     else if (isCutOff(sled, holders, targets)) planFromArchive(sled, context, plan);
     else if (context.archives.length > 0) plan.deferred += 1;
   }
+  plan.retried.push(...retriedAt(answering, context, plan));
   if (withholding.length > 0)
     plan.blocked.push({ code: 'ARTIFACT_WITHHELD', sha256, withholdingSleds: withholding.length });
   const nobodyHasIt = holders.length === 0 && targets.size === 0 && sending.size === 0 && coming.length === 0;
@@ -169,6 +178,23 @@ const pauseOf = (sled: PlanSled, source: SledId, { sha256, input }: ArtifactCont
 
 const failuresOf = (sled: PlanSled, source: SledId, { sha256, input }: ArtifactContext): number =>
   input.routes.get(sled.id)?.get(source)?.artifacts.get(sha256)?.failures ?? 0;
+
+/** PL10: sleds that lack it after copies failed, and are sent it all the same. */
+const retriedAt = (
+  answering: readonly PlanSled[],
+  { sha256, input }: ArtifactContext,
+  { blocked }: ArtifactPlan,
+): Blocked<'TRANSFER_FAILED'>[] =>
+  answering.flatMap(sled => {
+    if (copiesOn(sled, sha256) >= sled.answer.datasets) return [];
+    const routes = [...(input.routes.get(sled.id)?.values() ?? [])];
+    const failures = routes.flatMap(({ artifacts }) => artifacts.get(sha256) ?? []);
+    const [last] = failures.toSorted((a, b) => b.untilMs - a.untilMs);
+    const isNamed = blocked.some(each => 'sledId' in each && each.sledId === sled.id);
+    if (last === undefined || isNamed) return [];
+    const { id: sledId, serial } = sled;
+    return [{ code: 'TRANSFER_FAILED', sha256, sledId, serial, error: last.because }];
+  });
 
 /** PL9: every source waits, or two of them have failed: however many sleds claim to hold it, the archive has it. */
 const needsArchive = (

@@ -16,10 +16,11 @@
  *      releases, and `minSledReplication` answering sleds hold all that it lists of them (P1, G4).
  * PL7. A sled without an identity copies only from sleds that have none either: the others serve nobody without one. Where only
  *      those have the artifact it receives a put from an archive, beyond the number of PL1.
+ * PL8. A sled that withholds an artifact neither receives nor sends it, and does not hold it.
  * PL9. A source that failed for a sled waits, for this sled alone (B21). Where every source waits, or two have failed for the
  *      artifact, the sled receives a put from an archive, however many sleds claim to hold it; without an archive the plan
  *      names the sources.
- * PL8. A sled that withholds an artifact neither receives nor sends it, and does not hold it.
+ * PL10. A sled that lacks an artifact after copies failed is named until it has it, also while it copies from another source.
  */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId } from '../ids.ts';
@@ -39,6 +40,8 @@ export type Plan = {
   /** The end of the earliest back-off of a wanted request. */
   readonly nextAttemptMs: number | undefined;
   readonly blocked: readonly Blocked[];
+  /** PL10. */
+  readonly retried: readonly Blocked<'TRANSFER_FAILED'>[];
   readonly localRepos: readonly LocalRepoVerdict[];
 };
 
@@ -52,6 +55,7 @@ export const planReplication = (input: PlanInput, rng: Rng): Plan => {
   const puts: PutRequest[] = [];
   const copies: CopyRequest[] = [];
   const blocked: Blocked[] = [];
+  const retried: Plan['retried'][number][] = [];
   let deferred = 0;
   let nextAttemptMs: number | undefined;
 
@@ -70,6 +74,7 @@ export const planReplication = (input: PlanInput, rng: Rng): Plan => {
     puts.push(...outcome.puts);
     copies.push(...outcome.copies);
     blocked.push(...outcome.blocked);
+    retried.push(...outcome.retried);
     deferred += outcome.deferred;
     if (outcome.nextAttemptMs !== undefined) {
       nextAttemptMs = Math.min(nextAttemptMs ?? Number.POSITIVE_INFINITY, outcome.nextAttemptMs);
@@ -81,6 +86,7 @@ export const planReplication = (input: PlanInput, rng: Rng): Plan => {
     deferred,
     nextAttemptMs,
     blocked,
+    retried,
     localRepos: localRepoVerdicts(input.wanted, input.sleds, input.local, input.policy.minSledReplication),
   };
 };

@@ -76,7 +76,7 @@ export const foldObservation = (seen: SeenInRound): Observation => {
     releases,
     reasons: [
       ...fleetReasons(wanted, sleds, minSledReplication),
-      ...sledReasons(sleds, plan.blocked, seen.monotonicMs),
+      ...sledReasons(sleds, [...plan.blocked, ...plan.retried], seen.monotonicMs),
       ...seen.distrusted,
       ...seen.kept,
       ...openSledReasons(sleds),

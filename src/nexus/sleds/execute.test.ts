@@ -19,6 +19,7 @@ const NOTHING: Plan = {
   deferred: 0,
   nextAttemptMs: undefined,
   blocked: [],
+  retried: [],
   localRepos: [],
 };
 

@@ -14,7 +14,9 @@ import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Failure, failAgain } from './failure.ts';
 
-const ROUTE_BACKOFF = { firstMs: 2_000, maxMs: 300_000 };
+/** One attempt for all artifacts costs little, and a network that is whole again is to be noticed. */
+const ROUTE_BACKOFF = { firstMs: 2_000, maxMs: 30_000 };
+const ARTIFACT_BACKOFF = { firstMs: 2_000, maxMs: 300_000 };
 const MAX_SOURCES_OF_SLED = 64;
 const MAX_ARTIFACTS_OF_ROUTE = 256;
 
@@ -42,7 +44,7 @@ export const createRouteMemory = (deps: { readonly clock: Clock; readonly rng: R
       bySled.set(id, routes);
       const before = routes.get(source);
       const artifacts = before?.artifacts ?? new Map<ArtifactHash, Failure>();
-      putLast(artifacts, sha256, failAgain(deps, artifacts.get(sha256), error, ROUTE_BACKOFF));
+      putLast(artifacts, sha256, failAgain(deps, artifacts.get(sha256), error, ARTIFACT_BACKOFF));
       putLast(routes, source, { ...failAgain(deps, before, error, ROUTE_BACKOFF), artifacts });
       forgetOldest(artifacts, MAX_ARTIFACTS_OF_ROUTE);
       forgetOldest(routes, MAX_SOURCES_OF_SLED);
