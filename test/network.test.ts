@@ -42,8 +42,8 @@ const noLoss =
   noNetworks || skipped(await missingForShaping(lossy), 'a network that loses packets at random');
 /** Faster than the deadline on progress (64 KiB in 10 s) by far, and slower than any network of a fleet. */
 const slow = 'tbf rate 1mbit burst 4kb limit 8kb';
-/** Enough for a list, and for a third of what that deadline asks for. */
-const tooSlow = 'tbf rate 16kbit burst 4kb limit 16kb';
+/** Enough for a list beside registrations, and for two thirds of what that deadline asks for. */
+const tooSlow = 'tbf rate 32kbit burst 4kb limit 16kb';
 const noQueues = noNetworks || skipped(await missingForShaping(slow), 'a network that is slow');
 
 let directory: string;
