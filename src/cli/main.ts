@@ -1,4 +1,4 @@
-#!/usr/bin/env -S node --max-semi-space-size=2
+#!/usr/bin/env -S node --max-semi-space-size=1
 /**
  * The command line's process: arguments, streams and signals go in, an exit code comes out.
  *
