@@ -65,11 +65,12 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
       },
       async artifactList(request) {
         const asked = watch.removals.reported(sled);
+        const before = rightCopies(watch, sled);
         const answer = await running.agent.artifactList(request);
         const { incarnation_id: incarnation, generation } = answer;
         if (!wasUnmounted(sled)) watch.removals.onListed(sled, asked, { incarnation, generation });
         if ((answer.deletions_deferred ?? []).length > 0) trace.reached('a deletion was deferred by a lease');
-        if (!isOfHostile(world, running)) requireRightLengths(watch, sled, answer.list);
+        if (!isOfHostile(world, running)) requireRightLengths(watch, sled, answer.list, before);
         return answer;
       },
     },
@@ -171,15 +172,32 @@ const wasReadOnly = ({ machine }: SimSled): boolean =>
 const sessionsOf = ({ machine }: SimSled): number =>
   [...machine.volumes.values()].reduce((sum, { session }) => sum + session, 0);
 
-/** A truncated file does not count as held, whatever its name (P10). */
-const requireRightLengths = (watch: Watch, sled: SimSled, list: Readonly<Record<string, number>>): void => {
-  const wanted = watch.holdings.wanted();
-  const volumes = [...sled.machine.volumes.values()];
-  for (const [name, copies] of Object.entries(list)) {
-    const lengths = volumes.map(volume => lengthOn(volume, name)).filter(length => length !== undefined);
-    const right = lengths.filter(length => length === wanted.get(name as ArtifactHash)).length;
-    if (wanted.has(name as ArtifactHash) && right < lengths.length && copies > right)
-      watch.fail('G5', `${sled.plan.serial} lists ${copies} copies of ${name}, and ${right} have its length`);
+/** How many copies of each wanted artifact have its length, where there are other copies too. */
+const rightCopies = ({ holdings }: Watch, { machine }: SimSled): ReadonlyMap<ArtifactHash, number> => {
+  const volumes = [...machine.volumes.values()];
+  const copies = new Map<ArtifactHash, number>();
+  for (const [sha256, sizeBytes] of holdings.wanted()) {
+    const lengths = volumes.map(volume => lengthOn(volume, sha256)).filter(length => length !== undefined);
+    const right = lengths.filter(length => length === sizeBytes).length;
+    copies.set(sha256, right < lengths.length ? right : Number.POSITIVE_INFINITY);
+  }
+  return copies;
+};
+
+/** A truncated file does not count as held, whatever its name (P10), unless it was cut while a slow disk made the list. */
+const requireRightLengths = (
+  watch: Watch,
+  sled: SimSled,
+  list: Readonly<Record<string, number>>,
+  before: ReadonlyMap<ArtifactHash, number>,
+): void => {
+  for (const [sha256, right] of rightCopies(watch, sled)) {
+    const copies = list[sha256] ?? 0;
+    if (copies > right && copies > (before.get(sha256) ?? 0))
+      watch.fail(
+        'G5',
+        `${sled.plan.serial} lists ${copies} copies of ${sha256}, and ${right} have its length`,
+      );
   }
 };
 
