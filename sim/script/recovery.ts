@@ -72,6 +72,7 @@ export const createRecovery = (scene: Scene): Recovery => {
         restartSleds(scene, status.reasons);
         emptyDisks(scene);
         uploadWhatIsLost(scene, status, failed);
+        void acceptRefused(scene, status.reasons, accepted);
       });
       renewRevoked(scene);
       approveForgotten(scene);
@@ -79,7 +80,6 @@ export const createRecovery = (scene: Scene): Recovery => {
       uploadLostReleases(scene);
       const [nexus] = inServiceNexuses(scene);
       if (nexus !== undefined) void recoverGeneration(scene, nexus);
-      void acceptRefused(scene, accepted);
     },
   };
 };

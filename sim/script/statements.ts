@@ -3,17 +3,18 @@
  *
  * OS1. A person allows deletions at the point of the database alone, after a look at it: what a sled says of its own point may be
  *      the work of a Nexus that lies.
- * OS2. A point is accepted where a recovery is applied, and later where a sled goes on refusing: its database knows the point then,
- *      and the sled was once told that it does not.
+ * OS2. A point is accepted where a recovery is applied, and later where the status names a sled that needs it: its database knows the
+ *      point then, and the sled was once told that it does not.
  */
 
-import { type Point, PointText } from '../../src/core/ids.ts';
+import type { FleetStatus } from '../../src/api/operator-fleet-api.ts';
+import { PointFact } from '../../src/core/facts/reason.ts';
+import { type Point, pointText } from '../../src/core/ids.ts';
 import { MAX_ACCEPTED_POINTS, type StatementContent } from '../../src/core/statement.ts';
-import { newestLedgerOn, pointOfLedger } from '../checkers/ledgers.ts';
 import type { SimNexus } from '../fleet/world.ts';
 import { requestContext } from '../network/request-context.ts';
 import { chosen } from './chosen.ts';
-import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
+import { inServiceNexuses, type Scene } from './scene.ts';
 import type { Step } from './step.ts';
 
 const TRIES = 3;
@@ -63,22 +64,18 @@ export const acceptPoints = async (
 };
 
 /** OS2. @param accepted the points of this run that were accepted so */
-export const acceptRefused = async (scene: Scene, accepted: Set<string>): Promise<void> => {
-  const { world } = scene;
+export const acceptRefused = async (
+  scene: Scene,
+  reasons: FleetStatus['reasons'],
+  accepted: Set<string>,
+): Promise<void> => {
   const [nexus] = inServiceNexuses(scene);
-  const known = world.database.snapshot().points;
-  const first = [...known.values()].find(({ origin }) => origin === 'first')?.generation ?? 0;
-  const points = inServiceSleds(scene).flatMap(sled => {
-    const ledger = sled.agent === 'current' ? newestLedgerOn(sled) : undefined;
-    if (ledger?.isUnknown !== true) return [];
-    const point = pointOfLedger(ledger);
-    // From before the first point that was recorded (LN1).
-    const isOlder = !ledger.hasLineage && ledger.generation < first;
-    return (known.has(point) || isOlder) && !accepted.has(point) ? [point] : [];
-  });
+  const points = reasons
+    .filter(({ code }) => code === 'SLED_NEEDS_STATEMENT')
+    .map(({ details }) => PointFact.parse(details?.claim))
+    .filter(point => !accepted.has(pointText(point)));
   if (nexus === undefined || points.length === 0) return;
-  for (const point of points) accepted.add(point);
-  const named = [...new Set(points)].map(point => PointText.parse(point));
-  if (await acceptPoints(scene, nexus, named)) return;
-  for (const point of points) accepted.delete(point);
+  for (const point of points) accepted.add(pointText(point));
+  if (await acceptPoints(scene, nexus, points)) return;
+  for (const point of points) accepted.delete(pointText(point));
 };

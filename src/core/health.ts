@@ -33,6 +33,7 @@ export const reasonCodes = {
   SLED_OTHER_IDENTITY: 'degraded',
   SLED_REFUSES: 'degraded',
   SLED_AHEAD: 'converging',
+  SLED_NEEDS_STATEMENT: 'degraded',
   SLED_DIVERGED: 'degraded',
   SLED_KEEPS_POINTS: 'degraded',
   SLED_BYTES_DIFFER: 'degraded',
@@ -187,8 +188,10 @@ const silenceReason = (
 ): HealthReason => {
   const { sinceMs } = silence;
   switch (silence.kind) {
-    case 'ahead':
-      return { code: 'SLED_AHEAD', ...sled, sinceMs, claim: silence.claim, error: silence.refusal };
+    case 'ahead': {
+      const code = silence.needsAcceptance === true ? 'SLED_NEEDS_STATEMENT' : 'SLED_AHEAD';
+      return { code, ...sled, sinceMs, claim: silence.claim, error: silence.refusal };
+    }
     case 'diverged': {
       const { claim, database, takesConfigs } = silence;
       return { code: 'SLED_DIVERGED', ...sled, sinceMs, claim, database, takesConfigs };

@@ -60,6 +60,8 @@ export type SledSilence = { readonly sinceMs: number } & (
       readonly refusal?: string;
       /** It refuses the config as the successor of its own point: another round changes nothing by itself (C5). */
       readonly refusesSuccessor?: true;
+      /** It takes the config only after a statement of an admin key that accepts the point of `claim` (C5). */
+      readonly needsAcceptance?: true;
     }
   /** At a point that a read of the database, begun after its answer, does not know (P7). */
   | {

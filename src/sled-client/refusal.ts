@@ -8,6 +8,10 @@ import { refusedClaimOf } from '../sled-wire/refused-claim.ts';
 export const refusedClaim = (refusal: unknown): PointClaim | undefined =>
   refusedClaimOf(findDepotError(refusal)?.detail ?? {});
 
+/** Whether the sled takes the config only after a person has accepted the point that it holds (C5). */
+export const needsAcceptance = (refusal: unknown): boolean =>
+  findDepotError(refusal)?.detail.reason === 'not_accepted';
+
 /** The pause that the sled asks for. */
 export const retryAfterMs = (error: unknown): number | undefined => {
   const told = findDepotError(error)?.detail[RETRY_AFTER_DETAIL];

@@ -1,4 +1,5 @@
 /** Reasons in plain English: one renderer for each code, with the remedy where there is one. */
+import { pointText } from '../ids.ts';
 import { shortPoint } from '../lineage.ts';
 import { failedSources } from './blocked.ts';
 import {
@@ -104,6 +105,13 @@ const renderers: Renderers = {
       error === undefined ? undefined : `It answered: ${quoted(error)}`,
       'The next round reads the database again.',
     ),
+  }),
+  SLED_NEEDS_STATEMENT: ({ serial, claim, error }) => ({
+    message: sentences(
+      `Sled ${serial} holds the config of point ${shortPoint(claim)}, which the database once did not know, and keeps it until a person has accepted that point.`,
+      error === undefined ? undefined : `It answered: ${quoted(error)}`,
+    ),
+    remedy: `If a recovery decided on what this point lists, run tuf-depot statement sign accept-points ${pointText(claim)} with the admin key. The sled then deletes what no release lists.`,
   }),
   SLED_DIVERGED: ({ serial, claim, database, takesConfigs }) => ({
     message: sentences(

@@ -130,6 +130,8 @@ export const reasonSchemas = {
   SLED_REFUSES: silence,
   /** `error`: with what it refused the config, where it did. */
   SLED_AHEAD: ofSled({ claim: PointFact, error: Words.optional() }),
+  /** It takes the config of the database only after a person has accepted the point that it holds. */
+  SLED_NEEDS_STATEMENT: ofSled({ claim: PointFact, error: Words.optional() }),
   SLED_DIVERGED: ofSled({
     claim: PointFact,
     database: PointFact,

@@ -336,14 +336,15 @@ test('a sled that waits for the word of a person does not make round follow roun
   sleds[0]!.config = { generation: held, artifacts: new Map([[hashOf(9), 1000]]) };
   sleds[0]!.fault.putConfig = async () => {
     throw new DepotError('CONFIG_GENERATION', 'no statement of an admin key accepts it', {
-      detail: { held, held_digest: digest, held_lineage: true },
+      detail: { reason: 'not_accepted', held, held_digest: digest, held_lineage: true },
     });
   };
   const w = world({ sleds, releases: [[1]], local: [0] });
   w.state.recorded = [{ generation: held, digest }];
   for (let round = 1; round <= 3; round += 1) {
     const { summary, againInMs } = await w.activate();
-    expect(summary.reasons).toContainEqual(expect.objectContaining({ code: 'SLED_AHEAD' }));
+    const remedy = expect.stringContaining(`statement sign accept-points ${held}:${digest}`);
+    expect(summary.reasons).toContainEqual(expect.objectContaining({ code: 'SLED_NEEDS_STATEMENT', remedy }));
     expect(againInMs ?? Number.POSITIVE_INFINITY).toBeGreaterThan(100);
   }
 });

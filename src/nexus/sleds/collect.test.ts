@@ -164,11 +164,13 @@ test('a sled that refuses the config as the successor of its own point is no rea
   const held = pointOf(older);
   sled.fault.putConfig = async () => {
     throw new DepotError('CONFIG_GENERATION', 'no statement of an admin key accepts it', {
-      detail: { held: held.generation, held_digest: held.digest, held_lineage: true },
+      detail: { reason: 'not_accepted', held: held.generation, held_digest: held.digest, held_lineage: true },
     });
   };
   const fleet = fleetOf([sled], { ...wanted, recorded: [held] });
-  expect(await fleet.answers()).toMatchObject([{ kind: 'ahead', claim: held, refusesSuccessor: true }]);
+  expect(await fleet.answers()).toMatchObject([
+    { kind: 'ahead', claim: held, refusesSuccessor: true, needsAcceptance: true },
+  ]);
 });
 
 test('a sled at a point that the database does not know has diverged, whatever its number, and is offered no succession (P13, P7, B5)', async () => {

@@ -6,6 +6,7 @@ import type { SledReport } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { needsAcceptance } from '../../sled-client/refusal.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
 import type { PresentRelease, WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { RequestLog } from '../history/request-log.ts';
@@ -176,6 +177,7 @@ export const claiming = (
     kind: 'ahead' as const,
     claim: { generation, digest },
     ...(refusal !== undefined && { refusal: messageChain(refusal) }),
+    ...(needsAcceptance(refusal) && { needsAcceptance: true as const }),
     sinceMs: deps.clock.nowMs(),
   };
   return { collected: { ...withoutAnswer(deps, target), report, answer }, claim };
