@@ -23,8 +23,23 @@ import { awaitingFloor } from './store/config/config-keeper.ts';
 import type { ArtifactStore, ArtifactWriter } from './store/store.ts';
 import type { SledTrust } from './trust/trust.ts';
 
+export type AgentStore = Pick<
+  ArtifactStore,
+  | 'config'
+  | 'configAt'
+  | 'state'
+  | 'offerConfig'
+  | 'list'
+  | 'beginWrite'
+  | 'putBundle'
+  | 'auditHeads'
+  | 'leases'
+  | 'takeLease'
+  | 'returnLease'
+>;
+
 export type AgentDependencies = {
-  readonly store: ArtifactStore;
+  readonly store: AgentStore;
   readonly copies: Copies;
   /** How many puts may be in flight. */
   readonly puts: Slots;
