@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 62, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 64, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -326,6 +326,7 @@ CREATE TABLE operator_token (
 
 -- Invitations: each lets one machine join the fleet once, by a token of which the SHA-256 alone is stored. sled_id: as which
 -- sled, or NULL for a new one. replaces_sled_id: the sled that the join expunges. time_used and public_key_sha256: of the join.
+-- serial: that the machine has to report, or NULL for any.
 CREATE TABLE sled_invitation (
   id UUID NOT NULL,
   sha256 TEXT NOT NULL,
@@ -335,6 +336,7 @@ CREATE TABLE sled_invitation (
   time_expires TIMESTAMPTZ NOT NULL,
   time_used TIMESTAMPTZ,
   public_key_sha256 TEXT,
+  serial TEXT,
   CONSTRAINT sled_invitation_pkey PRIMARY KEY (id),
   CONSTRAINT sled_invitation_sha256_key UNIQUE (sha256),
   CONSTRAINT sled_invitation_use_whole CHECK ((time_used IS NULL) = (public_key_sha256 IS NULL))
@@ -356,13 +358,15 @@ CREATE TABLE nexus_invitation (
 );
 
 -- The keys of the sleds that joined, by the SHA-256 of each: one key has one sled. time_replaced: when another key joined as the
--- same sled. time_expunged: when the sled was, also before it registered.
+-- same sled. time_expunged: when the sled was, also before it registered. serial: that the sled has to report with this key, or NULL
+-- for any.
 CREATE TABLE sled_key (
   public_key_sha256 TEXT NOT NULL,
   sled_id UUID NOT NULL,
   time_joined TIMESTAMPTZ NOT NULL DEFAULT now(),
   time_replaced TIMESTAMPTZ,
   time_expunged TIMESTAMPTZ,
+  serial TEXT,
   CONSTRAINT sled_key_pkey PRIMARY KEY (public_key_sha256)
 );
 

@@ -220,6 +220,27 @@ test('an invitation is listed until a machine joins, and is of no use once it is
   expect(all.find(({ joined_sled_id }) => joined_sled_id === id)).toMatchObject({ state: 'used' });
 });
 
+test('an invitation for a serial number is for that machine, when it joins and when it registers (JD5, RI5)', async () => {
+  const [machine, other] = [await newMachine(10), await newMachine(11)];
+  const token = await invite('--serial', 'machine-10');
+  const refused = await other.join(token);
+  expect(refused.exitCode).toBe(1);
+  expect(refused.err).toMatch(
+    /is for the machine with the serial number machine-10, and the configuration of this machine says machine-11 \[SLED_SERIAL_DIFFERS\]\nfix: /,
+  );
+  expect(await machine.join(token), 'it was not used up').toMatchObject({ exitCode: 0 });
+  const nexusLog = await readFile(join(fleet.directory, 'nexus-1', 'log'), 'utf8');
+  expect(nexusLog).toContain('an invitation was used on a machine with another serial number');
+  // Its configuration has another serial number than the one that joined.
+  const sled = machine.agent();
+  await sled.start();
+  const logged = () => readFile(join(directory, 'sled-10', 'log'), 'utf8');
+  await until(async () =>
+    (await logged()).includes('the serial number machine-10, and registers with sled-10'),
+  );
+  expect(await sledWith('sled-10')).toBeUndefined();
+});
+
 test('no log and no table has a token', async () => {
   const token = (await invite()).trim();
   await (await newMachine(6)).join(token);

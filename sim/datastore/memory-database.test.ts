@@ -136,9 +136,20 @@ test('an invitation that a machine used between two attempts was not ended (P4)'
   let meanwhile = async (): Promise<unknown> => undefined;
   const opened = await openDatabase({ ...instantClock, sleep: async () => void (await meanwhile()) });
   for (const isUsed of [false, true]) {
-    const invitation = { sha256: `token ${isUsed}`, sledId: null, replacesSledId: null, lifeMs: 60_000 };
+    const invitation = {
+      sha256: `token ${isUsed}`,
+      sledId: null,
+      replacesSledId: null,
+      serial: null,
+      lifeMs: 60_000,
+    };
     const { id } = await opened.direct.invitationCreate({ ...invitation, id: newId(InvitationId) }, wait);
-    const join = { newSledId: newId(SledId), publicKeySha256: 'a key', presentSledId: undefined };
+    const join = {
+      newSledId: newId(SledId),
+      publicKeySha256: 'a key',
+      presentSledId: undefined,
+      serial: undefined,
+    };
     meanwhile = async () => isUsed && opened.direct.sledJoin({ ...join, sha256: invitation.sha256 }, wait);
     const { datastore } = opened.openFailing([isUsed ? 'uncertain_lost' : 'uncertain_committed']);
     expect(await datastore.invitationEnd(id, wait)).toBe(!isUsed);

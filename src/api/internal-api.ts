@@ -122,7 +122,13 @@ export const internalApi = {
         [FLOOR_DIGEST_HEADER]: 'the digest of the wanted set at that generation',
         [HEADS_HEADER]: 'which of the heads in the request the database recorded',
       },
-      errors: ['SLED_DECOMMISSIONED', 'SLED_PENDING', 'REGISTRATION_STALE', 'SLED_KEY_IN_USE'],
+      errors: [
+        'SLED_DECOMMISSIONED',
+        'SLED_PENDING',
+        'REGISTRATION_STALE',
+        'SLED_KEY_IN_USE',
+        'SLED_SERIAL_DIFFERS',
+      ],
     }),
   },
 } as const satisfies Api;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { NexusId, SledId } from '../core/ids.ts';
 import { MAX_ADMIN_KEYS } from '../core/release-trust.ts';
+import { SerialNumber } from './internal-api.ts';
 import { RootChains } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { NEXUS_INTERNAL_VERSION } from './versions.ts';
@@ -28,6 +29,8 @@ export const JoinFleet = z
     ...proof,
     /** The sled that a certificate of the machine names already; it is compared with the one of the invitation. */
     present_sled_id: SledId.optional(),
+    /** Of the configuration of the machine; it is compared with the one of the invitation. */
+    serial: SerialNumber.optional(),
   })
   .meta({ id: 'JoinFleet' });
 
@@ -85,6 +88,7 @@ export const joinApi = {
         'JOIN_NOT_APPROVED',
         'JOIN_DENIED',
         'INVITATION_USED',
+        'SLED_SERIAL_DIFFERS',
         'SLED_KEY_IN_USE',
         'SLED_DECOMMISSIONED',
         'NO_AUTHORITY_KEY',

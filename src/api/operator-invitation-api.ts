@@ -1,6 +1,7 @@
 /** The operator's API for invitations: a machine joins the fleet once with each. */
 import { z } from 'zod';
 import { Generation, InvitationId, NexusId, Sha256Hex, SledId } from '../core/ids.ts';
+import { SerialNumber } from './internal-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
 import { resultsPage, Timestamp } from './wire.ts';
@@ -18,6 +19,8 @@ export const CreateInvitation = z
     sled_id: SledId.optional(),
     /** The sled that the join expunges. */
     replaces_sled_id: SledId.optional(),
+    /** The serial number that the machine has to report, when it joins and when it registers; by default any. */
+    serial: SerialNumber.optional(),
     /** The SHA-256 of the public key of the machine that may join; the answer then has no token. */
     public_key_sha256: KeySha256.optional(),
     expires_in_s: z.number().int().min(MIN_INVITATION_LIFE_S).max(MAX_INVITATION_LIFE_S).optional(),
@@ -30,6 +33,8 @@ export const InvitationView = z
     state: z.enum(['open', 'used', 'expired']),
     sled_id: SledId.optional(),
     replaces_sled_id: SledId.optional(),
+    /** That the machine has to report; absent for any. */
+    serial: z.string().optional(),
     time_created: Timestamp,
     time_expires: Timestamp,
     time_used: Timestamp.optional(),

@@ -72,6 +72,8 @@ export type Machine = {
   readonly data: readonly string[];
   /** The id that its data has already, without a certificate. */
   readonly presentId?: string | undefined;
+  /** Of the configuration of a sled. */
+  readonly serial?: string;
   /** Makes what the invitation names durable, before there is a certificate (JC5). @throws `PEER_BAD_ANSWER` */
   readonly pin?: (named: InvitedPins, offered: OfferedPins) => Promise<void>;
 };
@@ -109,7 +111,7 @@ const MAX_BUSY_ANSWERS = 30;
 
 /** @throws `CONFIG_INVALID`, `INVITATION_INVALID`, `PEER_IDENTITY`, and what Nexus answers */
 export const joinFleet = async (
-  { kind, files, nexuses, data, presentId, pin }: Machine,
+  { kind, files, nexuses, data, presentId, serial, pin }: Machine,
   options: JoinOptions,
 ): Promise<Joined> => {
   const { by, nexus } = options;
@@ -123,7 +125,7 @@ export const joinFleet = async (
   const key = await keyIn(files.keyFile);
   const body = requestOf(invitation, key);
   const addresses = nexus === undefined ? nexuses : [parseAddress(nexus, '--nexus')];
-  const ask = { kind, addresses, invitation, body, present };
+  const ask = { kind, addresses, invitation, body, present, serial };
   const { answer, address } = await askUntilApproved(ask, options);
   const authorities = requireAnswer(answer, { ...ask, key });
   if (invitation.pins !== undefined) await pin?.(invitation.pins, answer);
@@ -248,6 +250,7 @@ type Ask = {
   readonly body: ReturnType<typeof requestOf>;
   /** The id that the machine has already. */
   readonly present: string | undefined;
+  readonly serial: string | undefined;
 };
 
 /** After these another Nexus may answer: this one does not, is no Nexus of this fleet, or has no authority or no database. */
@@ -328,7 +331,7 @@ type Answer = OfferedPins & {
 /** JC1. */
 const askOne = async (
   address: SocketAddress,
-  { kind, invitation: { fleet, authoritySha256 }, body, present }: Ask,
+  { kind, invitation: { fleet, authoritySha256 }, body, present, serial }: Ask,
   options: { readonly signal: AbortSignal },
 ): Promise<Answer> => {
   const authoritiesPem = await presentedAuthority(address, authoritySha256, options);
@@ -348,7 +351,7 @@ const askOne = async (
       admin_keys: adminKeys = [],
       root_chains: rootChains = [],
       ...answer
-    } = await client.sledJoin({ body: { ...body, ...named } }, options);
+    } = await client.sledJoin({ body: { ...body, ...named, serial } }, options);
     return { ...answer, id, adminKeys, rootChains };
   } finally {
     await dispatcher.close();

@@ -90,6 +90,7 @@ export const errorCodes = {
   JOIN_DENIED: { status: 403, retry: 'never' },
   INVITATION_USED: { status: 409, retry: 'never' },
   SLED_KEY_IN_USE: { status: 409, retry: 'never' },
+  SLED_SERIAL_DIFFERS: { status: 409, retry: 'never' },
   NEXUS_ID_DIFFERS: { status: 409, retry: 'never' },
   NEXUS_EXPUNGED: { status: 403, retry: 'never' },
   TOO_MANY_INVITATIONS: { status: 409, retry: 'backoff' },

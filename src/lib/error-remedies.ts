@@ -96,6 +96,8 @@ export const errorRemedies = {
     'If this machine has not joined, somebody else has the token and joined with it: expunge the process that the message names with tuf-depot sled set-policy ID expunged, or tuf-depot nexus expunge ID. Then make a new invitation: tuf-depot sled invite, or tuf-depot nexus invite.',
   SLED_KEY_IN_USE:
     'Invite the sled that the message names: tuf-depot sled invite --sled ID. Or move the files of identity away on the machine, so that it joins with a new key, or gets a certificate with one: tuf-depot identity issue with another --out.',
+  SLED_SERIAL_DIFFERS:
+    'If the token or the identity is on the wrong machine, move it to the one that the message names. If serial in sled-agent.toml is wrong, correct it. If the machine was replaced, invite it by its own: tuf-depot sled invite --sled ID --serial SERIAL. If it reports none, install this version there.',
   NEXUS_ID_DIFFERS:
     'Invite the Nexus that the message names: tuf-depot nexus invite --id ID. Or name another staging_directory, and move the files of identity away on the machine, so that it joins as a new Nexus.',
   NEXUS_EXPUNGED:

@@ -75,7 +75,7 @@ const invite = async (
   const id = InvitationId.parse(randomUUID());
   const sha256 = tokenDigest(token);
   await datastore.invitationCreate(
-    { ...{ id, sha256, sledId: null, replacesSledId: null, lifeMs: 60_000 }, ...differing },
+    { ...{ id, sha256, sledId: null, replacesSledId: null, serial: null, lifeMs: 60_000 }, ...differing },
     wait,
   );
   return token;
@@ -254,7 +254,7 @@ test('without a token a machine waits until an admin approves its key, at a Nexu
     const [keySha256] = waiting;
     const sha256 = keyInvitationSha256(keySha256!);
     const id = InvitationId.parse(randomUUID());
-    const named = { id, sha256, keySha256, sledId: null, replacesSledId: null, lifeMs: 60_000 };
+    const named = { id, sha256, keySha256, sledId: null, replacesSledId: null, serial: null, lifeMs: 60_000 };
     await datastore.invitationCreate(named, wait);
   };
   const { sledId } = await joinSled(machine.config, {

@@ -12,10 +12,10 @@ export type JoinedSled = Joined & {
 
 /** @throws as `joinFleet` */
 export const joinSled = async (configPath: string, options: JoinOptions): Promise<JoinedSled> => {
-  const { identity: files, nexuses, store } = await readJoiningConfig(configPath);
+  const { identity: files, nexuses, store, baseboard } = await readJoiningConfig(configPath);
   let pinned: JoinedPins | undefined;
   const machine = {
-    ...{ kind: 'sled', files, nexuses, data: store.directories },
+    ...{ kind: 'sled', files, nexuses, data: store.directories, serial: baseboard.serial },
     pin: async (...named) => {
       pinned = await pinAtJoin(files, ...named);
     },

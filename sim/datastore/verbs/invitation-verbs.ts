@@ -30,7 +30,7 @@ import { currentKeyOf, policyOf, registeredWith, withPolicy } from './sled-verbs
 
 export const invitationCreate =
   (
-    { id, sha256, sledId, replacesSledId, lifeMs, keySha256 }: NewInvitation,
+    { id, sha256, sledId, replacesSledId, serial, lifeMs, keySha256 }: NewInvitation,
     audit: AuditOrigin | undefined,
   ): Step<InvitationRecord> =>
   (before, moment) => {
@@ -46,9 +46,9 @@ export const invitationCreate =
     );
     const policies = { sled: policyOf(before, sledId), replaced: policyOf(before, replacesSledId) };
     const open = [...kept.values()].filter(each => isInvitationOpen(each, nowMs)).length;
-    requireInvitable({ id, sha256, sledId, replacesSledId, lifeMs }, policies, open);
+    requireInvitable({ sledId, replacesSledId }, policies, open);
     const invitation: InvitationRecord = {
-      ...{ id, sha256, sledId, replacesSledId },
+      ...{ id, sha256, sledId, replacesSledId, serial },
       timeCreatedMs: nowMs,
       timeExpiresMs: nowMs + lifeMs,
       used: null,
@@ -58,6 +58,7 @@ export const invitationCreate =
       ...(sledId !== null && { sledId }),
       ...(replacesSledId !== null && { replacesSledId }),
       ...(keySha256 !== undefined && { publicKeySha256: keySha256 }),
+      ...(serial !== null && { serial }),
     };
     const deniedKeys = new Map([...before.deniedKeys].filter(([key]) => key !== keySha256));
     const state = { ...before, deniedKeys, invitations: withEntry(kept, id, invitation) };
@@ -95,7 +96,7 @@ export const sledJoin =
     const facts = factsOf(before, request, moment);
     const { kind, sledId, invitation } = decideJoin(request, facts);
     requireNotExpunged(sledId, policyOf(before, sledId));
-    const { id: invitationId, replacesSledId } = invitation;
+    const { id: invitationId, replacesSledId, serial } = invitation;
     const identity = { kind: 'sled', id: sledId } as const;
     const answerOf = ({ revocations }: MemoryState) => ({
       ...{ sledId, invitationId, revokedMs: revocations.get(revocationKey(identity))?.timeMs ?? null },
@@ -109,7 +110,7 @@ export const sledJoin =
     const keyed = {
       ...before,
       invitations: withEntry(before.invitations, invitationId, { ...invitation, used }),
-      sledKeys: withKey(before.sledKeys, { sledId, publicKeySha256 }, moment),
+      sledKeys: withKey(before.sledKeys, { sledId, publicKeySha256, serial }, moment),
     };
     const joined = revokesByJoin(invitation, facts.key) ? withRevocation(keyed, identity, moment) : keyed;
     const expunged =
@@ -155,14 +156,17 @@ const userOf = (
 /** A sled has one key at a time. */
 const withKey = (
   keys: MemoryState['sledKeys'],
-  { sledId, publicKeySha256 }: Pick<SledKeyRecord, 'sledId' | 'publicKeySha256'>,
+  { sledId, publicKeySha256, serial }: Pick<SledKeyRecord, 'sledId' | 'publicKeySha256' | 'serial'>,
   { nowMs }: Moment,
 ): MemoryState['sledKeys'] => {
   const others = [...keys].map(([digest, key]): [string, SledKeyRecord] => [
     digest,
     key.sledId === sledId && key.timeReplacedMs === null ? { ...key, timeReplacedMs: nowMs } : key,
   ]);
-  const key = { publicKeySha256, sledId, timeJoinedMs: nowMs, timeReplacedMs: null, timeExpungedMs: null };
+  const key = {
+    ...{ publicKeySha256, sledId, serial },
+    ...{ timeJoinedMs: nowMs, timeReplacedMs: null, timeExpungedMs: null },
+  };
   return withEntry(new Map(others), publicKeySha256, key);
 };
 

@@ -10,6 +10,7 @@ import {
   requireForgettable,
   requireKeyOfOne,
   requireKnown,
+  requireSerialOfKey,
 } from '../../../src/nexus/datastore/decisions/registration.ts';
 import { judgeTransport } from '../../../src/nexus/datastore/decisions/sled-transport.ts';
 import { pageOf, parseToken, rowsFor } from '../../../src/nexus/datastore/paging.ts';
@@ -63,6 +64,8 @@ export const sledUpsert =
         state.sledKeys.get(publicKeySha256)?.sledId,
         registeredWith(state, publicKeySha256),
       ]);
+    const key = publicKeySha256 === undefined ? undefined : state.sledKeys.get(publicKeySha256);
+    requireSerialOfKey(id, key?.serial ?? null, info);
     const registeredKeys =
       publicKeySha256 === undefined
         ? state.registeredKeys
@@ -99,7 +102,7 @@ export const sledAdmit =
     const holders = [state.sledKeys.get(publicKeySha256)?.sledId, registeredWith(state, publicKeySha256)];
     const isNew = requireAdmissible(id, policyOf(state, id), holders);
     if (!isNew && !moment.repeated) return { state, answer: false };
-    const key = { publicKeySha256, sledId: id, timeJoinedMs: moment.nowMs };
+    const key = { publicKeySha256, sledId: id, timeJoinedMs: moment.nowMs, serial: null };
     const admitted = { ...key, timeReplacedMs: null, timeExpungedMs: null };
     const sledKeys = isNew ? withEntry(state.sledKeys, publicKeySha256, admitted) : state.sledKeys;
     const action = { kind: 'sled_admitted', sledId: id, serial, publicKeySha256 } as const;

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
 import { invitationTable } from '../output/invitations.ts';
+import { printable } from '../output/style.ts';
 import { present, type Session } from '../session/session.ts';
 
 export const addSledInvitations = (parent: Command, session: Session): void => {
@@ -19,6 +20,7 @@ export const addSledInvitations = (parent: Command, session: Session): void => {
         ? ['No machine was invited: tuf-depot sled invite']
         : invitationTable(session, items, [
             { title: 'FOR SLED', cell: each => each.sled_id ?? 'a new one' },
+            { title: 'SERIAL', cell: each => printable(each.serial ?? '-') },
             { title: 'REPLACES', cell: each => each.replaces_sled_id ?? '-' },
             { title: 'JOINED AS', cell: each => each.joined_sled_id ?? '-' },
           ]),

@@ -17,10 +17,14 @@ const invited = async (
   args: readonly string[],
   pins: { readonly admin_key_sha256?: string; readonly root_sha256s?: string[] },
   more: Readonly<Record<string, string>>,
+  isBinding = true,
 ) => {
   const bodies: unknown[] = [];
   await using nexus = await serveTestNexus({
     invitations: {
+      async invitationEnd({ params }) {
+        bodies.push(params);
+      },
       async invitationCreate({ body }) {
         bodies.push(body);
         const named = { fleet: 'prod.example.org', authority_key_sha256: 'ab'.repeat(32) };
@@ -31,6 +35,7 @@ const invited = async (
           time_expires: UNTIL,
           ...named,
           ...pins,
+          ...(body.serial !== undefined && isBinding && { serial: body.serial }),
           token: 'tufjoin_1234',
         };
       },
@@ -63,13 +68,38 @@ test('sled invite finds the sled to join as, or to replace, by its serial number
   expect(instead.bodies).toEqual([{ replaces_sled_id: instead.first }]);
 });
 
+test('sled invite names the serial number of the machine; a Nexus that ignores it has the invitation ended', async () => {
+  const bound = await against('sled', 'invite', '--serial', 'BRM4227');
+  expect(bound.run).toMatchObject({ exitCode: 0, out: 'tufjoin_1234\n' });
+  expect(bound.run.err).toContain(
+    'The machine with the serial number BRM4227 may join prod.example.org with it',
+  );
+  expect(bound.bodies).toEqual([{ serial: 'BRM4227' }]);
+  const older = await invited(['sled', 'invite', '--serial', 'BRM4227'], {}, {}, false);
+  expect(older.run).toMatchObject({ exitCode: 1, out: '' });
+  expect(older.run.err).toContain(
+    `does not know --serial, and would let any machine join with the invitation`,
+  );
+  expect(older.bodies).toEqual([{ serial: 'BRM4227' }, { invitation_id: ID }]);
+});
+
 test('sled approve lets the machine with a key join, and has no token', async () => {
   const key = 'cd'.repeat(32);
-  const { run, bodies, first } = await against('sled', 'approve', key, '--sled', 'FIRST');
+  const { run, bodies, first } = await against(
+    'sled',
+    'approve',
+    key,
+    '--sled',
+    'FIRST',
+    '--serial',
+    'BRM4227',
+  );
   expect(run).toMatchObject({ exitCode: 0, err: '' });
-  expect(run.out).toContain(`The machine with the key ${key} may join prod.example.org until ${UNTIL}.`);
+  expect(run.out).toContain(
+    `The machine with the key ${key}, if it reports the serial number BRM4227, may join prod.example.org until ${UNTIL}.`,
+  );
   expect(run.out).not.toContain('tufjoin_');
-  expect(bodies).toEqual([{ public_key_sha256: key, sled_id: first }]);
+  expect(bodies).toEqual([{ public_key_sha256: key, sled_id: first, serial: 'BRM4227' }]);
 });
 
 test('sled approve lets a sled register that the database does not know, by its id or serial number (RI4)', async () => {
@@ -125,7 +155,7 @@ test('sled invitations has the state of each, and who joined; sled uninvite ends
     invitations: {
       invitationList: async () => ({
         items: [
-          { id: ID, state: 'open', ...times },
+          { id: ID, state: 'open', ...times, serial: 'BRM4227' },
           { id: InvitationId.parse(sled_id), state: 'used', ...times, joined_sled_id: sled_id },
         ],
         next_page: null,
@@ -138,7 +168,7 @@ test('sled invitations has the state of each, and who joined; sled uninvite ends
   const environment = { TUF_DEPOT_URL: nexus.url, TUF_DEPOT_TOKEN: TEST_TOKEN };
   const run = (...args: string[]) => runTestCli(['sled', ...args], { environment });
   const { out } = await run('invitations');
-  expect(out).toMatch(new RegExp(`^${ID} +open .* a new one +- +-$`, 'm'));
+  expect(out).toMatch(new RegExp(`^${ID} +open .* a new one +BRM4227 +- +-$`, 'm'));
   expect(out).toMatch(new RegExp(`used .* ${sled_id}$`, 'm'));
   expect(await run('uninvite', ID)).toMatchObject({ exitCode: 0, out: `Invitation ${ID} is ended.\n` });
   expect(ended).toEqual([ID]);
@@ -177,6 +207,7 @@ test('a sled that joined, and has not registered, is expunged and forgotten by i
 test.each([
   [['--for', '59s'], '--for 59s is not a time that an invitation may be valid'],
   [['--for', '8d'], '--for 8d is not a time'],
+  [['--serial', 'BRM\u200b4227'], 'is no serial number'],
   [['--sled', 'FIRST', '--replaces', 'FIRST'], '--sled and --replaces exclude each other'],
 ])('sled invite %j is wrong usage: %s', async (args, message) => {
   const { run, bodies } = await against('sled', 'invite', ...args);

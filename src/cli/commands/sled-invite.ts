@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { SerialNumber } from '../../api/internal-api.ts';
 import {
   type CreatedInvitation,
   DEFAULT_INVITATION_LIFE_S,
@@ -6,10 +7,11 @@ import {
   MIN_INVITATION_LIFE_S,
 } from '../../api/operator-invitation-api.ts';
 import { isArtifactHash } from '../../core/ids.ts';
+import { DepotError } from '../../lib/errors.ts';
 import { durationMs } from '../arguments/duration.ts';
 import { findAdminKey } from '../connection/admin-key-file.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
-import { withDepot } from '../connection/depot-client.ts';
+import { type Depot, withDepot } from '../connection/depot-client.ts';
 import { findSled } from '../connection/find-sled.ts';
 import { usageError } from '../output/failure.ts';
 import { printable } from '../output/style.ts';
@@ -19,6 +21,7 @@ import { findPendingSled } from './pending-machines.ts';
 type InviteOptions = RemoteOptions & {
   readonly sled?: string;
   readonly replaces?: string;
+  readonly serial?: string;
   readonly for?: string;
 };
 
@@ -35,7 +38,7 @@ export const addSledInvite = (parent: Command, session: Session): void => {
     const isOwnKey = await namesOwnKey(session, options, created);
     present(session, options, created, () => [created.token ?? '']);
     session.terminal.note(
-      `One machine may join ${created.fleet} with it until ${created.time_expires}. It is not shown again. To end it before: tuf-depot sled uninvite ${created.id}`,
+      `${whichMachine(created)} may join ${created.fleet} with it until ${created.time_expires}. It is not shown again. To end it before: tuf-depot sled uninvite ${created.id}`,
     );
     session.terminal.note(pinsText(created, isOwnKey));
     session.terminal.note(
@@ -60,7 +63,7 @@ export const addSledApprove = (parent: Command, session: Session): void => {
     if (!isArtifactHash(text)) return await approveSled(session, options, text);
     const created = await createInvitation(session, options, { public_key_sha256: text });
     present(session, options, created, () => [
-      `The machine with the key ${text} may join ${created.fleet} until ${created.time_expires}.`,
+      `The machine with the key ${text}${created.serial === undefined ? '' : `, if it reports the serial number ${printable(created.serial)},`} may join ${created.fleet} until ${created.time_expires}.`,
       `To end that before it has: tuf-depot sled uninvite ${created.id}`,
     ]);
   });
@@ -68,7 +71,7 @@ export const addSledApprove = (parent: Command, session: Session): void => {
 
 /** RI4. */
 const approveSled = async (session: Session, options: InviteOptions, name: string): Promise<void> => {
-  for (const given of ['sled', 'replaces', 'for'] as const)
+  for (const given of ['sled', 'replaces', 'serial', 'for'] as const)
     if (options[given] !== undefined)
       throw usageError(
         `--${given} is for the digest of a key, and ${name} is none`,
@@ -103,6 +106,9 @@ const namesOwnKey = async (
   }
 };
 
+const whichMachine = ({ serial }: CreatedInvitation): string =>
+  serial === undefined ? 'One machine' : `The machine with the serial number ${printable(serial)}`;
+
 /** What the machine will believe, for the person to compare. */
 const pinsText = (
   { admin_key_sha256: key, root_sha256s: roots = [] }: CreatedInvitation,
@@ -122,6 +128,7 @@ const withInviteOptions = (command: Command, example: string): Command =>
     command
       .option('--sled <sled>', 'id or serial number of the sled that the machine joins as (a new one)')
       .option('--replaces <sled>', 'id or serial number of the sled that the join expunges')
+      .option('--serial <serial>', 'serial number that the machine has to have in its sled-agent.toml (any)')
       .option('--for <time>', `how long it is valid, such as 30m (${DEFAULT_INVITATION_LIFE_S / 3600}h)`),
     example,
   );
@@ -131,23 +138,41 @@ const createInvitation = async (
   options: InviteOptions,
   machine: { readonly public_key_sha256?: string },
 ): Promise<CreatedInvitation> => {
-  const { sled, replaces } = options;
+  const { sled, replaces, serial } = options;
   if (sled !== undefined && replaces !== undefined)
     throw usageError('--sled and --replaces exclude each other', 'give one');
+  if (serial !== undefined && !SerialNumber.safeParse(serial).success)
+    throw usageError(
+      `--serial ${printable(serial)} is no serial number`,
+      'sled-agent.toml of the machine has it',
+    );
   const lifeS = options.for === undefined ? undefined : parseLife(options.for);
   return await withDepot(session, options, async depot => {
     const idOf = async (name: string | undefined) =>
       name === undefined ? undefined : (await findSled(depot, name)).id;
     const [sledId, replacesId] = [await idOf(sled), await idOf(replaces)];
-    return await depot.invitations.invitationCreate({
+    const created = await depot.invitations.invitationCreate({
       body: {
         ...machine,
         ...(sledId !== undefined && { sled_id: sledId }),
         ...(replacesId !== undefined && { replaces_sled_id: replacesId }),
+        ...(serial !== undefined && { serial }),
         ...(lifeS !== undefined && { expires_in_s: lifeS }),
       },
     });
+    if (serial !== undefined && created.serial === undefined) throw await endUnbound(depot, created);
+    return created;
   });
+};
+
+/** A Nexus of a version before ignores the field: the invitation would let any machine join. */
+const endUnbound = async (depot: Depot, { id }: CreatedInvitation): Promise<DepotError> => {
+  await depot.invitations.invitationEnd({ params: { invitation_id: id } });
+  return new DepotError(
+    'PEER_BAD_ANSWER',
+    `this Nexus is of a version that does not know --serial, and would let any machine join with the invitation: it is ended (${id})`,
+    { detail: { remedy: 'upgrade this Nexus, or leave --serial out' } },
+  );
 };
 
 /** Of `--for`, in seconds. */

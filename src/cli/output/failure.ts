@@ -33,6 +33,7 @@ const shownRemedies: ReadonlySet<ErrorCode> = new Set([
   'INVITATION_INVALID',
   'INVITATION_USED',
   'SLED_KEY_IN_USE',
+  'SLED_SERIAL_DIFFERS',
   'NO_AUTHORITY_KEY',
   'RECOVERY_CHANGED',
   'RECOVERY_LOSES_ARTIFACTS',

@@ -68,10 +68,11 @@ const renderers: Renderers = {
     serial === ''
       ? `Sled ${sledId}, which never registered, was expunged before, and its record was removed.`
       : `Sled ${serial} (${sledId}) at ${address} was expunged before, and its record was removed.`,
-  sled_invited: ({ invitationId, sledId, replacesSledId, publicKeySha256, expiresMs }) =>
+  sled_invited: ({ invitationId, sledId, replacesSledId, publicKeySha256, serial, expiresMs }) =>
     sentences(
       `${publicKeySha256 === undefined ? 'A machine' : `The machine with the key ${publicKeySha256}`} was invited to join ${sledId === undefined ? 'as a new sled' : `as sled ${sledId}`} (invitation ${invitationId}). It expires at ${timeText(expiresMs)}.`,
       replacesSledId === undefined ? undefined : `It replaces sled ${replacesSledId}.`,
+      serial === undefined ? undefined : `It has to report the serial number ${serial}.`,
     ),
   sled_invitation_ended: ({ invitationId }) =>
     `Invitation ${invitationId} was ended before a machine joined with it.`,

@@ -120,6 +120,8 @@ const auditActions = {
     replacesSledId: SledId.optional(),
     /** Of the machine that an admin approved, without a token. */
     publicKeySha256: Sha256.optional(),
+    /** That the machine has to report. */
+    serial: Words.optional(),
     expiresMs: TimeMs,
   }),
   sled_invitation_ended: z.object({ invitationId: InvitationId }),

@@ -85,7 +85,10 @@ const renew = async (
       async sledKeyGet(sledId, publicKeySha256) {
         expect(sledId).toBe(SLED);
         if (database === 'away') throw new DepotError('DATABASE_UNAVAILABLE', 'away');
-        const joined = { sledId, timeJoinedMs: 0, timeReplacedMs: null, timeExpungedMs: null };
+        const joined = {
+          ...{ sledId, serial: null, timeJoinedMs: 0 },
+          ...{ timeReplacedMs: null, timeExpungedMs: null },
+        };
         const record = (of?: Partial<SledKeyRecord>) => of && { publicKeySha256, ...joined, ...of };
         await meanwhile();
         const policy = database === 'unknown' ? undefined : database;

@@ -87,11 +87,12 @@ const joinByInvitation = async (
     publicKeySha256: publicKeySha256(publicKey),
     newSledId: SledId.parse(deps.newId()),
     presentSledId: body.present_sled_id,
+    serial: body.serial,
   };
   const { sledId, invitationId, isRepeat, expunged, ...times } = await deps.datastore
     .sledJoin(wanted, { signal, audit: deps.originOfMachine(request) })
     .catch(async (error: unknown) => {
-      reportUsed(error, sha256, { log, ...request }, deps);
+      reportMistaken(error, sha256, { log, ...request }, deps);
       if (body.token === undefined && errorCodeOf(error) === 'INVITATION_INVALID')
         throw await notApproved(wanted.publicKeySha256, error, { signal, ...request }, deps);
       throw error;
@@ -141,7 +142,7 @@ const joinAsNexus = async (
   const { nexusId, invitationId, isRepeat, ...times } = await deps.datastore
     .nexusJoin(wanted, { signal, audit: deps.originOfMachine(request) })
     .catch((error: unknown) => {
-      reportUsed(error, sha256, { log, ...request }, deps);
+      reportMistaken(error, sha256, { log, ...request }, deps);
       throw error;
     });
   if (!isRepeat || deps.mayLog(`repeated ${sha256}`))
@@ -193,15 +194,22 @@ const notApproved = async (
   });
 };
 
-/** Two have had one token: a person should know, whichever of them complains. */
-const reportUsed = (
+/** Two have had one token, or the wrong machine has it: a person should know, whichever of them complains. */
+const reportMistaken = (
   error: unknown,
   sha256: string,
   { log, caller }: Pick<JoinCall, 'log' | 'caller'>,
   { mayLog }: Pick<Joining, 'mayLog'>,
 ): void => {
-  if (errorCodeOf(error) === 'INVITATION_USED' && mayLog(`used ${sha256}`))
-    log.warn({ err: error, address: caller.address }, 'a used token was sent again');
+  const code = errorCodeOf(error);
+  const what =
+    code === 'INVITATION_USED'
+      ? 'a used token was sent again'
+      : code === 'SLED_SERIAL_DIFFERS'
+        ? 'an invitation was used on a machine with another serial number'
+        : undefined;
+  if (what !== undefined && mayLog(`${code} ${sha256}`))
+    log.warn({ err: error, address: caller.address }, what);
 };
 
 /** What the database looks the invitation up by, and the proven key. @throws `INVITATION_INVALID`, `INVALID_REQUEST` */

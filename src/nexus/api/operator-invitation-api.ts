@@ -63,6 +63,7 @@ const createSledInvitationHandlers = ({
         keySha256,
         sledId: sledId ?? null,
         replacesSledId: replacesSledId ?? null,
+        serial: body.serial ?? null,
         lifeMs: (lifeS ?? DEFAULT_INVITATION_LIFE_S) * 1000,
       },
       { signal, audit: originOf(request) },
@@ -98,12 +99,13 @@ const invitationView = (
   invitation: Invitations['invitations'][number],
   databaseMs: number,
 ): InvitationView => {
-  const { id, sledId, replacesSledId, joinedSledId, used } = invitation;
+  const { id, sledId, replacesSledId, serial, joinedSledId, used } = invitation;
   return {
     id,
     state: used !== null ? 'used' : isInvitationOpen(invitation, databaseMs) ? 'open' : 'expired',
     ...(sledId !== null && { sled_id: sledId }),
     ...(replacesSledId !== null && { replaces_sled_id: replacesSledId }),
+    ...(serial !== null && { serial }),
     time_created: isoTime(invitation.timeCreatedMs),
     time_expires: isoTime(invitation.timeExpiresMs),
     ...(used !== null && { time_used: isoTime(used.timeMs) }),

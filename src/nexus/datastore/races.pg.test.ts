@@ -149,11 +149,23 @@ describe('two at once', () => {
     const { one, two } = opened;
     for (let round = 1; round <= ROUNDS; round += 1) {
       const sha256 = hashOf(`token ${round}`);
-      const invitation = { id: newId(InvitationId), sha256, sledId: null, replacesSledId: null };
+      const invitation = {
+        id: newId(InvitationId),
+        sha256,
+        sledId: null,
+        replacesSledId: null,
+        serial: null,
+      };
       await one.invitationCreate({ ...invitation, lifeMs: 60_000 }, wait);
       const join = (nexus: typeof one, key: string) => {
         const publicKeySha256 = hashOf(`${key} ${round}`);
-        const request = { sha256, publicKeySha256, newSledId: newId(SledId), presentSledId: undefined };
+        const request = {
+          sha256,
+          publicKeySha256,
+          newSledId: newId(SledId),
+          presentSledId: undefined,
+          serial: undefined,
+        };
         return nexus.sledJoin(request, wait);
       };
       const outcomes = await Promise.allSettled([join(one, 'a'), join(two, 'b'), join(one, 'c')]);
@@ -168,9 +180,21 @@ describe('two at once', () => {
       const publicKeySha256 = hashOf(`key ${round}`);
       const join = async (nexus: typeof one, name: string) => {
         const sha256 = hashOf(`${name} ${round}`);
-        const invitation = { id: newId(InvitationId), sha256, sledId: null, replacesSledId: null };
+        const invitation = {
+          id: newId(InvitationId),
+          sha256,
+          sledId: null,
+          replacesSledId: null,
+          serial: null,
+        };
         await nexus.invitationCreate({ ...invitation, lifeMs: 60_000 }, wait);
-        const request = { sha256, publicKeySha256, newSledId: newId(SledId), presentSledId: undefined };
+        const request = {
+          sha256,
+          publicKeySha256,
+          newSledId: newId(SledId),
+          presentSledId: undefined,
+          serial: undefined,
+        };
         return await nexus.sledJoin(request, wait);
       };
       const outcomes = await Promise.allSettled([join(one, 'a'), join(two, 'b')]);

@@ -161,6 +161,7 @@ export type Tables = {
     time_expires: Time;
     time_used: OptionalTime;
     public_key_sha256: string | null;
+    serial: string | null;
   };
   nexus_invitation: {
     id: InvitationId;
@@ -178,6 +179,7 @@ export type Tables = {
     time_joined: TimeByDefault;
     time_replaced: OptionalTime;
     time_expunged: OptionalTime;
+    serial: string | null;
   };
   sled_plain_approval: { sled_id: SledId; address: string; time_approved: TimeByDefault };
   identity_revocation: { kind: 'nexus' | 'sled'; id: string; time_revoked: Time };

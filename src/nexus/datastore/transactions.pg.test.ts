@@ -70,9 +70,14 @@ describe('a connection lost at COMMIT (P4)', () => {
 
   test('an invitation that a machine used between two attempts was not ended', async () => {
     const sha256 = hashOf('a token');
-    const invitation = { sha256, sledId: null, replacesSledId: null, lifeMs: 60_000 };
+    const invitation = { sha256, sledId: null, replacesSledId: null, serial: null, lifeMs: 60_000 };
     const { id } = await direct.invitationCreate({ ...invitation, id: newId(InvitationId) }, wait);
-    const key = { publicKeySha256: hashOf('a key'), newSledId: newId(SledId), presentSledId: undefined };
+    const key = {
+      publicKeySha256: hashOf('a key'),
+      newSledId: newId(SledId),
+      presentSledId: undefined,
+      serial: undefined,
+    };
     const sleep: Clock['sleep'] = async (ms, options) => {
       await direct.sledJoin({ ...key, sha256 }, wait);
       await systemClock.sleep(ms, options);

@@ -59,6 +59,14 @@ export const IDENTITY_MUTATIONS: readonly Mutation[] = [
     why: 'JD1: a machine that is a sled already takes the place of the one that used the token',
   },
   {
+    name: 'invitation-for-another-serial',
+    in: 'requireSerial',
+    find: 'serial === null || serial === reported',
+    replace: 'serial !== undefined',
+    tests: 'memory-datastore.test.ts',
+    why: 'JD5: the token of another machine is used up',
+  },
+  {
     name: 'key-with-two-sleds',
     in: 'decideJoin',
     find: 'other !== undefined && other !== sledId',

@@ -16,13 +16,19 @@ export const denialRules = (open: OpenDatastore): void => {
         datastore.invitationCreate(
           {
             ...{ id: newId(InvitationId), sha256, keySha256: key },
-            ...{ sledId: null, replacesSledId: null, lifeMs: 60_000 },
+            ...{ sledId: null, replacesSledId: null, serial: null, lifeMs: 60_000 },
           },
           wait,
         );
       const join = () =>
         datastore.sledJoin(
-          { sha256, publicKeySha256: key, newSledId: newId(SledId), presentSledId: undefined },
+          {
+            sha256,
+            publicKeySha256: key,
+            newSledId: newId(SledId),
+            presentSledId: undefined,
+            serial: undefined,
+          },
           wait,
         );
       await approve();

@@ -25,6 +25,7 @@ const invitationOf = (name: string, differing: Partial<NewInvitation> = {}): New
   sha256: hashOf(name),
   sledId: null,
   replacesSledId: null,
+  serial: null,
   lifeMs: 60_000,
   ...differing,
 });
@@ -34,6 +35,7 @@ const joinOf = (name: string, key: string, differing: Partial<JoinRequest> = {})
   publicKeySha256: hashOf(`key ${key}`),
   newSledId: newId(SledId),
   presentSledId: undefined,
+  serial: undefined,
   ...differing,
 });
 
@@ -85,6 +87,7 @@ export const invitationRules = (open: OpenDatastore): void => {
         timeJoinedMs: nowMs,
         timeReplacedMs: null,
         timeExpungedMs: null,
+        serial: null,
       };
       expect(await datastore.sledKeyGet(first.newSledId, first.publicKeySha256, wait)).toEqual({
         ...{ policy: 'in_service', key, current: key, nowMs: expect.any(Number) },
@@ -277,6 +280,33 @@ export const invitationRules = (open: OpenDatastore): void => {
       const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
       expect(items.map(({ content }) => parseAuditContent(content)?.action)).toEqual([
         { kind: 'sled_invitation_ended', invitationId: last },
+      ]);
+    });
+
+    test('for a serial number let no other machine join, and are not used up by it (JD5)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const { id } = await datastore.invitationCreate(invitationOf('a', { serial: 'BRM4221' }), {
+        ...{ ...wait, audit: originBy() },
+      });
+      for (const serial of ['BRM4222', undefined]) {
+        const request = joinOf('a', 'one', { serial });
+        await expect(datastore.sledJoin(request, wait)).rejects.toMatchObject({
+          code: 'SLED_SERIAL_DIFFERS',
+          message: expect.stringContaining(
+            `invitation ${id} is for the machine with the serial number BRM4221`,
+          ),
+        });
+        const { key } = await datastore.sledKeyGet(request.newSledId, request.publicKeySha256, wait);
+        expect(key).toBeUndefined();
+      }
+      const { invitations } = await datastore.invitationList(wait);
+      expect(invitations).toMatchObject([{ id, serial: 'BRM4221', used: null }]);
+      const join = () => datastore.sledJoin(joinOf('a', 'two', { serial: 'BRM4221' }), wait);
+      expect([await join(), await join()]).toMatchObject([{ isRepeat: false }, { isRepeat: true }]);
+      const { items } = await datastore.auditList({ limit: 10, sortBy: 'seq_ascending' }, wait);
+      expect(items.map(({ content }) => parseAuditContent(content)?.action)).toMatchObject([
+        { kind: 'sled_invited', invitationId: id, serial: 'BRM4221' },
       ]);
     });
 

@@ -20,9 +20,18 @@ const join = async (
 ) => {
   const sha256 = hashOf(newId(InvitationId));
   const invitation = { ...{ id: newId(InvitationId), sha256, lifeMs: 60_000 } };
-  await datastore.invitationCreate({ ...invitation, sledId: null, replacesSledId: null, ...as }, wait);
+  await datastore.invitationCreate(
+    { ...invitation, sledId: null, replacesSledId: null, serial: null, ...as },
+    wait,
+  );
   const publicKeySha256 = hashOf(`key ${key}`);
-  const request = { sha256, publicKeySha256, newSledId: newId(SledId), presentSledId: undefined };
+  const request = {
+    sha256,
+    publicKeySha256,
+    newSledId: newId(SledId),
+    presentSledId: undefined,
+    serial: undefined,
+  };
   return await datastore.sledJoin(request, wait);
 };
 

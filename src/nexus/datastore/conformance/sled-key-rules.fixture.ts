@@ -23,13 +23,19 @@ export const sledKeyRules = (open: OpenDatastore): void => {
         ).rejects.toMatchObject(ofSled(first));
       }
       expect(await datastore.sledGet(second, wait)).toBeUndefined();
-      const invitation = { sha256: hashOf('a token'), sledId: null, replacesSledId: null, lifeMs: 60_000 };
+      const invitation = {
+        sha256: hashOf('a token'),
+        sledId: null,
+        replacesSledId: null,
+        serial: null,
+        lifeMs: 60_000,
+      };
       await datastore.invitationCreate({ id: newId(InvitationId), ...invitation }, wait);
       const join = (key: string) =>
         datastore.sledJoin(
           {
             ...{ sha256: invitation.sha256, publicKeySha256: hashOf(key) },
-            ...{ newSledId: second, presentSledId: undefined },
+            ...{ newSledId: second, presentSledId: undefined, serial: undefined },
           },
           wait,
         );
@@ -44,11 +50,20 @@ export const sledKeyRules = (open: OpenDatastore): void => {
       const [joined, other] = [newId(SledId), newId(SledId)];
       const sha256 = hashOf('a token');
       await datastore.invitationCreate(
-        { ...{ id: newId(InvitationId), sha256 }, ...{ sledId: null, replacesSledId: null, lifeMs: 60_000 } },
+        {
+          ...{ id: newId(InvitationId), sha256 },
+          ...{ sledId: null, replacesSledId: null, serial: null, lifeMs: 60_000 },
+        },
         wait,
       );
       await datastore.sledJoin(
-        { sha256, publicKeySha256: hashOf('one'), newSledId: joined, presentSledId: undefined },
+        {
+          sha256,
+          publicKeySha256: hashOf('one'),
+          newSledId: joined,
+          presentSledId: undefined,
+          serial: undefined,
+        },
         wait,
       );
       await expect(datastore.sledUpsert(other, registration(), withKey('one'))).rejects.toMatchObject(
@@ -70,6 +85,49 @@ export const sledKeyRules = (open: OpenDatastore): void => {
       expect(await datastore.sledUpsert(third, registration(), withKey('two'))).toMatchObject({
         changed: true,
       });
+    });
+
+    test('that joined by an invitation for a serial number register with it alone, until they join by another one (RI5)', async () => {
+      await using opened = await open();
+      const { datastore } = opened;
+      const id = newId(SledId);
+      const invite = async (serial: string | null, sledId: SledId | null) => {
+        const sha256 = hashOf(`token ${serial}`);
+        const invitation = { ...{ sha256, sledId, serial }, ...{ replacesSledId: null, lifeMs: 60_000 } };
+        await datastore.invitationCreate({ id: newId(InvitationId), ...invitation }, wait);
+        await datastore.sledJoin(
+          {
+            ...{ sha256, publicKeySha256: hashOf('one'), serial: serial ?? undefined },
+            ...{ newSledId: id, presentSledId: undefined },
+          },
+          wait,
+        );
+      };
+      const register = (serial: string, key: string) =>
+        datastore.sledUpsert(
+          id,
+          registration({ baseboard: { serial, part: 'p', revision: 0 } }),
+          withKey(key),
+        );
+      const recorded = async () => (await datastore.sledGet(id, wait))?.info.baseboard.serial;
+      const differs = (expected: string, reported: string) => ({
+        code: 'SLED_SERIAL_DIFFERS',
+        message: `sled ${id} joined by an invitation for the machine with the serial number ${expected}, and registers with ${reported}`,
+      });
+      await invite('BRM4221', null);
+      await expect(register('BRM4222', 'one'), 'the first time').rejects.toMatchObject(
+        differs('BRM4221', 'BRM4222'),
+      );
+      await register('BRM4221', 'one');
+      await expect(register('BRM4222', 'one')).rejects.toMatchObject(differs('BRM4221', 'BRM4222'));
+      expect(await recorded()).toBe('BRM4221');
+      await invite('BRM4222', id);
+      await expect(register('BRM4221', 'one')).rejects.toMatchObject(differs('BRM4222', 'BRM4221'));
+      await register('BRM4222', 'one');
+      await register('BRM4223', 'of a certificate that was issued in another way');
+      await invite(null, id);
+      await register('BRM4224', 'one');
+      expect(await recorded()).toBe('BRM4224');
     });
 
     test('of a sled with a config that is unknown here do not register, until it is admitted with its key (RI4)', async () => {

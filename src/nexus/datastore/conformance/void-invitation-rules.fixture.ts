@@ -6,7 +6,7 @@ import { hashOf, newId, type OpenDatastore, originBy, wait } from './records.fix
 
 const sledInvitation = (name: string) => ({
   ...{ id: newId(InvitationId), sha256: hashOf(name) },
-  ...{ sledId: null, replacesSledId: null, lifeMs: 60_000 },
+  ...{ sledId: null, replacesSledId: null, serial: null, lifeMs: 60_000 },
 });
 const nexusInvitation = (name: string) => ({
   ...{ id: newId(InvitationId), sha256: hashOf(name) },
@@ -14,7 +14,7 @@ const nexusInvitation = (name: string) => ({
 });
 const joinOf = (name: string, key: string) => ({
   ...{ sha256: hashOf(name), publicKeySha256: hashOf(key) },
-  ...{ newSledId: newId(SledId), presentSledId: undefined },
+  ...{ newSledId: newId(SledId), presentSledId: undefined, serial: undefined },
 });
 const decided = { excludedSleds: [], givenUp: [], givenUpTotal: 0 };
 

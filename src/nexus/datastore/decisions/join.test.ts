@@ -14,16 +14,23 @@ const key: SledKeyRecord = {
     timeJoinedMs: USED_MS,
     timeReplacedMs: null,
     timeExpungedMs: null,
+    serial: null,
   },
 };
 const invitation: InvitationRecord = {
   id: InvitationId.parse('33333333-3333-4333-8333-333333333333'),
   sha256: 'a token',
-  ...{ sledId: null, replacesSledId: null, timeCreatedMs: 0, timeExpiresMs: USED_MS + 1 },
+  ...{ sledId: null, replacesSledId: null, serial: null, timeCreatedMs: 0, timeExpiresMs: USED_MS + 1 },
   used: { timeMs: USED_MS, publicKeySha256: 'a key' },
 };
 const request = {
-  ...{ sha256: 'a token', publicKeySha256: 'a key', newSledId: OTHER, presentSledId: undefined },
+  ...{
+    sha256: 'a token',
+    publicKeySha256: 'a key',
+    newSledId: OTHER,
+    presentSledId: undefined,
+    serial: undefined,
+  },
 };
 const at = (nowMs: number) =>
   decideJoin(request, { invitation, key, registered: undefined, user: key, nowMs });
@@ -40,6 +47,28 @@ test('a repetition that has the certificate of another sled is refused (JD2)', (
   expect(() =>
     decideJoin(named, { invitation, key, registered: undefined, user: key, nowMs: USED_MS }),
   ).toThrow(`this machine has a certificate of sled ${OTHER}`);
+});
+
+test('an invitation for a serial number is for the machine that reports it, also where its answer is repeated (JD5)', () => {
+  const bound = { ...invitation, serial: 'BRM4221' };
+  for (const used of [null, bound.used]) {
+    const decide = (serial: string | undefined) =>
+      decideJoin(
+        { ...request, serial },
+        {
+          ...{ invitation: { ...bound, used }, key: used === null ? undefined : key, registered: undefined },
+          ...{ user: key, nowMs: USED_MS },
+        },
+      ).kind;
+    expect(decide('BRM4221')).toBe(used === null ? 'first' : 'repeat');
+    expect(() => decide('BRM4222')).toThrow(
+      `invitation ${bound.id} is for the machine with the serial number BRM4221, and the configuration of this machine says BRM4222`,
+    );
+    expect(() => decide(undefined)).toThrow(
+      'serial number BRM4221, and the tuf-depot of this machine reports none, as versions before this did',
+    );
+  }
+  expect(at(USED_MS).kind, 'of an invitation for any machine').toBe('repeat');
 });
 
 test('an invitation is forgotten a while after its use, or after it expired unused', () => {

@@ -12,6 +12,9 @@
  * JD3. The id of a sled is that of the invitation, or made by Nexus. What the machine calls itself is only compared.
  * JD4. A database that lost commits may list as unused what machines have used, and as open what an admin has ended. So the recovery
  *      that follows ends all that are open, of sleds and Nexuses, in its own transaction.
+ * JD5. An invitation may name the serial number that the machine has to report. Another one is refused, and so is none, of a version
+ *      that does not report it; neither uses the invitation up. The key keeps it for its registrations (RI5). A machine reports what its
+ *      configuration says: this catches a token or a configuration on the wrong machine, and proves nothing.
  */
 import type { SledId } from '../../../core/ids.ts';
 import { isoTime } from '../../../lib/clock.ts';
@@ -43,7 +46,7 @@ type Policies = {
 
 /** @param openInvitations without the new one @throws `NOT_FOUND`, `SLED_DECOMMISSIONED`, `TOO_MANY_INVITATIONS` */
 export const requireInvitable = (
-  { sledId, replacesSledId }: NewInvitation,
+  { sledId, replacesSledId }: Pick<NewInvitation, 'sledId' | 'replacesSledId'>,
   policies: Policies,
   openInvitations: number,
 ): void => {
@@ -107,7 +110,7 @@ type JoinFacts = {
   readonly nowMs: number;
 };
 
-/** @throws `INVITATION_INVALID`, `INVITATION_USED`, `SLED_KEY_IN_USE` */
+/** @throws `INVITATION_INVALID`, `INVITATION_USED`, `SLED_SERIAL_DIFFERS`, `SLED_KEY_IN_USE` */
 export const decideJoin = (
   request: JoinRequest,
   { invitation, key, registered, user, nowMs }: JoinFacts,
@@ -123,6 +126,7 @@ export const decideJoin = (
     if (key.timeReplacedMs !== null) throw alreadyUsed(invitation, key, 'and another key replaced this one');
     if (nowMs - used.timeMs > JOIN_REPEATED_MS)
       throw alreadyUsed(invitation, key, 'and the answer is repeated for a day only');
+    requireSerial(request, invitation);
     requirePresentName(request, key.sledId);
     return { kind: 'repeat', sledId: key.sledId, invitation };
   }
@@ -131,12 +135,27 @@ export const decideJoin = (
       'INVITATION_INVALID',
       `invitation ${invitation.id} expired at ${isoTime(invitation.timeExpiresMs)}, and was not used`,
     );
+  requireSerial(request, invitation);
   const sledId = invitation.sledId ?? request.newSledId;
   for (const other of [key?.sledId, registered])
     if (other !== undefined && other !== sledId)
       throw keyInUse(`the key of this machine is of sled ${other}`, other);
   requirePresentName(request, sledId);
   return { kind: 'first', sledId, invitation };
+};
+
+/** JD5. */
+const requireSerial = ({ serial: reported }: JoinRequest, { id, serial }: InvitationRecord): void => {
+  if (serial === null || serial === reported) return;
+  const why =
+    reported === undefined
+      ? `the tuf-depot of this machine reports none, as versions before this did`
+      : `the configuration of this machine says ${reported}`;
+  throw new DepotError(
+    'SLED_SERIAL_DIFFERS',
+    `invitation ${id} is for the machine with the serial number ${serial}, and ${why}`,
+    { detail: { expected: serial, ...(reported !== undefined && { reported }) } },
+  );
 };
 
 const requirePresentName = ({ presentSledId }: JoinRequest, sledId: SledId): void => {

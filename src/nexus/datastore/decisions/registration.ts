@@ -11,6 +11,8 @@
  * RI4. A sled that has a config of a Nexus, and that the database does not know, has its identity from before a restore, or its row was
  *      forgotten. Its certificate alone does not make it count: it is pending until an admin approves it by name. It keeps its bytes,
  *      since nobody sends it configs. A sled without a config has never been asked for anything, and registers as a new one.
+ * RI5. A key that joined by an invitation for one serial number (JD5) registers with that one: its configuration, or its identity, was
+ *      copied to another machine. The row stays as it is, and a join by another invitation ends it.
  */
 import type { Generation, SledId } from '../../../core/ids.ts';
 import type { SledRegistration } from '../../../core/sled-registration.ts';
@@ -65,6 +67,20 @@ export const requireKeyOfOne = (id: SledId, holders: readonly (SledId | undefine
     'SLED_KEY_IN_USE',
     `the key in the certificate of sled ${id} is that of sled ${other}, and one key has one sled`,
     { detail: { sled_id: other } },
+  );
+};
+
+/** RI5. @param expected of the key that it presents; null for any @throws `SLED_SERIAL_DIFFERS` */
+export const requireSerialOfKey = (
+  id: SledId,
+  expected: string | null,
+  { baseboard: { serial: reported } }: Pick<SledRegistration, 'baseboard'>,
+): void => {
+  if (expected === null || expected === reported) return;
+  throw new DepotError(
+    'SLED_SERIAL_DIFFERS',
+    `sled ${id} joined by an invitation for the machine with the serial number ${expected}, and registers with ${reported}`,
+    { detail: { expected, reported } },
   );
 };
 

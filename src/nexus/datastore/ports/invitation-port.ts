@@ -12,6 +12,8 @@ export type InvitationRecord = {
   readonly sledId: SledId | null;
   /** The sled that the join expunges. */
   readonly replacesSledId: SledId | null;
+  /** That the machine has to report; null: any. */
+  readonly serial: string | null;
   readonly timeCreatedMs: number;
   readonly timeExpiresMs: number;
   /** By the key that joined. */
@@ -27,7 +29,10 @@ export type Invitations = {
   })[];
 };
 
-export type NewInvitation = Pick<InvitationRecord, 'id' | 'sha256' | 'sledId' | 'replacesSledId'> & {
+export type NewInvitation = Pick<
+  InvitationRecord,
+  'id' | 'sha256' | 'sledId' | 'replacesSledId' | 'serial'
+> & {
   /** From now on, by the database's clock. */
   readonly lifeMs: number;
   /** Of an invitation of the machine that has this key; for the audit log. */
@@ -42,6 +47,8 @@ export type SledKeyRecord = {
   readonly timeReplacedMs: number | null;
   /** Of its sled, also before it registered. */
   readonly timeExpungedMs: number | null;
+  /** That the sled has to report with this key, by its invitation; null: any. */
+  readonly serial: string | null;
 };
 
 export type SledKeyFacts = {
@@ -63,6 +70,8 @@ export type JoinRequest = {
   readonly newSledId: SledId;
   /** The name in the certificate that the machine has already; it is only compared. */
   readonly presentSledId: SledId | undefined;
+  /** As the machine reports it; undefined for one of a version before it did. */
+  readonly serial: string | undefined;
 };
 
 export type JoinOutcome = {
@@ -100,7 +109,7 @@ export type InvitationPort = {
   readonly invitationEnd: (id: InvitationId, wait: Audited) => Promise<boolean>;
   /**
    * Burns an invitation, and records the key that joins by it, in one transaction: decisions/join.ts.
-   * `INVITATION_INVALID`, `INVITATION_USED`, `SLED_KEY_IN_USE`, `SLED_DECOMMISSIONED`.
+   * `INVITATION_INVALID`, `INVITATION_USED`, `SLED_SERIAL_DIFFERS`, `SLED_KEY_IN_USE`, `SLED_DECOMMISSIONED`.
    */
   readonly sledJoin: (request: JoinRequest, wait: Audited) => Promise<JoinOutcome>;
   /** What decides whether a key gets a certificate of a sled anew, as of one transaction. */

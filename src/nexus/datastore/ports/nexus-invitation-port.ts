@@ -6,7 +6,7 @@ import type { Audited } from './audit-port.ts';
 import type { InvitationRecord } from './invitation-port.ts';
 import type { Wait } from './verb.ts';
 
-export type NexusInvitationRecord = Omit<InvitationRecord, 'sledId' | 'replacesSledId'> & {
+export type NexusInvitationRecord = Omit<InvitationRecord, 'sledId' | 'replacesSledId' | 'serial'> & {
   /** As which Nexus the machine joins. */
   readonly nexusId: NexusId;
 };

@@ -42,8 +42,8 @@ export type SledPort = {
    * The point of the wanted set, and which of the sled's heads are recorded, are read in the same transaction (P5, P13).
    *
    * With `plainFrom`, the address that it came from without an identity, it needs an approval: `SLED_NOT_PLAIN` (STR2).
-   * With `publicKeySha256`, of the certificate that it presents, `SLED_KEY_IN_USE` for the key of another sled (RI3), and `SLED_PENDING`
-   * for a sled with a config that is unknown here (RI4).
+   * With `publicKeySha256`, of the certificate that it presents, `SLED_KEY_IN_USE` for the key of another sled (RI3),
+   * `SLED_SERIAL_DIFFERS` (RI5), and `SLED_PENDING` for a sled with a config that is unknown here (RI4).
    */
   readonly sledUpsert: (
     id: SledId,

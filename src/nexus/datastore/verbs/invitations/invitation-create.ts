@@ -14,7 +14,7 @@ export const invitationCreate =
     transactions.write(
       'invitation_create',
       async (db, attempt) => {
-        const { id: invitationId, sledId, replacesSledId, keySha256 } = invitation;
+        const { id: invitationId, sledId, replacesSledId, keySha256, serial } = invitation;
         const before = await db
           .selectFrom('sled_invitation')
           .selectAll()
@@ -39,6 +39,7 @@ export const invitationCreate =
             ...(sledId !== null && { sledId }),
             ...(replacesSledId !== null && { replacesSledId }),
             ...(keySha256 !== undefined && { publicKeySha256: keySha256 }),
+            ...(serial !== null && { serial }),
           },
           attempt,
         );
@@ -81,12 +82,12 @@ const countOpen = async (db: Database): Promise<number> => {
 
 const insertInvitation = async (
   db: Database,
-  { id, sha256, sledId, replacesSledId, lifeMs }: NewInvitation,
+  { id, sha256, sledId, replacesSledId, serial, lifeMs }: NewInvitation,
 ): Promise<InvitationRecord> => {
   const row = await db
     .insertInto('sled_invitation')
     .values({
-      ...{ id, sha256, sled_id: sledId, replaces_sled_id: replacesSledId },
+      ...{ id, sha256, sled_id: sledId, replaces_sled_id: replacesSledId, serial },
       time_expires: sql<Date>`now() + ${lifeMs / 1000} * interval '1 second'`,
     })
     .returningAll()

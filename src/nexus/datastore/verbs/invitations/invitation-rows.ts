@@ -9,6 +9,7 @@ export const toInvitationRecord = (row: Selectable<Tables['sled_invitation']>): 
   sha256: row.sha256,
   sledId: row.sled_id,
   replacesSledId: row.replaces_sled_id,
+  serial: row.serial,
   timeCreatedMs: row.time_created,
   timeExpiresMs: row.time_expires,
   used:
@@ -46,4 +47,5 @@ const toKeyRecord = (row: Selectable<Tables['sled_key']>): SledKeyRecord => ({
   timeJoinedMs: row.time_joined,
   timeReplacedMs: row.time_replaced,
   timeExpungedMs: row.time_expunged,
+  serial: row.serial,
 });

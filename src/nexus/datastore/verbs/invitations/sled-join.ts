@@ -2,7 +2,12 @@ import { sql } from 'kysely';
 import { readDatabaseMs } from '../../database-time.ts';
 import { decideJoin, type JoinDecision, requireNotExpunged } from '../../decisions/join.ts';
 import { revokesByJoin } from '../../decisions/revoke.ts';
-import type { InvitationPort, InvitationRecord, JoinRequest } from '../../ports/invitation-port.ts';
+import type {
+  InvitationPort,
+  InvitationRecord,
+  JoinRequest,
+  SledKeyRecord,
+} from '../../ports/invitation-port.ts';
 import type { Database } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { appendAudit } from '../audit/audit-rows.ts';
@@ -20,7 +25,7 @@ export const sledJoin =
         const facts = await readFacts(db, request);
         const { kind, sledId, invitation } = decideJoin(request, facts);
         requireNotExpunged(sledId, await readPolicy(db, sledId));
-        const { id: invitationId, replacesSledId } = invitation;
+        const { id: invitationId, replacesSledId, serial } = invitation;
         const { publicKeySha256 } = request;
         await burn(db, invitation, kind, publicKeySha256);
         const identity = { kind: 'sled', id: sledId } as const;
@@ -35,7 +40,7 @@ export const sledJoin =
           const expunged = attempt.repeated ? (replacesSledId ?? undefined) : undefined;
           return { ...(await answerNow()), isRepeat: !attempt.repeated, expunged };
         }
-        await recordKey(db, { sledId, publicKeySha256 });
+        await recordKey(db, { sledId, publicKeySha256, serial });
         if (revokesByJoin(invitation, facts.key)) await revoke(db, identity);
         const expunged =
           replacesSledId !== null && (await readPolicy(db, replacesSledId)) === 'in_service'
@@ -94,10 +99,10 @@ const burn = async (
     .execute();
 };
 
-/** JD2. */
+/** JD2, JD5. */
 const recordKey = async (
   db: Database,
-  { sledId, publicKeySha256 }: Pick<JoinRequest, 'publicKeySha256'> & Pick<JoinDecision, 'sledId'>,
+  { sledId, publicKeySha256, serial }: Pick<SledKeyRecord, 'sledId' | 'publicKeySha256' | 'serial'>,
 ): Promise<void> => {
   await db
     .updateTable('sled_key')
@@ -106,7 +111,10 @@ const recordKey = async (
     .where('public_key_sha256', '!=', publicKeySha256)
     .where('time_replaced', 'is', null)
     .execute();
-  const joined = { sled_id: sledId, time_joined: sql<Date>`now()`, time_replaced: null, time_expunged: null };
+  const joined = {
+    ...{ sled_id: sledId, serial },
+    ...{ time_joined: sql<Date>`now()`, time_replaced: null, time_expunged: null },
+  };
   await db
     .insertInto('sled_key')
     .values({ public_key_sha256: publicKeySha256, ...joined })

@@ -15,6 +15,20 @@ export const readKeyHolders = async (
   return [joined?.sled_id, await readRegisteredWith(db, publicKeySha256)];
 };
 
+/** RI5: null for any, also of a key that did not join. */
+export const readSerialOfKey = async (
+  db: Database,
+  publicKeySha256: string | undefined,
+): Promise<string | null> => {
+  if (publicKeySha256 === undefined) return null;
+  const row = await db
+    .selectFrom('sled_key')
+    .select('serial')
+    .where('public_key_sha256', '=', publicKeySha256)
+    .executeTakeFirst();
+  return row?.serial ?? null;
+};
+
 export const readRegisteredWith = async (
   db: Database,
   publicKeySha256: string,

@@ -9,6 +9,7 @@ import {
   joinedOnly,
   requireKeyOfOne,
   requireKnown,
+  requireSerialOfKey,
 } from '../../decisions/registration.ts';
 import { judgeTransport } from '../../decisions/sled-transport.ts';
 import type { SledPort } from '../../ports/sled-port.ts';
@@ -17,7 +18,7 @@ import type { Tables } from '../../tables.ts';
 import type { Transactions } from '../../transactions.ts';
 import { readRecordedPoints } from '../wanted-set/point-rows.ts';
 import { readGeneration } from '../wanted-set/wanted-set-rows.ts';
-import { readKeyHolders } from './key-rows.ts';
+import { readKeyHolders, readSerialOfKey } from './key-rows.ts';
 import { deletePlainApproval, readPlainAddress } from './plain-rows.ts';
 import { readJoinedPolicy } from './policy-rows.ts';
 
@@ -48,6 +49,7 @@ export const sledUpsert =
           return { changed: false, stale: true, floor, lineage };
         if (publicKeySha256 !== undefined && publicKeySha256 !== row?.public_key_sha256)
           requireKeyOfOne(id, await readKeyHolders(db, publicKeySha256));
+        requireSerialOfKey(id, await readSerialOfKey(db, publicKeySha256), info);
         const columns = columnsOf(info, publicKeySha256);
         if (endedPlainAddress !== undefined) await deletePlainApproval(db, id);
         await (row === undefined
