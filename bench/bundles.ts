@@ -22,6 +22,7 @@ import { parseChain } from '../src/sled-agent/trust/pinned-chain.ts';
 import { createTrust, NO_STATEMENTS } from '../src/sled-agent/trust/trust.ts';
 import { NO_PINS } from '../src/sled-agent/trust/trust-file.ts';
 import { makeRepository } from '../src/tuf/repository.fixture.ts';
+import { SPECIFIED_SIGNATURES } from '../src/tuf/signature-policy.ts';
 import { median } from './ratio.ts';
 
 const [rounds = 5, targetCount = 10_000, releaseCount = 30] = process.argv.slice(2).map(Number);
@@ -61,7 +62,7 @@ console.log(`${targetCount} targets: ${(first.bytes.length / 1e6).toFixed(1)} MB
 for (let round = 0; round < rounds; round += 1) {
   const parsedMs = await timed(() => JSON.parse(Buffer.from(first.bytes).toString()));
   const { ms, longestMs } = await standstill(() =>
-    timed(() => judgeApart(first.bytes, trustRoots, { signal })),
+    timed(() => judgeApart(first.bytes, trustRoots, { signatures: SPECIFIED_SIGNATURES, signal })),
   );
   ratios.push(ms / parsedMs);
   console.log(
@@ -74,12 +75,12 @@ const folder = await mkdtemp(join(tmpdir(), 'bench-bundles-'));
 try {
   const directories = [join(folder, 'm2-0'), join(folder, 'm2-1')];
   for (const directory of directories) await mkdir(directory);
-  const roots = parseChain([Buffer.from(first.root).toString()]);
+  const roots = parseChain([Buffer.from(first.root).toString()], SPECIFIED_SIGNATURES);
   const trust = createTrust({
     known: { ...NO_PINS, chains: [{ id: roots[0].sha256, by: 'join', roots }] },
     save: async () => undefined,
     statements: NO_STATEMENTS,
-    requireSigned: undefined,
+    ...{ requireSigned: undefined, signatures: SPECIFIED_SIGNATURES },
     log: silentLogger,
   });
   const settings = {

@@ -35,6 +35,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/recoveries/**/*.test.ts',
   'test/scrub.test.ts',
   'test/sim/mutations.test.ts',
+  'test/signature-policy.test.ts',
   'test/withheld.test.ts',
   'test/statements.test.ts',
   'test/upgrade/**/*.test.ts',

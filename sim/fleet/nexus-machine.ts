@@ -16,6 +16,7 @@ import { createDatabaseWatch } from '../../src/nexus/datastore/database-watch.ts
 import type { NexusConfig } from '../../src/nexus/process/config.ts';
 import { type Services, startServices } from '../../src/nexus/process/services.ts';
 import { openStagingDirectory } from '../../src/nexus/releases/staging/directory.ts';
+import { SPECIFIED_SIGNATURES } from '../../src/tuf/signature-policy.ts';
 import type { DecideAttempt } from '../datastore/attempt.ts';
 import type { MemoryDatabase } from '../datastore/memory-database.ts';
 import type { Member } from '../identity/member.ts';
@@ -60,6 +61,7 @@ export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusP
   allowedHosts: [],
   logLevel: 'info',
   databaseUrl: '',
+  signatures: SPECIFIED_SIGNATURES,
   progress: { minBytes: 65_536, intervalMs: 10_000 },
   limits: { repositoryBytes: 64 * MIB, artifactBytes: MIB, uploadsAtOnce: 4, inflateRatio: 200 },
   sources: [],

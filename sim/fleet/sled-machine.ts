@@ -12,6 +12,7 @@ import { statedTrust } from '../../src/sled-agent/trust/open-trust.ts';
 import { parseChain } from '../../src/sled-agent/trust/pinned-chain.ts';
 import { createTrust, NO_STATEMENTS, type SledTrust } from '../../src/sled-agent/trust/trust.ts';
 import { NO_PINS, type Pins } from '../../src/sled-agent/trust/trust-file.ts';
+import { SPECIFIED_SIGNATURES } from '../../src/tuf/signature-policy.ts';
 import type { Callee } from '../network/call.ts';
 import { createDepotLink } from '../network/depot-link.ts';
 import type { Network } from '../network/network.ts';
@@ -52,7 +53,7 @@ export const sledConfig = ({
   advertiseHost: undefined,
   leftovers: [],
   identity: undefined,
-  trust: { rootFiles: [], adminKeyFiles: [], requireSigned: undefined },
+  trust: { rootFiles: [], adminKeyFiles: [], requireSigned: undefined, signatures: SPECIFIED_SIGNATURES },
   allowedHosts: [],
   nexuses: [],
   store: {
@@ -103,13 +104,13 @@ const openPinned = (
       box.pins = pins;
     },
     statements: statements === undefined ? NO_STATEMENTS : statedTrust(statements),
-    requireSigned: undefined,
+    ...{ requireSigned: undefined, signatures: SPECIFIED_SIGNATURES },
     log,
   });
 };
 
 const joinedWith = (root: Uint8Array, adminKeys: Pins['adminKeys']): Pins => {
-  const roots = parseChain([Buffer.from(root).toString('utf8')]);
+  const roots = parseChain([Buffer.from(root).toString('utf8')], SPECIFIED_SIGNATURES);
   return { ...NO_PINS, chains: [{ id: roots[0].sha256, by: 'join', roots }], adminKeys };
 };
 

@@ -7,6 +7,7 @@ import {
   MAX_BUNDLE_BYTES,
   MAX_OFFERED_RELEASES,
   MAX_ROOT_CHAINS,
+  REFUSAL_CAUSES,
 } from '../core/release-trust.ts';
 import { defineRoute } from './route.ts';
 
@@ -27,6 +28,8 @@ export const WireBundleReport = z
   .object({
     sha256: Sha256Hex,
     state: z.enum(BUNDLE_STATES),
+    /** Of a refused one: no root vouches for it by signatures of a scheme that this sled accepts. */
+    cause: z.enum(REFUSAL_CAUSES).optional(),
     reason: z.string().max(MAX_BUNDLE_REASON_CHARS).optional(),
   })
   .meta({ id: 'BundleReport' });

@@ -11,6 +11,7 @@ import {
   onlineKey,
   type RepositorySpec,
 } from '../tuf/repository.fixture.ts';
+import { SPECIFIED_SIGNATURES } from '../tuf/signature-policy.ts';
 import { createWorkBudget } from '../tuf/work-budget.ts';
 import { type Bundle, encodeBundle } from './bundle.ts';
 import { judgeBundle } from './judge.ts';
@@ -188,7 +189,7 @@ test('a bundle without metadata signs nothing, and lists its artifacts', async (
 });
 
 describe('in a thread of its own', () => {
-  const wait = { signal: new AbortController().signal };
+  const wait = { signatures: SPECIFIED_SIGNATURES, signal: new AbortController().signal };
   const large = makeRepository({
     targets: { targets: Array.from({ length: 1_000 }, (_, index) => [`t${index}`, `content ${index}`]) },
   });

@@ -19,9 +19,10 @@ import { DepotError } from '../lib/errors.ts';
 import { parseMetadata } from '../tuf/metadata.ts';
 import type { MetadataSource } from '../tuf/repository.ts';
 import { isRefusal } from '../tuf/root-refusals.ts';
+import type { SignaturePolicy } from '../tuf/signature-policy.ts';
 import { isProven, type ListedTarget } from '../tuf/targets.ts';
 import { createWorkBudget, type WorkBudget } from '../tuf/work-budget.ts';
-import { type TrustRoot, verifyRepository } from '../tuf/workflow.ts';
+import { type TrustRoot, type VerifyOptions, verifyRepository } from '../tuf/workflow.ts';
 import { type Bundle, parseBundle } from './bundle.ts';
 
 type Hashes = ReadonlySet<ArtifactHash>;
@@ -43,7 +44,10 @@ export type JudgedBundle = {
     | { readonly kind: 'refused'; readonly message: string };
 };
 
-type Options = { readonly budgets?: () => WorkBudget };
+type Options = {
+  readonly signatures?: SignaturePolicy | undefined;
+  readonly budgets?: () => WorkBudget;
+};
 
 /**
  * @param trustRoots tried in turn
@@ -52,7 +56,7 @@ type Options = { readonly budgets?: () => WorkBudget };
 export const judgeBundle = async (
   bytes: Uint8Array,
   trustRoots: readonly TrustRoot[],
-  { budgets = () => createWorkBudget({ monotonicMs: systemClock.monotonicMs }) }: Options = {},
+  { signatures, budgets = () => createWorkBudget({ monotonicMs: systemClock.monotonicMs }) }: Options = {},
 ): Promise<JudgedBundle> => {
   const bundle = parseBundle(bytes);
   const { addresses = new Map<ArtifactHash, string>() } = bundle;
@@ -62,7 +66,11 @@ export const judgeBundle = async (
   if (files.size === 0)
     return { unsigned, ...nothing, listed: unsigned, verdict: { kind: 'nothing_signed' } };
   try {
-    const { signed, sha512s, trustRootId } = await vouch(files, trustRoots, budgets());
+    const { signed, sha512s, trustRootId } = await vouch(files, {
+      trustRoots,
+      signatures,
+      budget: budgets(),
+    });
     const bySha512 = new Map([...addresses].filter(([, sha512]) => sha512s.has(sha512)));
     const listed = together(signed, unsigned);
     return {
@@ -78,8 +86,7 @@ export const judgeBundle = async (
 
 const vouch = async (
   files: ReadonlyMap<string, Uint8Array>,
-  trustRoots: readonly TrustRoot[],
-  budget: WorkBudget,
+  options: Pick<VerifyOptions, 'trustRoots' | 'signatures' | 'budget'>,
 ): Promise<{
   readonly signed: Hashes;
   /** Of targets without a SHA-256. */
@@ -87,11 +94,10 @@ const vouch = async (
   readonly trustRootId: string;
 }> => {
   const { trustRootId, allTargets } = await verifyRepository(sourceOf(files), {
-    trustRoots,
+    ...options,
     nowMs: 0, // BJ2
     allowExpired: true,
     allowRollback: true,
-    budget,
   });
   const sha512s = new Set<string>();
   for (const { hashes } of allTargets.values()) if (hashes.sha256 === undefined) sha512s.add(hashes.sha512);

@@ -7,9 +7,9 @@ import type { JudgeInput, JudgeMessage } from './judge-apart.ts';
 
 assert(parentPort, 'runs as a worker thread only');
 
-const outcome = async ({ bytes, trustRoots }: JudgeInput): Promise<JudgeMessage> => {
+const outcome = async ({ bytes, trustRoots, signatures }: JudgeInput): Promise<JudgeMessage> => {
   try {
-    return { kind: 'judged', judged: await judgeBundle(bytes, trustRoots) };
+    return { kind: 'judged', judged: await judgeBundle(bytes, trustRoots, { signatures }) };
   } catch (error) {
     return { kind: 'failed', error: encodeError(error) };
   }

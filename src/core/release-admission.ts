@@ -14,7 +14,7 @@
  *      be received under it, and are stored if they have.
  */
 import type { ArtifactHash } from './ids.ts';
-import type { BundleState, OfferedRelease } from './release-trust.ts';
+import type { BundleState, OfferedRelease, RefusalCause } from './release-trust.ts';
 
 /** Of a bundle whose bytes this sled has; a bundle that it does not have has none. */
 export type BundleVerdict = {
@@ -22,6 +22,8 @@ export type BundleVerdict = {
   readonly root: { readonly chain: string; readonly version: number } | undefined;
   /** Why no root vouches; undefined if one does, and for a bundle without metadata. */
   readonly problem: string | undefined;
+  /** Of that problem. */
+  readonly cause?: RefusalCause | undefined;
   /** The bytes are no bundle at all. */
   readonly isInvalid?: boolean | undefined;
   /** What the root vouches for. */
@@ -61,6 +63,7 @@ type BundleStanding = {
   readonly systemVersion: string | undefined;
   readonly state: BundleState;
   readonly reason: string | undefined;
+  readonly cause: RefusalCause | undefined;
   /** What admits it; undefined if nothing does. */
   readonly by: 'signature' | 'statement' | 'word' | undefined;
   /** A root vouches for it, whatever else admits it: the record has that, for the time after a rotation (ADM3). */
@@ -133,6 +136,7 @@ const judge = (asked: Asked, verdict: BundleVerdict | undefined, facts: Admissio
   const isSigned = verdict !== undefined && problem === undefined;
   const as = (state: BundleState, by: BundleStanding['by'], reason?: string): BundleStanding => ({
     ...{ bundle, systemVersion, state, by, reason, isSigned },
+    cause: state === 'refused' ? verdict?.cause : undefined,
   });
   if (verdict === undefined)
     return as('missing', undefined, 'this sled does not have its metadata yet; a Nexus sends it in a round');

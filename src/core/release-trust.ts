@@ -45,9 +45,15 @@ export type OfferedRelease = {
 export const BUNDLE_STATES = ['admitted', 'missing', 'refused', 'unexempted'] as const;
 export type BundleState = (typeof BUNDLE_STATES)[number];
 
+/** `signature_scheme`: a root vouches by signatures of a scheme that the sled does not accept. */
+export const REFUSAL_CAUSES = ['signature_scheme'] as const;
+export type RefusalCause = (typeof REFUSAL_CAUSES)[number];
+
 export type BundleReport = {
   readonly sha256: string;
   readonly state: BundleState;
+  /** Of a refused one, where it has a remedy of its own. */
+  readonly cause?: RefusalCause | undefined;
   readonly reason?: string | undefined;
 };
 

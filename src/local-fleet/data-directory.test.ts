@@ -66,6 +66,7 @@ test('processes are configured by files that only their owner reads', async () =
     identity: identityPaths(nexus.identity),
     adminKeyFile: join(paths.identity, 'admin-key.pub.pem'),
     listen: ['127.0.0.1:1', '127.0.0.1:2'],
+    acceptsRsaPkcs1v15: true,
     databaseUrl: 'postgresql:///postgres?host=%2Ftmp&port=5432&user=x',
     minSledReplication: 2,
   });
@@ -74,11 +75,13 @@ test('processes are configured by files that only their owner reads', async () =
     adminKeyFile: join(paths.identity, 'admin-key.pub.pem'),
     listen: ['127.0.0.1:3', '127.0.0.1:0'],
     nexusAddresses: ['127.0.0.1:2'],
+    acceptsRsaPkcs1v15: true,
   });
   expect((await stat(nexus.config)).mode & 0o777).toBe(0o600);
   expect(parse(await readFile(nexus.config, 'utf8'))).toMatchObject({
     staging_directory: nexus.staging,
     internal_listen: '127.0.0.1:2',
+    trust: { accept_rsa_pkcs1v15: true },
     tuf_artifact_replication: { min_sled_replication: 2 },
   });
   expect(parse(await readFile(sled.config, 'utf8'))).toMatchObject({
@@ -86,6 +89,7 @@ test('processes are configured by files that only their owner reads', async () =
     identity: { key_file: join(sled.identity, 'key.pem') },
     nexus: ['127.0.0.1:2'],
     datasets: sled.datasets,
+    trust: { accept_rsa_pkcs1v15: true },
   });
 });
 

@@ -39,6 +39,8 @@ export type FleetOptions = {
   readonly program: readonly [command: string, ...args: string[]];
   /** Whether to use the usual ports, and those of the last run, if they are free. */
   readonly stablePorts: boolean;
+  /** Whether RSA signatures of PKCS#1 v1.5 count in every process of it; asked at each start. */
+  readonly acceptsRsaPkcs1v15?: boolean;
   /** Receives each step, as a short phrase. */
   readonly onStep: (step: string) => void;
   readonly signal: AbortSignal;
@@ -186,6 +188,7 @@ const startNexuses = async (
     const listen: Addresses = [await freeAddress(wanted?.[0]), await freeAddress(wanted?.[1])];
     await writeNexusConfig(nexus, paths, {
       ...{ ...config, listen, adminKeyFile: identity.adminKeyFile },
+      acceptsRsaPkcs1v15: options.acceptsRsaPkcs1v15 === true,
       identity: await identity.nexus(nexus),
     });
     if (number === 1) await migrate(nexus.config, options);
@@ -248,8 +251,8 @@ const startSled = async (
   const wanted = ports[sled.name];
   const listen: Addresses = [await freeAddress(wanted?.[0]), await freeAddress(wanted?.[1])];
   await writeSledConfig(sled, {
-    adminKeyFile: identity.adminKeyFile,
-    listen,
+    ...{ adminKeyFile: identity.adminKeyFile, listen },
+    acceptsRsaPkcs1v15: options.acceptsRsaPkcs1v15 === true,
     identity: await identity.sled(sled),
     nexusAddresses,
   });

@@ -7,6 +7,8 @@ import type { FleetPaths, NexusPaths, SledPaths } from './data-directory.ts';
 /** The file has the URL of the database, possibly with a password. */
 const MODE = 0o600;
 
+const ACCEPTING = { accept_rsa_pkcs1v15: true };
+
 export type Addresses = readonly [first: string, second: string];
 
 export const writeNexusConfig = (
@@ -17,6 +19,7 @@ export const writeNexusConfig = (
     readonly identity: IdentityFiles;
     readonly adminKeyFile: string | undefined;
     readonly databaseUrl: string;
+    readonly acceptsRsaPkcs1v15: boolean;
     readonly minSledReplication: number;
   },
 ): Promise<void> =>
@@ -30,6 +33,7 @@ export const writeNexusConfig = (
       ...identitySection(options.identity),
       ...(options.adminKeyFile !== undefined && { admin_key_file: options.adminKeyFile }),
     },
+    ...(options.acceptsRsaPkcs1v15 && { trust: ACCEPTING }),
     database: { url: options.databaseUrl },
     tuf_artifact_replication: { min_sled_replication: options.minSledReplication },
   });
@@ -41,6 +45,7 @@ export const writeSledConfig = (
     readonly identity: IdentityFiles;
     readonly adminKeyFile: string | undefined;
     readonly nexusAddresses: readonly string[];
+    readonly acceptsRsaPkcs1v15: boolean;
   },
 ): Promise<void> =>
   writeToml(paths.config, {
@@ -51,7 +56,10 @@ export const writeSledConfig = (
     datasets: [...paths.datasets],
     ready_file: paths.readyFile,
     identity: identitySection(options.identity),
-    ...(options.adminKeyFile !== undefined && { trust: { admin_key_files: [options.adminKeyFile] } }),
+    trust: {
+      ...(options.adminKeyFile !== undefined && { admin_key_files: [options.adminKeyFile] }),
+      ...(options.acceptsRsaPkcs1v15 && ACCEPTING),
+    },
     // A local fleet is for trials: what is deleted goes at once.
     limits: { deletion_percent: 100 },
     intervals: { deletion_wait_s: 0 },

@@ -30,6 +30,7 @@ test('a minimal file is enough; relative paths are relative to it', async () => 
     leftovers: [],
     nexuses: [{ scheme: 'http', host: '127.0.0.1', port: 12_221, expected: { kind: 'nexus' } }],
     allowedHosts: [],
+    trust: { signatures: { rsaPkcs1v15: 'refused' } },
     store: {
       directories: [join(directory, 'm2-a'), '/mnt/m2-b'],
       deletion: { waitMs: 600_000, limitPercent: 50, limitWaitMs: 604_800_000 },
@@ -37,6 +38,13 @@ test('a minimal file is enough; relative paths are relative to it', async () => 
     limits: { puts: 4, copies: 4 },
     runningVersionFile: undefined,
     readyFile: undefined,
+  });
+});
+
+test('a sled without an identity, which judges no release, does not accept a scheme of signatures', async () => {
+  await expect(read(`${MINIMAL}trust = { accept_rsa_pkcs1v15 = true }\n`)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining('trust: a sled without an [identity] pins nothing'),
   });
 });
 

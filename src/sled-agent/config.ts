@@ -18,6 +18,7 @@ import { type Endpoint, endpoint, type SocketAddress } from '../lib/endpoint.ts'
 import { DepotError } from '../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../lib/log.ts';
 import { readTomlConfig } from '../lib/toml-config.ts';
+import { signaturePolicy } from '../tuf/signature-policy.ts';
 import {
   DEFAULT_MAX_ARTIFACT_BYTES,
   DEFAULT_MIN_FREE_BYTES,
@@ -74,6 +75,8 @@ export const SledAgentFile = z.strictObject({
       admin_key_files: z.array(z.string().min(1)).max(MAX_ADMIN_KEYS).optional(),
       /** Whether only what verified metadata lists is stored and served; by default once an admin key, or a root from a join, a file or a statement, is pinned. */
       require_signed: z.boolean().optional(),
+      /** Whether RSA signatures of the scheme PKCS#1 v1.5 count, which the specification of TUF does not have. */
+      accept_rsa_pkcs1v15: z.boolean().default(false),
     })
     .prefault({}),
   /** Further names and addresses under which clients reach this sled: no others but these and advertise_host are served. */
@@ -245,10 +248,10 @@ const trustOf = (
   absolute: (path: string) => string,
   path: string,
 ): TrustConfig => {
-  const { root_files = [], admin_key_files = [], require_signed } = trust;
+  const { root_files = [], admin_key_files = [], require_signed, accept_rsa_pkcs1v15 } = trust;
   if (
     identity === undefined &&
-    (root_files.length > 0 || admin_key_files.length > 0 || require_signed === true)
+    (root_files.length > 0 || admin_key_files.length > 0 || require_signed === true || accept_rsa_pkcs1v15)
   )
     throw new DepotError(
       'CONFIG_INVALID',
@@ -258,6 +261,7 @@ const trustOf = (
     rootFiles: root_files.map(absolute),
     adminKeyFiles: admin_key_files.map(absolute),
     requireSigned: require_signed,
+    signatures: signaturePolicy(accept_rsa_pkcs1v15),
   };
 };
 

@@ -12,12 +12,12 @@ export type JoinedSled = Joined & {
 
 /** @throws as `joinFleet` */
 export const joinSled = async (configPath: string, options: JoinOptions): Promise<JoinedSled> => {
-  const { identity: files, nexuses, store, baseboard } = await readJoiningConfig(configPath);
+  const { identity: files, nexuses, store, trust, baseboard } = await readJoiningConfig(configPath);
   let pinned: JoinedPins | undefined;
   const machine = {
     ...{ kind: 'sled', files, nexuses, data: store.directories, serial: baseboard.serial },
     pin: async (...named) => {
-      pinned = await pinAtJoin(files, ...named);
+      pinned = await pinAtJoin(files, ...named, trust.signatures);
     },
   } satisfies Parameters<typeof joinFleet>[0];
   const joined = await joinFleet(machine, options);

@@ -34,10 +34,12 @@ export const bundleReportOf = (report: z.infer<typeof WireBundleReport>): Bundle
 export const bundleReportBody = ({
   sha256,
   state,
+  cause,
   reason,
 }: BundleReport): z.input<typeof WireBundleReport> => ({
   sha256,
   state,
+  ...(cause !== undefined && { cause }),
   ...(reason !== undefined && { reason: reason.slice(0, MAX_BUNDLE_REASON_CHARS).toWellFormed() }),
 });
 

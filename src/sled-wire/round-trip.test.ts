@@ -24,7 +24,7 @@ import {
   pointText,
   SystemVersion,
 } from '../core/ids.ts';
-import { BUNDLE_STATES } from '../core/release-trust.ts';
+import { BUNDLE_STATES, REFUSAL_CAUSES } from '../core/release-trust.ts';
 import type { DatasetHealth, SledReport } from '../core/sled-report.ts';
 import { auditHeadsBody, keptHeadsBody, keptHeadsOf } from './audit-heads.ts';
 import { configBody, configOf } from './config.ts';
@@ -85,8 +85,17 @@ const waitingDeletion = fc.record({
 const waiting = fc.record({ artifacts: count, sizeBytes: bytes, first: some(waitingDeletion) });
 
 const bundleReport = fc
-  .tuple(hex(64), fc.constantFrom(...BUNDLE_STATES), fc.option(text))
-  .map(([sha256, state, reason]) => ({ sha256, state, ...(reason !== null && { reason }) }));
+  .tuple(
+    hex(64),
+    fc.constantFrom(...BUNDLE_STATES),
+    fc.option(text),
+    fc.option(fc.constantFrom(...REFUSAL_CAUSES)),
+  )
+  .map(([sha256, state, reason, cause]) => ({
+    ...{ sha256, state },
+    ...(reason !== null && { reason }),
+    ...(cause !== null && { cause }),
+  }));
 
 /** Of sled agents that judge releases; absent for the others. */
 const ofReleases = fc.record(

@@ -11,6 +11,7 @@ import { systemClock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import type { RepositorySource } from '../source/source.ts';
 import { type MetadataStore, openRepository, type Repository } from '../tuf/repository.ts';
+import type { SignaturePolicy } from '../tuf/signature-policy.ts';
 import { isProven, type Target, targetFileNames } from '../tuf/targets.ts';
 import { createTrustedSet, parseSelfSignedRoot, type TrustedMetadata } from '../tuf/trusted-set.ts';
 import { createWorkBudget } from '../tuf/work-budget.ts';
@@ -22,8 +23,12 @@ import { isTargetAt, saveTarget, targetPath } from './target-directory.ts';
  * @returns its version
  * @throws DepotError `METADATA_INVALID`, `UNTRUSTED_SIGNATURES`, or `INVALID_REQUEST` if another root is trusted
  */
-export const initialize = async (store: MetadataStore, root: Uint8Array): Promise<number> => {
-  const { signed } = parseSelfSignedRoot(root);
+export const initialize = async (
+  store: MetadataStore,
+  root: Uint8Array,
+  signatures: SignaturePolicy,
+): Promise<number> => {
+  const { signed } = parseSelfSignedRoot(root, signatures);
   const present = await store.read('root');
   if (present !== undefined && Buffer.compare(present, root) !== 0) {
     throw new DepotError(
@@ -40,6 +45,7 @@ export type ClientOptions = {
   readonly source: RepositorySource;
   /** The time of the refresh, in milliseconds since the epoch. */
   readonly nowMs: number;
+  readonly signatures: SignaturePolicy;
 };
 
 export type DownloadedTarget = {
@@ -68,12 +74,20 @@ export type TufClient = {
  *
  * @throws DepotError `NO_TRUST_ROOT`, and what `openRepository` throws
  */
-export const refreshClient = async ({ store, source, nowMs }: ClientOptions): Promise<TufClient> => {
+export const refreshClient = async ({
+  store,
+  source,
+  nowMs,
+  signatures,
+}: ClientOptions): Promise<TufClient> => {
   const root = await store.read('root');
   if (root === undefined) {
     throw new DepotError('NO_TRUST_ROOT', 'no root is trusted here yet; begin with: init ROOT.JSON');
   }
-  const policy = { nowMs, allowExpired: false, allowRollback: false, trustedVersions: undefined };
+  const policy = {
+    ...{ nowMs, signatures, allowExpired: false, allowRollback: false },
+    trustedVersions: undefined,
+  };
   const budget = createWorkBudget({ monotonicMs: systemClock.monotonicMs });
   const repository = await openRepository(source.metadata, createTrustedSet(root, policy, budget), store);
   return {

@@ -14,11 +14,18 @@ import {
   targetsObject,
 } from './repository.fixture.ts';
 import { openRepository, type Repository } from './repository.ts';
+import { SPECIFIED_SIGNATURES } from './signature-policy.ts';
 import { createTrustedSet } from './trusted-set.ts';
 import { verifyRepository } from './workflow.ts';
 
 const [a, b, c] = [generateSigningKey(), generateSigningKey(), generateSigningKey()];
-const policy = { nowMs: NOW_MS, allowExpired: false, allowRollback: false, trustedVersions: undefined };
+const policy = {
+  nowMs: NOW_MS,
+  allowExpired: false,
+  allowRollback: false,
+  trustedVersions: undefined,
+  signatures: SPECIFIED_SIGNATURES,
+};
 
 const open = (made: MadeRepository, source = sourceOf(made)): Promise<Repository> =>
   openRepository(source, createTrustedSet(made.root, policy));

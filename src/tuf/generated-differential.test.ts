@@ -26,6 +26,7 @@ import {
   sourceOf,
 } from './repository.fixture.ts';
 import { openRepository } from './repository.ts';
+import { SPECIFIED_SIGNATURES } from './signature-policy.ts';
 import { createTrustedSet } from './trusted-set.ts';
 
 const RUNS = 150;
@@ -44,7 +45,13 @@ const ours = async (
   names: readonly string[] = NAMES,
 ): Promise<Answers> => {
   const store = memoryStore(states[0]?.root ?? new Uint8Array());
-  const policy = { nowMs: NOW_MS, allowExpired: false, allowRollback: false, trustedVersions: undefined };
+  const policy = {
+    nowMs: NOW_MS,
+    allowExpired: false,
+    allowRollback: false,
+    trustedVersions: undefined,
+    signatures: SPECIFIED_SIGNATURES,
+  };
   let answers: Answers = [];
   for (const state of states) {
     const set = createTrustedSet(store.files.get('root') as Uint8Array, policy);

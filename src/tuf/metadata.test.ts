@@ -9,6 +9,7 @@ import {
 } from '../signing/sign-metadata.ts';
 import { generateSigningKey, type SigningKey } from '../signing/signing-keys.ts';
 import { MAX_METADATA_BYTES, parseMetadata } from './metadata.ts';
+import { SPECIFIED_SIGNATURES } from './signature-policy.ts';
 import { parseSelfSignedRoot } from './trusted-set.ts';
 
 const EXPIRES_MS = Date.UTC(2100, 0, 1);
@@ -26,13 +27,13 @@ const rootOf = (keys: RepositoryKeys = keysForAllRoles([key])): Root =>
 const parseEdited = (edit: (root: Root) => void, signers: readonly SigningKey[] = [key]) => {
   const root = rootOf();
   edit(root);
-  return parseSelfSignedRoot(signMetadata(root, signers));
+  return parseSelfSignedRoot(signMetadata(root, signers), SPECIFIED_SIGNATURES);
 };
 
 /** Changes the file around the signed part. */
 const parseEnvelope = (change: (envelope: { signatures: unknown; signed: unknown }) => unknown) => {
   const envelope = JSON.parse(Buffer.from(signMetadata(rootOf(), [key])).toString());
-  return parseSelfSignedRoot(Buffer.from(JSON.stringify(change(envelope))));
+  return parseSelfSignedRoot(Buffer.from(JSON.stringify(change(envelope))), SPECIFIED_SIGNATURES);
 };
 
 describe('thresholds', () => {
@@ -45,20 +46,24 @@ describe('thresholds', () => {
     [2, 3],
   ])('a threshold of %i is met by %i distinct keys', (threshold, count) => {
     const root = rootOf(keysForAllRoles(three, threshold));
-    expect(parseSelfSignedRoot(signMetadata(root, three.slice(0, count))).signed.version).toBe(1);
+    expect(
+      parseSelfSignedRoot(signMetadata(root, three.slice(0, count)), SPECIFIED_SIGNATURES).signed.version,
+    ).toBe(1);
   });
 
   test('a threshold is not met by fewer signatures, nor by unknown keys', () => {
     const root = rootOf(keysForAllRoles(three, 3));
     const strangers = [generateSigningKey(), generateSigningKey()];
-    expect(() => parseSelfSignedRoot(signMetadata(root, [...three.slice(1), ...strangers]))).toThrow(
-      /valid signatures by 2 of the 3 keys/,
-    );
+    expect(() =>
+      parseSelfSignedRoot(signMetadata(root, [...three.slice(1), ...strangers]), SPECIFIED_SIGNATURES),
+    ).toThrow(/valid signatures by 2 of the 3 keys/);
   });
 
   test('a threshold above the number of keys can not be met', () => {
     const root = rootOf(keysForAllRoles(three, 4));
-    expect(() => parseSelfSignedRoot(signMetadata(root, three))).toThrow(/by 3 of the 4/);
+    expect(() => parseSelfSignedRoot(signMetadata(root, three), SPECIFIED_SIGNATURES)).toThrow(
+      /by 3 of the 4/,
+    );
   });
 
   test('one bad signature among enough good ones changes nothing', () => {
@@ -66,7 +71,7 @@ describe('thresholds', () => {
     const { signatures, signed } = JSON.parse(Buffer.from(bytes).toString());
     signatures[0].sig = '00'.repeat(64);
     const changed = Buffer.from(JSON.stringify({ signatures, signed }));
-    expect(parseSelfSignedRoot(changed).signed.version).toBe(1);
+    expect(parseSelfSignedRoot(changed, SPECIFIED_SIGNATURES).signed.version).toBe(1);
   });
 
   test('one public key under two key ids counts once (KY1)', () => {

@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { ArtifactHash } from '../core/ids.ts';
 import { DERIVED_VERSION_PREFIX } from '../core/release.ts';
 import type { Metadata } from './metadata.ts';
+import { ALL_SIGNATURES } from './signature-policy.ts';
 import { validKeyIds } from './signatures.ts';
 import { signersOf } from './trusted-set.ts';
 import type { VerifiedRepository } from './workflow.ts';
@@ -41,13 +42,16 @@ export const derivedVersion = (repository: TargetsRoles & Pick<VerifiedRepositor
   return `${DERIVED_VERSION_PREFIX}${numbers.join('.')}.s${identityDigest(repository).slice(0, DIGEST_DIGITS)}`;
 };
 
-/** RLI2. By what is signed and by the public keys that signed it, whatever their ids and the white space of the files. */
+/**
+ * By what is signed and by the public keys that signed it, whatever their ids and the white space of the files (RLI2). Of keys of
+ * every scheme: one repository is one release for two verifiers of different policies.
+ */
 const identityDigest = ({
   newestRoot,
   targets,
   delegated,
 }: TargetsRoles & Pick<VerifiedRepository, 'newestRoot'>): string => {
-  const signers = signersOf(newestRoot.signed, 'targets');
+  const signers = signersOf(newestRoot.signed, 'targets', ALL_SIGNATURES);
   const keys = validKeyIds(signers, targets).flatMap(keyId => {
     const key = signers.keys.get(keyId);
     return key?.isUsable === true ? [key.identity] : [];

@@ -14,6 +14,7 @@ import {
   sourceOf,
 } from './repository.fixture.ts';
 import { openRepository } from './repository.ts';
+import { SPECIFIED_SIGNATURES } from './signature-policy.ts';
 import { createTrustedSet } from './trusted-set.ts';
 
 const key = generateSigningKey();
@@ -22,7 +23,13 @@ const PAST_MS = Date.UTC(2001, 0, 1);
 type Store = ReturnType<typeof memoryStore>;
 
 const refresh = (made: MadeRepository, store: Store, source = sourceOf(made)) => {
-  const policy = { nowMs: NOW_MS, allowExpired: false, allowRollback: false, trustedVersions: undefined };
+  const policy = {
+    nowMs: NOW_MS,
+    allowExpired: false,
+    allowRollback: false,
+    trustedVersions: undefined,
+    signatures: SPECIFIED_SIGNATURES,
+  };
   return openRepository(source, createTrustedSet(store.files.get('root') as Uint8Array, policy), store);
 };
 
@@ -232,7 +239,13 @@ test('a stored timestamp that is still the newest is refused once it has expired
   const made = at(2);
   const store = memoryStore(made.root);
   await refresh(made, store);
-  const policy = { nowMs: LATER_MS, allowExpired: false, allowRollback: false, trustedVersions: undefined };
+  const policy = {
+    nowMs: LATER_MS,
+    allowExpired: false,
+    allowRollback: false,
+    trustedVersions: undefined,
+    signatures: SPECIFIED_SIGNATURES,
+  };
   const later = openRepository(sourceOf(made), createTrustedSet(made.root, { ...policy }), store);
   expect((await refusalOf(later)).code).toBe('METADATA_EXPIRED');
 });

@@ -1,6 +1,7 @@
 /** Why no trust root vouches for a repository: which refusal is the answer, and what each of the others was. */
 import type { ErrorCode } from '../lib/error-codes.ts';
 import { DepotError } from '../lib/errors.ts';
+import { isOnlyUnaccepted, unacceptedOf } from './signatures.ts';
 
 export type Refusal = { readonly id: string; readonly error: DepotError };
 
@@ -40,8 +41,14 @@ export const noneVouches = (refusals: readonly Refusal[]): DepotError => {
   return new DepotError(
     codeOf(refusals),
     `no trust root vouches for the repository (tried ${refusals.length})${shown.join('')}${more > 0 ? `; and ${more} more` : ''}`,
-    { detail: { trust_roots: refusals.map(({ id }) => id).join(',') } },
+    { detail: { ...unacceptedDetail(refusals), trust_roots: refusals.map(({ id }) => id).join(',') } },
   );
+};
+
+/** The first that would vouch under another policy: what to do about it is in its detail. */
+const unacceptedDetail = (refusals: readonly Refusal[]) => {
+  const found = refusals.find(({ error }) => isOnlyUnaccepted(error));
+  return found === undefined ? {} : unacceptedOf(found.error);
 };
 
 /** A root that has expired says nothing about the repository; a file that no root can read is the repository's fault. */

@@ -1,9 +1,12 @@
 /** Why a signature does not count: each reason has a message of its own, with the key and the role. */
-import { createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { expect, test } from 'vitest';
+import { DepotError } from '../lib/errors.ts';
+import { generatePkcs1v15Key } from '../signing/pkcs1v15-key.fixture.ts';
 import { keysForAllRoles, rootObject, type SignedObject, signMetadata } from '../signing/sign-metadata.ts';
 import { generateSigningKey, type SigningKey } from '../signing/signing-keys.ts';
 import { LATER_MS, makeRepository, NOW_MS, sourceOf } from './repository.fixture.ts';
+import { ALL_SIGNATURES, SPECIFIED_SIGNATURES } from './signature-policy.ts';
 import { parseSelfSignedRoot } from './trusted-set.ts';
 import { verifyRepository } from './workflow.ts';
 
@@ -24,7 +27,7 @@ const refusal = (listed: unknown, edit: (envelope: Envelope) => void = () => und
   );
   edit(envelope);
   try {
-    parseSelfSignedRoot(Buffer.from(JSON.stringify(envelope)));
+    parseSelfSignedRoot(Buffer.from(JSON.stringify(envelope)), SPECIFIED_SIGNATURES);
     return expect.fail('it was accepted');
   } catch (error) {
     expect(error).toMatchObject({ code: 'UNTRUSTED_SIGNATURES', detail: { role: 'root', valid: 0 } });
@@ -81,7 +84,9 @@ test('a key that the role names and the file does not have', () => {
   const keys = keysForAllRoles([key]);
   const root = rootObject({ keys, version: 1, expiresMs: LATER_MS, consistentSnapshot: true }) as Root;
   root.roles.root = { keyids: ['the-key'], threshold: 1 };
-  expect(() => parseSelfSignedRoot(signMetadata(root, [key]))).toThrow(/names the key "the-key", which/);
+  expect(() => parseSelfSignedRoot(signMetadata(root, [key]), SPECIFIED_SIGNATURES)).toThrow(
+    /names the key "the-key", which/,
+  );
 });
 
 test('an unknown scheme is quoted short, and without characters that a terminal would follow', () => {
@@ -91,14 +96,7 @@ test('an unknown scheme is quoted short, and without characters that a terminal 
 });
 
 test('keys of PKCS#1 v1.5 vouch for a repository only under a policy that accepts them, which the refusal names (KY4)', async () => {
-  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  const listed = rsa(publicKey.export({ format: 'pem', type: 'pkcs1' }).toString(), 'rsa-pkcs1v15-sha256');
-  const legacy: SigningKey = {
-    ...key,
-    keyId: 'legacy',
-    listed,
-    sign: data => sign('sha256', data, privateKey).toString('hex'),
-  };
+  const legacy = generatePkcs1v15Key();
   const made = makeRepository({
     key: legacy,
     targets: { targets: [['top', 'x']], delegations: [{ to: 'team', keys: [legacy], paths: ['a/*'] }] },
@@ -108,9 +106,32 @@ test('keys of PKCS#1 v1.5 vouch for a repository only under a policy that accept
   await expect(verifyRepository(sourceOf(made), options)).rejects.toMatchObject({
     code: 'UNTRUSTED_SIGNATURES',
     message: expect.stringContaining(
-      'has the scheme rsa-pkcs1v15-sha256, which counts only where a policy accepts it',
+      'has the scheme rsa-pkcs1v15-sha256, which counts only where a policy accepts it (accept_rsa_pkcs1v15 = true in [trust] of nexus.toml',
     ),
+    detail: {
+      needed_setting: 'accept_rsa_pkcs1v15',
+      remedy: expect.stringContaining('accept_rsa_pkcs1v15 = true'),
+    },
   });
-  const { allTargets } = await verifyRepository(sourceOf(made), { ...options, acceptsPkcs1v15: true });
+  const { allTargets } = await verifyRepository(sourceOf(made), { ...options, signatures: ALL_SIGNATURES });
   expect([...allTargets.keys()]).toEqual(['top', 'a/b']);
+});
+
+test('the setting is the remedy only where it is what the signatures lack (KY4)', () => {
+  const legacy = generatePkcs1v15Key();
+  const keys = keysForAllRoles([legacy]);
+  const root = rootObject({ keys, version: 1, expiresMs: LATER_MS, consistentSnapshot: false });
+  const refused = (signers: readonly SigningKey[], policy = SPECIFIED_SIGNATURES): unknown => {
+    try {
+      return parseSelfSignedRoot(signMetadata(root, signers), policy).signed.version;
+    } catch (error) {
+      return error instanceof DepotError ? [error.code, error.detail.needed_setting] : error;
+    }
+  };
+  expect(refused([legacy])).toEqual(['UNTRUSTED_SIGNATURES', 'accept_rsa_pkcs1v15']);
+  expect(refused([])).toEqual(['UNTRUSTED_SIGNATURES', undefined]);
+  const forger = { ...generatePkcs1v15Key(), keyId: legacy.keyId };
+  expect(refused([forger])).toEqual(['UNTRUSTED_SIGNATURES', undefined]);
+  expect(refused([legacy], ALL_SIGNATURES)).toBe(1);
+  expect(refused([forger], ALL_SIGNATURES)).toEqual(['UNTRUSTED_SIGNATURES', undefined]);
 });

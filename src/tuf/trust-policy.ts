@@ -6,6 +6,7 @@
 import { DepotError } from '../lib/errors.ts';
 import type { Metadata } from './metadata.ts';
 import type { TrustedVersions } from './rollback.ts';
+import type { SignaturePolicy } from './signature-policy.ts';
 
 export type TrustPolicy = {
   /** The time of this verification, in milliseconds since the epoch. */
@@ -14,17 +15,17 @@ export type TrustPolicy = {
   /** The versions last accepted under this trust root; undefined before the first. */
   readonly trustedVersions: TrustedVersions | undefined;
   readonly allowRollback: boolean;
-  /** Keys of RSASSA-PKCS1-v1_5 count (KY4). */
-  readonly acceptsPkcs1v15?: boolean | undefined;
+  readonly signatures: SignaturePolicy;
 };
 
 /** For a chain of roots and nothing else: signatures alone make it, since a root that was replaced may have expired. */
-export const ROOTS_ALONE: TrustPolicy = {
+export const rootsAlone = (signatures: SignaturePolicy): TrustPolicy => ({
+  signatures,
   nowMs: 0,
   allowExpired: true,
   allowRollback: true,
   trustedVersions: undefined,
-};
+});
 
 /** A failed check that the caller allowed. `role` is a name, also of a delegated one. */
 export type Override =

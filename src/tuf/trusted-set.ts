@@ -30,6 +30,7 @@ import {
   type TrustedFiles,
   type TrustedVersions,
 } from './rollback.ts';
+import type { SignaturePolicy } from './signature-policy.ts';
 import { requireThreshold, type Signers, validKeyIds } from './signatures.ts';
 import { type Override, requireNoRollback, requireUnexpired, type TrustPolicy } from './trust-policy.ts';
 import { createWorkBudget, type Spend, type WorkBudget } from './work-budget.ts';
@@ -56,6 +57,7 @@ export type TrustedMetadata = {
 
 export type TrustedSet = {
   readonly budget: WorkBudget;
+  readonly signatures: SignaturePolicy;
   readonly root: () => Root;
   readonly updateRoot: (bytes: Uint8Array) => Metadata<'root'>;
   /**
@@ -90,7 +92,7 @@ export const createTrustedSet = (
 ): TrustedSet => underDeadline(startSet(trustRoot, policy, budget));
 
 const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget): TrustedSet => {
-  let newestRoot = parseSelfSignedRoot(trustRoot, budget.of('root'), policy);
+  let newestRoot = parseSelfSignedRoot(trustRoot, policy.signatures, budget.of('root'));
   const roots = [newestRoot];
   const overrides: Override[] = [];
   const delegated = new Map<string, Metadata<'targets'>>();
@@ -101,10 +103,11 @@ const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget
   let targets: Metadata<'targets'> | undefined;
 
   const root = (): Root => newestRoot.signed;
-  const checkedBy = (signers: Signers) => ({ signers: under(policy, signers), policy, budget });
+  const { signatures } = policy;
+  const checkedBy = (signers: Signers) => ({ signers, policy, budget });
   const measured = (role: TopLevelRole) => {
     assert(floors !== undefined, 'roots come before anything else');
-    return { ...checkedBy(signersOf(root(), role)), floors };
+    return { ...checkedBy(signersOf(root(), role, signatures)), floors };
   };
   const listed = (role: string): FileMeta => listedBy(timestamp, snapshot, role);
   const accept = <R extends TopLevelRole>(checked: Checked<R>): Metadata<R> => {
@@ -114,17 +117,18 @@ const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget
 
   return {
     budget,
+    signatures,
     root,
     listed,
     updateRoot(bytes) {
       assert(floors === undefined, 'roots come before anything else');
-      newestRoot = parseNextRoot(root(), bytes, budget.of('root'), policy);
+      newestRoot = parseNextRoot(root(), bytes, budget.of('root'), signatures);
       roots.push(newestRoot);
       return newestRoot;
     },
     closeRoots(files = {}) {
       overrides.push(...requireCurrentRoot(newestRoot, policy));
-      before = stillTrustedFiles(root(), files, budget, policy);
+      before = stillTrustedFiles(root(), files, budget, signatures);
       floors = mergeFloors(floorsFromVersions(policy.trustedVersions, roots), floorsFromFiles(before));
     },
     updateTimestamp(bytes) {
@@ -141,12 +145,12 @@ const startSet = (trustRoot: Uint8Array, policy: TrustPolicy, budget: WorkBudget
     delegated(reached) {
       const known = delegated.get(reached.role.name);
       if (known !== undefined)
-        requireThreshold(under(policy, delegatedSigners(reached)), known, budget.of(known.name));
+        requireThreshold(delegatedSigners(reached, signatures), known, budget.of(known.name));
       return known;
     },
     updateDelegated(reached, bytes) {
       const { name } = reached.role;
-      const next = checkTargets(name, bytes, listed(name), checkedBy(delegatedSigners(reached)));
+      const next = checkTargets(name, bytes, listed(name), checkedBy(delegatedSigners(reached, signatures)));
       delegated.set(name, accept(next));
       return next.metadata;
     },
@@ -188,20 +192,24 @@ const underDeadline = (set: TrustedSet): TrustedSet => {
 /** @throws DepotError `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` */
 export const parseSelfSignedRoot = (
   bytes: Uint8Array,
+  signatures: SignaturePolicy,
   spend?: Spend,
-  policy: Accepting = {},
 ): Metadata<'root'> => {
   const root = parseMetadata('root', bytes, 'root', spend);
-  requireThreshold(under(policy, signersOf(root.signed, 'root')), root, spend);
+  requireThreshold(signersOf(root.signed, 'root', signatures), root, spend);
   return root;
 };
 
 /** Whether a root that was added by itself continues another one: it is newer, and the keys of that one vouch for it (5.3.4). */
-export const isSuccessor = (root: Metadata<'root'>, of: Metadata<'root'>): boolean => {
+export const isSuccessor = (
+  root: Metadata<'root'>,
+  of: Metadata<'root'>,
+  signatures: SignaturePolicy,
+): boolean => {
   const { threshold } = of.signed.roles.root;
   return (
     root.signed.version > of.signed.version &&
-    validKeyIds(signersOf(of.signed, 'root'), root).length >= threshold
+    validKeyIds(signersOf(of.signed, 'root', signatures), root).length >= threshold
   );
 };
 
@@ -210,11 +218,11 @@ const parseNextRoot = (
   current: Root,
   bytes: Uint8Array,
   spend: Spend,
-  policy: Accepting,
+  signatures: SignaturePolicy,
 ): Metadata<'root'> => {
   const next = parseMetadata('root', bytes, 'root', spend);
-  requireThreshold(under(policy, signersOf(current, 'root')), next, spend);
-  requireThreshold(under(policy, signersOf(next.signed, 'root')), next, spend);
+  requireThreshold(signersOf(current, 'root', signatures), next, spend);
+  requireThreshold(signersOf(next.signed, 'root', signatures), next, spend);
   requireVersion(next, current.version + 1, 'the root before it');
   return next;
 };
@@ -224,44 +232,41 @@ const requireCurrentRoot = (root: Metadata<'root'>, policy: TrustPolicy): readon
   ...requireUnexpired(root, policy),
 ];
 
-type Accepting = Pick<TrustPolicy, 'acceptsPkcs1v15'>;
-
-const under = ({ acceptsPkcs1v15 }: Accepting, signers: Signers): Signers =>
-  acceptsPkcs1v15 === true ? { ...signers, acceptsPkcs1v15 } : signers;
-
-export const signersOf = (root: Root, role: TopLevelRole): Signers => ({
+export const signersOf = (root: Root, role: TopLevelRole, signatures: SignaturePolicy): Signers => ({
   ...root.roles[role],
   keys: root.keys,
+  signatures,
   saidBy: `root version ${root.version}`,
 });
 
-export const delegatedSigners = ({ role, delegator }: ReachedRole): Signers => {
+export const delegatedSigners = ({ role, delegator }: ReachedRole, signatures: SignaturePolicy): Signers => {
   const { delegations, version } = delegator.signed;
   assert(delegations !== undefined, 'a delegator has delegations');
-  return { ...role, keys: delegations.keys, saidBy: `the ${delegator.name} metadata version ${version}` };
+  const saidBy = `the ${delegator.name} metadata version ${version}`;
+  return { ...role, keys: delegations.keys, saidBy, signatures };
 };
 
 const stillTrustedFiles = (
   root: Root,
   { timestamp, snapshot }: NonNullable<Parameters<TrustedSet['closeRoots']>[0]>,
   budget: WorkBudget,
-  policy: Accepting,
+  signatures: SignaturePolicy,
 ): TrustedFiles => ({
-  timestamp: stillTrusted('timestamp', timestamp, { root, policy }, budget.of('timestamp')),
-  snapshot: stillTrusted('snapshot', snapshot, { root, policy }, budget.of('snapshot')),
+  timestamp: stillTrusted('timestamp', timestamp, { root, signatures }, budget.of('timestamp')),
+  snapshot: stillTrusted('snapshot', snapshot, { root, signatures }, budget.of('snapshot')),
 });
 
 /** A file that does not parse, or was signed by keys that are no longer trusted, counts as absent. */
 const stillTrusted = <R extends 'timestamp' | 'snapshot'>(
   role: R,
   bytes: Uint8Array | undefined,
-  { root, policy }: { readonly root: Root; readonly policy: Accepting },
+  { root, signatures }: { readonly root: Root; readonly signatures: SignaturePolicy },
   spend: Spend,
 ): Metadata<R> | undefined => {
   if (bytes === undefined) return undefined;
   try {
     const metadata = parseMetadata(role, bytes, role, spend);
-    requireThreshold(under(policy, signersOf(root, role)), metadata, spend);
+    requireThreshold(signersOf(root, role, signatures), metadata, spend);
     return metadata;
   } catch (error) {
     if (error instanceof DepotError) return undefined;

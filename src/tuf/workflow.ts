@@ -14,6 +14,7 @@ import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { type MetadataSource, openRepository, type Repository } from './repository.ts';
 import type { TrustedVersions } from './rollback.ts';
 import { isByOtherKeys, isRefusal, noneVouches, type Refusal } from './root-refusals.ts';
+import { type SignaturePolicy, SPECIFIED_SIGNATURES } from './signature-policy.ts';
 import type { Target } from './targets.ts';
 import type { Override, TrustPolicy } from './trust-policy.ts';
 import { createTrustedSet, type TrustedMetadata, type TrustedSet } from './trusted-set.ts';
@@ -29,8 +30,7 @@ export type VerifyOptions<Id extends string = string> = {
   /** The stored versions of a trust root; undefined if nothing was accepted under it yet. */
   readonly rollback?: (id: Id) => TrustedVersions | undefined;
   readonly allowRollback?: boolean;
-  /** Keys of RSASSA-PKCS1-v1_5 count (KY4). */
-  readonly acceptsPkcs1v15?: boolean | undefined;
+  readonly signatures?: SignaturePolicy | undefined;
   /** For all trust roots together (WB2); by default one without a deadline. */
   readonly budget?: WorkBudget;
   /** Observes each attempt: its result replaces the set. */
@@ -96,9 +96,15 @@ const openByTrustRoot = async <Id extends string>(
 
 const policyOf = <Id extends string>(
   id: Id,
-  { nowMs, allowExpired = false, rollback, allowRollback = false, acceptsPkcs1v15 }: VerifyOptions<Id>,
+  {
+    nowMs,
+    allowExpired = false,
+    rollback,
+    allowRollback = false,
+    signatures = SPECIFIED_SIGNATURES,
+  }: VerifyOptions<Id>,
 ): TrustPolicy => ({
-  ...{ nowMs, allowExpired, allowRollback, acceptsPkcs1v15 },
+  ...{ nowMs, allowExpired, allowRollback, signatures },
   trustedVersions: rollback?.(id),
 });
 

@@ -131,7 +131,7 @@ const watched = (set: TrustedSet, update: Update): TrustedSet => {
   let newestRoot: Metadata<'root'> | undefined;
   const topLevel = (role: TopLevelRole, bytes: Uint8Array) => (): Facts => {
     const metadata = parseMetadata(role, bytes);
-    return { metadata, keyIds: validKeyIds(signersOf(set.root(), role), metadata) };
+    return { metadata, keyIds: validKeyIds(signersOf(set.root(), role, set.signatures), metadata) };
   };
   const given = (bytes: Uint8Array, name: string, signers: Signers) => (known: Metadata | undefined) => {
     const metadata = known ?? parseMetadata('targets', bytes, name);
@@ -157,12 +157,14 @@ const watched = (set: TrustedSet, update: Update): TrustedSet => {
     updateSnapshot: bytes =>
       update(CLAUSES.snapshot, topLevel('snapshot', bytes), () => set.updateSnapshot(bytes)),
     updateTargets: bytes =>
-      update(CLAUSES.targets, given(bytes, 'targets', signersOf(set.root(), 'targets')), () =>
+      update(CLAUSES.targets, given(bytes, 'targets', signersOf(set.root(), 'targets', set.signatures)), () =>
         set.updateTargets(bytes),
       ),
     updateDelegated: (reached, bytes) =>
-      update(CLAUSES.delegated, given(bytes, reached.role.name, delegatedSigners(reached)), () =>
-        set.updateDelegated(reached, bytes),
+      update(
+        CLAUSES.delegated,
+        given(bytes, reached.role.name, delegatedSigners(reached, set.signatures)),
+        () => set.updateDelegated(reached, bytes),
       ),
   };
 };

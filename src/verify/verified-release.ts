@@ -6,6 +6,7 @@ import type { ReleaseBundle } from '../core/release-trust.ts';
 import type { ReportedCheck } from '../lib/check-report.ts';
 import type { TopLevelRole } from '../tuf/role-names.ts';
 import type { TrustedVersions } from '../tuf/rollback.ts';
+import type { SignaturePolicy } from '../tuf/signature-policy.ts';
 import type { Override } from '../tuf/trust-policy.ts';
 import type { TrustRoot } from '../tuf/workflow.ts';
 
@@ -16,8 +17,7 @@ export type VerifyRequest<Id extends string = string> = {
   readonly nowMs: number;
   readonly allowExpired?: boolean;
   readonly allowRollback?: boolean;
-  /** Keys of RSASSA-PKCS1-v1_5 count (KY4). */
-  readonly acceptsPkcs1v15?: boolean;
+  readonly signatures?: SignaturePolicy | undefined;
   /** The versions last accepted under each trust root, by its id; absent before the first. */
   readonly trustedVersions?: ReadonlyMap<Id, TrustedVersions>;
   readonly limits?: Partial<ArchiveLimits>;

@@ -132,7 +132,7 @@ export const trustOptions = <Id extends string>(request: VerifyRequest<Id>) => (
   nowMs: request.nowMs,
   allowExpired: request.allowExpired ?? false,
   allowRollback: request.allowRollback ?? false,
-  acceptsPkcs1v15: request.acceptsPkcs1v15,
+  signatures: request.signatures,
   rollback: (id: Id) => request.trustedVersions?.get(id),
   budget: createWorkBudget({ monotonicMs: systemClock.monotonicMs }),
 });

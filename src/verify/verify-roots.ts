@@ -17,7 +17,8 @@ import { MAX_METADATA_BYTES, parseMetadata } from '../tuf/metadata.ts';
 import { MAX_ROOTS, type MetadataSource, rootVersions } from '../tuf/repository.ts';
 import { dropsOnlineKeys } from '../tuf/rollback.ts';
 import { isRefusal, noneVouches, type Refusal } from '../tuf/root-refusals.ts';
-import { ROOTS_ALONE } from '../tuf/trust-policy.ts';
+import { SPECIFIED_SIGNATURES } from '../tuf/signature-policy.ts';
+import { rootsAlone } from '../tuf/trust-policy.ts';
 import { createTrustedSet, type TrustedSet } from '../tuf/trusted-set.ts';
 import { createWorkBudget } from '../tuf/work-budget.ts';
 import { createCheckRecorder } from './recorder.ts';
@@ -37,7 +38,7 @@ export type VerifiedRoots<Id extends string = string> = {
 };
 
 /** The versions in an archive that holds roots and nothing else; undefined for any other archive. */
-const rootsAlone = (archive: Archive): readonly number[] | undefined => {
+const versionsAlone = (archive: Archive): readonly number[] | undefined => {
   const names = [...archive.entries.keys()];
   const source = folderOf(archive, METADATA_FOLDER);
   const versions = rootVersions(source);
@@ -46,7 +47,7 @@ const rootsAlone = (archive: Archive): readonly number[] | undefined => {
 
 /** @throws `ROOTS_ONLY`, for a caller that requires a release */
 export const requireRelease = (archive: Archive): void => {
-  const versions = rootsAlone(archive);
+  const versions = versionsAlone(archive);
   if (versions === undefined) return;
   throw new DepotError(
     'ROOTS_ONLY',
@@ -60,7 +61,7 @@ export const requireRelease = (archive: Archive): void => {
  */
 export const verifyRoots = async <Id extends string>(
   file: RandomAccessFile,
-  request: Pick<VerifyRequest<Id>, 'trustRoots' | 'nowMs'>,
+  request: Pick<VerifyRequest<Id>, 'trustRoots' | 'nowMs' | 'signatures'>,
   { signal }: VerifyOptions,
 ): Promise<VerifiedRoots<Id>> => {
   const archive = await openArchive(file, { limits: { maxEntries: MAX_ROOTS } });
@@ -68,11 +69,12 @@ export const verifyRoots = async <Id extends string>(
   const newest = rootVersions(source).at(-1) ?? 0;
   const recorder = createCheckRecorder(request.nowMs);
   const budget = createWorkBudget({ monotonicMs: systemClock.monotonicMs });
+  const policy = rootsAlone(request.signatures ?? SPECIFIED_SIGNATURES);
   const failures: Refusal[] = [];
   const moves: VerifiedRoots<Id>['moves'][number][] = [];
   for (const trustRoot of request.trustRoots) {
     try {
-      const set = recorder.watch(createTrustedSet(trustRoot.bytes, ROOTS_ALONE, budget), trustRoot.id);
+      const set = recorder.watch(createTrustedSet(trustRoot.bytes, policy, budget), trustRoot.id);
       const known = await source.read(`${set.root().version}.root.json`, MAX_METADATA_BYTES.root);
       const followed = await follow(set, source, newest);
       if (followed.roots.length > 0 || (known !== undefined && isSameRoot(known, trustRoot.bytes)))

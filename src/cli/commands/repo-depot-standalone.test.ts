@@ -6,7 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { wholeV1Release } from '../../composite/composites.fixture.ts';
+import { generatePkcs1v15Key } from '../../signing/pkcs1v15-key.fixture.ts';
 import { makeTestRelease, type TestRelease } from '../../signing/release.fixture.ts';
+import { keysForAllRoles } from '../../signing/sign-metadata.ts';
 import { runTestCli, type TestRun } from '../run.fixture.ts';
 
 let directory: string;
@@ -125,6 +127,16 @@ const fetchAll = async (depot: Awaited<ReturnType<typeof serve>>, v1: TestReleas
     composites: await Promise.all(composites.map(async ({ sha256 }) => (await depot.get(sha256)).status)),
   };
 };
+
+test('a release that is signed by PKCS#1 v1.5 is served with the option alone', async () => {
+  const keys = keysForAllRoles([generatePkcs1v15Key()]);
+  const legacy = await makeTestRelease(directory, { systemVersion: '1.0.0', keys });
+  const refused = await run(legacy.path, '--listen', await freeAddress());
+  expect(refused.exitCode).toBe(1);
+  expect(refused.err).toContain('--accept-rsa-pkcs1v15');
+  const depot = await serve(legacy.path, '--accept-rsa-pkcs1v15');
+  expect((await depot.get(legacy.artifacts[0]!.sha256)).status).toBe(200);
+});
 
 test('an archive that changes while it is served is never answered whole (G5)', async () => {
   const depot = await serve(release.path);

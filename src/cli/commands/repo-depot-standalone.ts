@@ -10,16 +10,18 @@ import { openServedArtifacts } from '../../standalone-depot/served-artifacts.ts'
 import type { VerifiedRelease, VerifyRequest } from '../../verify/verified-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
 import { collected } from '../arguments/role-options.ts';
+import { SIGNATURE_OPTION, type SignatureOption, signaturesOf } from '../arguments/signature-option.ts';
 import { usageError } from '../output/failure.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 import { readRootFile } from '../trust/root-file.ts';
 
-type Options = CommonOptions & {
-  readonly trustRoot: readonly string[];
-  readonly allowExpired?: true;
-  readonly listen: string;
-  readonly allowNetwork?: true;
-};
+type Options = CommonOptions &
+  SignatureOption & {
+    readonly trustRoot: readonly string[];
+    readonly allowExpired?: true;
+    readonly listen: string;
+    readonly allowNetwork?: true;
+  };
 
 export const addRepoDepotStandalone = (parent: Command, session: Session): void => {
   withCommonOptions(
@@ -34,6 +36,7 @@ export const addRepoDepotStandalone = (parent: Command, session: Session): void 
         [],
       )
       .option('--allow-expired', 'accept metadata that has expired')
+      .option(...SIGNATURE_OPTION)
       .option('--listen <address>', 'where to serve', `127.0.0.1:${DEPOT_PORT}`)
       .option(
         '--allow-network',
@@ -94,11 +97,14 @@ const listenAddress = ({ listen, allowNetwork }: Options): SocketAddress => {
 
 const verify = async (session: Session, path: string, options: Options): Promise<VerifiedRelease> => {
   const { trustRoot, allowExpired } = options;
+  const signatures = signaturesOf(options);
   const roots =
     trustRoot.length === 0
-      ? [await readRootFile(path, 'oldest', session)]
+      ? [await readRootFile(path, 'oldest', { ...session, signatures })]
       : await Promise.all(
-          trustRoot.map(file => readRootFile(resolve(session.directory, file), 'newest', session)),
+          trustRoot.map(file =>
+            readRootFile(resolve(session.directory, file), 'newest', { ...session, signatures }),
+          ),
         );
   const request: VerifyRequest = {
     trustRoots: roots.map(({ version, digest, bytes }) => ({
@@ -107,6 +113,7 @@ const verify = async (session: Session, path: string, options: Options): Promise
     })),
     nowMs: session.clock.nowMs(),
     allowExpired: allowExpired === true,
+    signatures,
   };
   return verifyRelease(path, request, { signal: session.signal });
 };

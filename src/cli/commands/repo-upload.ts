@@ -105,7 +105,7 @@ const uploadError = (error: unknown, file: string): unknown => {
   return new DepotError(code, `cannot upload ${name}`, {
     cause: error,
     report: reportOf(error),
-    detail: { ...detail, ...remedy },
+    detail: { ...remedy, ...detail },
   });
 };
 

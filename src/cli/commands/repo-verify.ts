@@ -13,6 +13,7 @@ import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
 import type { VerifiedRelease, VerifyProgress, VerifyRequest } from '../../verify/verified-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
+import { SIGNATURE_OPTION, type SignatureOption, signaturesOf } from '../arguments/signature-option.ts';
 import { checkLines, expiryLines } from '../output/check-lines.ts';
 import { descriptionData } from '../output/description-data.ts';
 import { createLiveRegion } from '../output/live-region.ts';
@@ -22,13 +23,13 @@ import { type RootFile, readRootFile } from '../trust/root-file.ts';
 
 const BAR_CELLS = 28;
 
-type VerifyOptions = CommonOptions & {
-  readonly trustRoot?: string;
-  readonly allowExpired?: true;
-  readonly acceptRsaPkcs1v15?: true;
-  readonly proxy?: string;
-  readonly caFile?: string;
-};
+type VerifyOptions = CommonOptions &
+  SignatureOption & {
+    readonly trustRoot?: string;
+    readonly allowExpired?: true;
+    readonly proxy?: string;
+    readonly caFile?: string;
+  };
 
 export const addRepoVerify = (parent: Command, session: Session): void => {
   withCommonOptions(
@@ -41,7 +42,7 @@ export const addRepoVerify = (parent: Command, session: Session): void => {
       )
       .option('--trust-root <file>', 'the root.json (or archive with it) that has to vouch for the release')
       .option('--allow-expired', 'accept metadata that has expired')
-      .option('--accept-rsa-pkcs1v15', 'count RSA keys of the scheme PKCS#1 v1.5; a fleet counts none')
+      .option(...SIGNATURE_OPTION)
       .option('--proxy <url>', 'for a URL; by default from HTTP_PROXY and HTTPS_PROXY')
       .option('--ca-file <file>', 'PEM certificates that are trusted beside the usual ones'),
     'tuf-depot repo verify release-1.2.0.zip --trust-root root.json\n' +
@@ -108,7 +109,11 @@ const verify = async (
   if (!isAddress && !isDirectory) {
     await using file = await spooledFile(path, session);
     const root = await rootFor(session, options, () =>
-      readRootFile(file.path, 'oldest', { ...session, ...policyOf(options), name: nameOf(place) }),
+      readRootFile(file.path, 'oldest', {
+        ...session,
+        signatures: signaturesOf(options),
+        name: nameOf(place),
+      }),
     );
     return {
       root,
@@ -136,14 +141,12 @@ const connectionOf = async (session: Session, { proxy, caFile }: VerifyOptions) 
   caPem: caFile === undefined ? undefined : await readFile(resolve(session.directory, caFile), 'utf8'),
 });
 
-const policyOf = ({ acceptRsaPkcs1v15 }: VerifyOptions) => ({ acceptsPkcs1v15: acceptRsaPkcs1v15 === true });
-
 const rootFor = (session: Session, options: VerifyOptions, own: () => Promise<Root>): Promise<Root> =>
   options.trustRoot === undefined
     ? own()
     : readRootFile(resolve(session.directory, options.trustRoot), 'newest', {
         ...session,
-        ...policyOf(options),
+        signatures: signaturesOf(options),
       });
 
 const firstRootOf = async (source: RepositorySource): Promise<Root> => {
@@ -165,7 +168,7 @@ const requestFor = (session: Session, root: Root, options: VerifyOptions): Verif
   trustRoots: [{ id: `${root.version}.root.json (SHA-256 ${root.digest})`, bytes: root.bytes }],
   nowMs: session.clock.nowMs(),
   allowExpired: options.allowExpired === true,
-  ...policyOf(options),
+  signatures: signaturesOf(options),
 });
 
 const verifyWithProgress = (

@@ -15,6 +15,7 @@ type StartOptions = CommonOptions & {
   readonly data: string;
   readonly nexuses?: string;
   readonly sleds?: string;
+  readonly acceptRsaPkcs1v15?: true;
 };
 
 export const addStart = (parent: Command, session: Session): void => {
@@ -24,7 +25,11 @@ export const addStart = (parent: Command, session: Session): void => {
       .description('run a local fleet until Ctrl-C, and keep its data: the next start continues it')
       .option('--data <directory>', 'where it keeps its data', DEFAULT_DATA_DIRECTORY)
       .option('--sleds <number>', 'sled agents, with two datasets each (4, or as many as there were)')
-      .option('--nexuses <number>', 'Nexus instances (1, or as many as there were)'),
+      .option('--nexuses <number>', 'Nexus instances (1, or as many as there were)')
+      .option(
+        '--accept-rsa-pkcs1v15',
+        'count RSA signatures of the scheme PKCS#1 v1.5 in every process of the fleet, until the next start',
+      ),
     'tuf-depot start --sleds 6',
   ).action(async (options: StartOptions) => {
     const { startFleet } = await import('../../local-fleet/launcher.ts');
@@ -37,6 +42,7 @@ export const addStart = (parent: Command, session: Session): void => {
         sleds: parseAmount(options.sleds, '--sleds', MAX_SLEDS),
         program: programCommand(),
         stablePorts: true,
+        acceptsRsaPkcs1v15: options.acceptRsaPkcs1v15 === true,
         onStep: step => terminal.note(terminal.noteStyle.dim(`${step} …`)),
         signal,
       });

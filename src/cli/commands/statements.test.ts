@@ -8,7 +8,9 @@ import { asGeneration } from '../../core/ids.ts';
 import { parseStatement, type SignedStatement, type Statement, subjectOf } from '../../core/statement.ts';
 import { type AdminKey, adminKeyPaths, makeAdminKey, verifyStatement } from '../../identity/admin-key.ts';
 import { DepotError } from '../../lib/errors.ts';
+import { generatePkcs1v15Key } from '../../signing/pkcs1v15-key.fixture.ts';
 import { makeTestRelease } from '../../signing/release.fixture.ts';
+import { keysForAllRoles } from '../../signing/sign-metadata.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
 import {
   serveTestNexus,
@@ -245,6 +247,25 @@ test('trust-root add signs the root that it adds by what it says, and adds none 
   expect(signed.out).toContain('Signed with the admin key');
   const none = await against({}, 'trust-root', 'add', release.path);
   expect(none).toMatchObject({ exitCode: 1, sent: [], out: '' });
+});
+
+test('trust-root add of a root in PKCS#1 v1.5 asks Nexus first, so that one that refuses it records no statement, and says what sleds need', async () => {
+  const keys = keysForAllRoles([generatePkcs1v15Key()]);
+  const release = await makeTestRelease(directory, { systemVersion: '1.3.0', keys });
+  const args = ['trust-root', 'add', release.path, '--admin-key', keyFile];
+  const updates: TestHandlers['updates'] = {
+    trustRootCreate: async () => {
+      throw new DepotError('UNTRUSTED_SIGNATURES', 'a key has a scheme that this Nexus does not accept', {
+        detail: { remedy: 'accept_rsa_pkcs1v15 = true in [trust]' },
+      });
+    },
+  };
+  const refused = await against({ updates }, ...args);
+  expect(refused).toMatchObject({ exitCode: 1, sent: [] });
+  expect(refused.err).toContain('fix: accept_rsa_pkcs1v15 = true in [trust]');
+  const added = await against({}, ...args);
+  expect(added.sent).toMatchObject([{ kind: 'trust_root', rootSha256: rootDigestOf(release.trustRoot) }]);
+  expect(added.out).toContain('only with accept_rsa_pkcs1v15 = true in [trust] of its sled-agent.toml');
 });
 
 /** Of 1.2.0, whose signatures cover some artifacts. */

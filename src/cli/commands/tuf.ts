@@ -13,18 +13,20 @@ import { createHttpSource } from '../../source/http-source.ts';
 import type { TrustedMetadata } from '../../tuf/trusted-set.ts';
 import { initialize, refreshClient, type TufClient } from '../../tuf-client/client.ts';
 import { type MetadataDirectory, openMetadataDirectory } from '../../tuf-client/metadata-directory.ts';
+import { SIGNATURE_OPTION, type SignatureOption, signaturesOf } from '../arguments/signature-option.ts';
 import { usageError } from '../output/failure.ts';
 import { printable } from '../output/style.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
 import { readRootFile } from '../trust/root-file.ts';
 
-type TufOptions = CommonOptions & {
-  readonly metadataDir?: string;
-  readonly metadataUrl?: string;
-  readonly targetName: readonly string[];
-  readonly targetBaseUrl?: string;
-  readonly targetDir?: string;
-};
+type TufOptions = CommonOptions &
+  SignatureOption & {
+    readonly metadataDir?: string;
+    readonly metadataUrl?: string;
+    readonly targetName: readonly string[];
+    readonly targetBaseUrl?: string;
+    readonly targetDir?: string;
+  };
 
 const EXAMPLES = {
   init: 'tuf-depot tuf --metadata-dir trusted init root.json',
@@ -45,7 +47,8 @@ export const addTuf = (parent: Command, session: Session): void => {
       .option('--metadata-url <url>', 'the address of the metadata of the repository')
       .option('--target-name <name>', 'a target to download; may be repeated', collect, [])
       .option('--target-base-url <url>', 'the address of the targets of the repository')
-      .option('--target-dir <dir>', 'where targets are stored'),
+      .option('--target-dir <dir>', 'where targets are stored')
+      .option(...SIGNATURE_OPTION),
     Object.values(EXAMPLES).join('\n'),
   );
   const options = (): TufOptions => tuf.opts<TufOptions>();
@@ -70,9 +73,12 @@ export const addTuf = (parent: Command, session: Session): void => {
 const collect = (value: string, values: readonly string[]): readonly string[] => [...values, value];
 
 const runInit = async (session: Session, options: TufOptions, rootPath: string): Promise<void> => {
-  const { bytes } = await readRootFile(resolve(session.directory, rootPath), 'newest', session);
+  const { bytes } = await readRootFile(resolve(session.directory, rootPath), 'newest', {
+    ...session,
+    signatures: signaturesOf(options),
+  });
   await using store = await openMetadata(session, options);
-  const version = await initialize(store, bytes);
+  const version = await initialize(store, bytes, signaturesOf(options));
   present(session, options, { root: version }, () => [`root version ${version} is trusted`]);
 };
 
@@ -115,7 +121,9 @@ const withClient = async (
     signal: session.signal,
   });
   try {
-    await work(await refreshClient({ store, source, nowMs: session.clock.nowMs() }));
+    await work(
+      await refreshClient({ store, source, nowMs: session.clock.nowMs(), signatures: signaturesOf(options) }),
+    );
   } catch (cause) {
     session.signal.throwIfAborted();
     if (!(cause instanceof DepotError)) throw cause;

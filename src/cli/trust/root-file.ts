@@ -14,6 +14,8 @@ import { type SpoolOptions, spooledFile } from '../../lib/spooled-file.ts';
 import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
 import { rootVersions } from '../../tuf/repository.ts';
 import { rootDigest } from '../../tuf/root-digest.ts';
+import { type SignaturePolicy, SPECIFIED_SIGNATURES } from '../../tuf/signature-policy.ts';
+import { isOnlyUnaccepted } from '../../tuf/signatures.ts';
 import { parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
 
 /** The first bytes of every ZIP archive with an entry. */
@@ -28,6 +30,8 @@ export type RootFile = {
   readonly version: number;
   /** For people: where it was found. */
   readonly source: string;
+  /** The narrowest policy under which it signs itself. */
+  readonly signatures: SignaturePolicy;
 };
 
 /** Which root of an archive: a client that never updated trusts the oldest; the newest is in force. */
@@ -36,8 +40,7 @@ export type RootChoice = 'oldest' | 'newest';
 type ReadOptions = Pick<SpoolOptions, 'signal' | 'stdin'> & {
   /** For people; by default the path. */
   readonly name?: string;
-  /** Keys of RSASSA-PKCS1-v1_5 count (KY4). */
-  readonly acceptsPkcs1v15?: boolean;
+  readonly signatures?: SignaturePolicy;
 };
 
 /** @throws `METADATA_MISSING` for an archive without a root, `METADATA_INVALID` or `UNTRUSTED_SIGNATURES` for a bad one */
@@ -61,14 +64,22 @@ const readRoot = async (path: string, choice: RootChoice, options: ReadOptions):
     : { bytes: await wholeFile(file, path), source: path };
   if (!couldBeJson(bytes))
     throw new DepotError('METADATA_INVALID', 'it is neither a root.json nor a ZIP archive');
-  const root = parseSelfSignedRoot(bytes, undefined, options);
+  const { root, signatures } = selfSigned(bytes, options.signatures ?? SPECIFIED_SIGNATURES);
   return {
-    bytes,
-    source,
+    ...{ bytes, source, signatures },
     version: root.signed.version,
     digest: rootDigest(root),
     sha256: createHash('sha256').update(bytes).digest('hex'),
   };
+};
+
+const selfSigned = (bytes: Uint8Array, accepted: SignaturePolicy) => {
+  try {
+    return { root: parseSelfSignedRoot(bytes, SPECIFIED_SIGNATURES), signatures: SPECIFIED_SIGNATURES };
+  } catch (error) {
+    if (!(error instanceof DepotError && isOnlyUnaccepted(error))) throw error;
+    return { root: parseSelfSignedRoot(bytes, accepted), signatures: accepted };
+  }
 };
 
 /** What a root.json begins with; any other file is best named as what it is not. */

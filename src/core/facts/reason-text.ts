@@ -322,6 +322,12 @@ const WITHHELD: Readonly<Record<HealthReason<'RELEASE_WITHHELD'>['because'], Ren
     remedy:
       'If its signer is to be trusted, add the root (tuf-depot trust-root add), or have the release signed anew and upload it. To accept this release alone: tuf-depot repo exempt VERSION.',
   },
+  signature_scheme: {
+    message:
+      'Its signatures are of the scheme RSASSA-PKCS1-v1_5, which these sleds do not accept: each sled judges by its own configuration, whatever Nexus accepts.',
+    remedy:
+      'Have the release signed by keys of another scheme and upload it. To accept this scheme: accept_rsa_pkcs1v15 = true in [trust] of the sled-agent.toml of each of these sleds; then restart its agent (SECURITY.md says what that means). To accept this release alone: tuf-depot repo exempt VERSION.',
+  },
   unexempted: {
     message:
       'No signature covers these artifacts: they are parts of composite artifacts, or the release was recorded without its metadata. Nobody has exempted it.',

@@ -109,11 +109,12 @@ export const reasonSchemas = {
   }),
   RELEASE_FAILED: ofRelease({ sha256: ArtifactHash, artifacts: Count }),
   /**
-   * `because`: what is wrong with the bundle at these sleds. `no_bundle`: the database has none. `unlisted`: it is admitted, and does not
+   * `because`: what is wrong with the bundle at these sleds. `no_bundle`: the database has none. `signature_scheme`: the sled refuses it, since its
+   * policy does not accept the scheme of the signatures. `unlisted`: it is admitted, and does not
    * list these artifacts. `error`: of one of the sleds.
    */
   RELEASE_WITHHELD: ofRelease({
-    because: z.enum(['missing', 'refused', 'unexempted', 'unlisted', 'no_bundle']),
+    because: z.enum(['missing', 'refused', 'signature_scheme', 'unexempted', 'unlisted', 'no_bundle']),
     /** The first of them. */
     sha256: ArtifactHash,
     artifacts: Count,

@@ -6,6 +6,7 @@ import type { Handlers } from '../../http/handlers.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { parseMetadata } from '../../tuf/metadata.ts';
+import type { SignaturePolicy } from '../../tuf/signature-policy.ts';
 import { parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
 import type { ReleasePort, RepoRecord } from '../datastore/ports/release-port.ts';
 import type { TargetReleasePort } from '../datastore/ports/target-release-port.ts';
@@ -25,6 +26,7 @@ type Deps = {
   readonly originOf: OriginOf;
   /** Generates the ids of trust roots. */
   readonly newId: () => string;
+  readonly signatures: SignaturePolicy;
   /** Undefined before this Nexus has asked the sleds, or when it does not know the release yet. */
   readonly releaseProgress: (version: SystemVersion) => ReleaseProgress | undefined;
   readonly replicationSummary: () => ReplicationSummary;
@@ -103,7 +105,7 @@ const repositoryHandlers = ({ datastore, uploads, note, originOf, activateReplic
     },
   }) satisfies Partial<Handlers<typeof operatorUpdateApi>>;
 
-const trustRootHandlers = ({ datastore, note, originOf, newId }: Deps) =>
+const trustRootHandlers = ({ datastore, note, originOf, newId, signatures }: Deps) =>
   ({
     async trustRootList({ query, signal }) {
       return pageView(await datastore.trustRootList(askedPage(query), { signal }), trustRootView);
@@ -112,7 +114,7 @@ const trustRootHandlers = ({ datastore, note, originOf, newId }: Deps) =>
     async trustRootCreate({ body, signal, log, ...request }) {
       const rootBytes = Buffer.from(JSON.stringify(body));
       // An expired root may be trusted: only its successors, in a repository's chain, have to be current.
-      const { signed } = parseSelfSignedRoot(rootBytes);
+      const { signed } = parseSelfSignedRoot(rootBytes, signatures);
       const root = await datastore.trustRootInsert(
         { id: TrustRootId.parse(newId()), rootBytes },
         { signal, audit: { origin: originOf(request), rootVersion: signed.version } },

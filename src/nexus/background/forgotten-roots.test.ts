@@ -4,6 +4,7 @@ import { systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createSigner } from '../../sled-agent/trust/trust.fixture.ts';
+import { SPECIFIED_SIGNATURES } from '../../tuf/signature-policy.ts';
 import type { TrustMove, TrustRootRecord } from '../datastore/ports/trust-root-port.ts';
 import { forgottenRoots } from './forgotten-roots.ts';
 
@@ -42,6 +43,7 @@ const recover = async (answers: readonly (readonly (readonly string[])[] | 'sile
         return answer.map(bytesOf);
       },
     },
+    signatures: SPECIFIED_SIGNATURES,
     note: event => events.push(event),
     newOrigin: () => ({}) as never,
     clock: systemClock,

@@ -17,7 +17,8 @@ import type { SledConnection, SledTarget } from '../../sled-client/sled-connecti
 import { type Metadata, parseMetadata } from '../../tuf/metadata.ts';
 import { dropsOnlineKeys } from '../../tuf/rollback.ts';
 import { rootDigest, rootDigestOf } from '../../tuf/root-digest.ts';
-import { ROOTS_ALONE } from '../../tuf/trust-policy.ts';
+import type { SignaturePolicy } from '../../tuf/signature-policy.ts';
+import { rootsAlone } from '../../tuf/trust-policy.ts';
 import { createTrustedSet } from '../../tuf/trusted-set.ts';
 import type { SledPort } from '../datastore/ports/sled-port.ts';
 import type {
@@ -42,6 +43,7 @@ type Deps = {
   readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootAdvance'> & Pick<SledPort, 'sledList'>;
   readonly connection: Pick<SledConnection, 'scheme' | 'roots'>;
   readonly note: Note;
+  readonly signatures: SignaturePolicy;
   readonly newOrigin: () => AuditOrigin;
   readonly clock: Clock;
 };
@@ -79,7 +81,7 @@ export const forgottenRoots = (deps: Deps): BackgroundTask => ({
 
 /** One that does not answer is asked in the next period. */
 const askSleds = async (
-  { connection, clock }: Deps,
+  { connection, signatures, clock }: Deps,
   known: readonly TrustRootRecord[],
   sleds: readonly SledTarget[],
   signal: AbortSignal,
@@ -94,7 +96,7 @@ const askSleds = async (
       });
       chains += told.length;
       for (const record of known) {
-        const found = longest(record, sled.id, told, best.get(record.id));
+        const found = longest(record, { sledId: sled.id, told, signatures }, best.get(record.id));
         if (found !== undefined) best.set(record.id, found);
       }
     } catch {
@@ -105,13 +107,17 @@ const askSleds = async (
   return { best, chains };
 };
 
+type Told = {
+  readonly sledId: SledId;
+  readonly told: readonly (readonly Uint8Array[])[];
+  readonly signatures: SignaturePolicy;
+};
 type Found = { readonly sledId: SledId; readonly move: TrustMove };
 
 /** FGR3: of what one sled told, or what is known already. */
 const longest = (
   record: TrustRootRecord,
-  sledId: SledId,
-  told: readonly (readonly Uint8Array[])[],
+  { sledId, told, signatures }: Told,
   known: Found | undefined,
 ): Found | undefined => {
   let best = known;
@@ -119,7 +125,7 @@ const longest = (
   for (const chain of told) {
     const newer = rootsAfter(newest, chain);
     if (newer.length <= (best?.move.roots.length ?? 0)) continue;
-    const move = moveOf(record, newer);
+    const move = moveOf(record, newer, signatures);
     if (move.roots.length > (best?.move.roots.length ?? 0)) best = { sledId, move };
   }
   return best;
@@ -140,8 +146,12 @@ const rootsAfter = (root: Metadata<'root'>, chain: readonly Uint8Array[]): reado
 };
 
 /** As far as the signatures go (FGR1). */
-const moveOf = ({ rootBytes, trustedVersions }: TrustRootRecord, newer: readonly Uint8Array[]): TrustMove => {
-  const set = createTrustedSet(rootBytes, ROOTS_ALONE);
+const moveOf = (
+  { rootBytes, trustedVersions }: TrustRootRecord,
+  newer: readonly Uint8Array[],
+  signatures: SignaturePolicy,
+): TrustMove => {
+  const set = createTrustedSet(rootBytes, rootsAlone(signatures));
   const first = set.root();
   const roots: NewRoot[] = [];
   for (const bytes of newer) {

@@ -5,6 +5,7 @@ import { DEFAULT_PROGRESS } from '../../http/progress.ts';
 import { createTestClock } from '../../lib/clock.fixture.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
+import { SPECIFIED_SIGNATURES } from '../../tuf/signature-policy.ts';
 import type { SourceConfig } from '../releases/source/source-config.ts';
 import { createSources } from '../releases/source/sources.ts';
 import type { SyncDeps } from '../releases/source/sync-source.ts';
@@ -34,6 +35,7 @@ const waitAfter = async (error: DepotError): Promise<number | undefined> => {
     fetchRelease: async () => {
       throw error;
     },
+    signatures: SPECIFIED_SIGNATURES,
     clock: createTestClock(),
   };
   const task = createSourceSync({ ...deps, sources: createSources([config]), rng: seededRng(1) });

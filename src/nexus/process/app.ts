@@ -91,12 +91,17 @@ export type Nexus = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
+const warnOfSettings = ({ leftovers, signatures }: NexusConfig, log: Logger): void => {
+  for (const key of leftovers) log.warn({ key }, 'this key has no effect; remove it from the file');
+  if (signatures.rsaPkcs1v15 === 'accepted')
+    log.warn({ accept_rsa_pkcs1v15: true }, 'signatures of the scheme RSASSA-PKCS1-v1_5 count in this Nexus');
+};
+
 /** @throws `IN_USE_BY_PROCESS`, `STAGING_DAMAGED`, `CONFIG_INVALID`, `ADDRESS_IN_USE`, `LISTEN_NOT_LOOPBACK` */
 export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Promise<Nexus> => {
   await using stack = new AsyncDisposableStack();
   const adminKeys = await adminKeysOf(config);
-  for (const key of config.leftovers)
-    deps.log.warn({ key }, 'this key has no effect; remove it from the file');
+  warnOfSettings(config, deps.log);
   const credentials = stack.use(
     await watchCredentials(config.identity, { kind: 'nexus', adminKeys, ...deps }),
   );

@@ -29,6 +29,7 @@ test('a file needs only the staging directory, the database and an identity', as
     debugListen: undefined,
     leftovers: [],
     allowedHosts: [],
+    signatures: { rsaPkcs1v15: 'refused' },
     limits: { repositoryBytes: 4 * 1024 ** 3, artifactBytes: 2 * 1024 ** 3 },
     replication: { periodMs: 60_000, minSledReplication: 3, disable: false },
   });

@@ -20,6 +20,7 @@ import { DepotError } from '../../lib/errors.ts';
 import { LOG_LEVELS, type LogLevel } from '../../lib/log.ts';
 import { readTomlConfig } from '../../lib/toml-config.ts';
 import { repositoryUrls } from '../../source/http-source.ts';
+import { type SignaturePolicy, signaturePolicy } from '../../tuf/signature-policy.ts';
 import type { HistoryLimits } from '../background/fleet-history.ts';
 import { parseDatabaseUrl } from '../datastore/database-url.ts';
 import type { SourceConfig } from '../releases/source/source-config.ts';
@@ -78,6 +79,11 @@ const HistorySection = z.strictObject({
    * This holds more of them than a month has days, in about 100 MB of database.
    */
   max_events: count(1000, 10_000_000).default(200_000),
+});
+
+const TrustSection = z.strictObject({
+  /** Whether RSA signatures of the scheme PKCS#1 v1.5 count, which the specification of TUF does not have. Sleds have their own. */
+  accept_rsa_pkcs1v15: z.boolean().default(false),
 });
 
 const LimitsSection = z.strictObject({
@@ -160,6 +166,7 @@ export const NexusConfigFile = z.strictObject({
     .max(MAX_SOURCES)
     .refine(all => new Set(all.map(({ name }) => name)).size === all.length, 'two sources have one name')
     .default([]),
+  trust: TrustSection.prefault({}),
   limits: LimitsSection.prefault({}),
   tuf_artifact_replication: ReplicationSection.prefault({}),
   tuf_repo_pruner: PrunerSection.prefault({}),
@@ -207,6 +214,8 @@ export type NexusConfig = {
   readonly allowedHosts: readonly string[];
   readonly logLevel: LogLevel;
   readonly databaseUrl: string;
+  /** Under which this Nexus judges every release and every root. */
+  readonly signatures: SignaturePolicy;
   readonly limits: {
     readonly repositoryBytes: number;
     readonly artifactBytes: number;
@@ -264,6 +273,7 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
     allowedHosts: file.allowed_hosts ?? [],
     logLevel: file.log_level,
     databaseUrl: file.database.url,
+    signatures: signaturePolicy(file.trust.accept_rsa_pkcs1v15),
     limits: {
       repositoryBytes: limits.repository_bytes,
       artifactBytes: limits.artifact_bytes,

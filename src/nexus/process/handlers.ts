@@ -121,7 +121,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
   return {
     operatorUpdate: createOperatorUpdateApi({
       ...parts,
-      ...{ note, originOf },
+      ...{ note, originOf, signatures: config.signatures },
       releaseProgress: version => targetProgress(observer.latest(), version),
       replicationSummary: () =>
         replicationSummary(observer.latest(), {

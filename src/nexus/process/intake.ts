@@ -117,6 +117,7 @@ export const startIntake = async (
 
 /** The checks of an archive: of a release, or of the roots of a signer. */
 const checks = ({ config, datastore, verifyRelease, verifyRoots, clock, lost }: IntakeDeps, log: Logger) => {
+  const { signatures } = config;
   const { artifactBytes, repositoryBytes, inflateRatio } = config.limits;
   // As with the defaults, no release inflates to more than twice the largest archive.
   const limits = {
@@ -126,7 +127,8 @@ const checks = ({ config, datastore, verifyRelease, verifyRoots, clock, lost }: 
   };
   return {
     check: (archive, options) =>
-      checkArchive({ datastore, verifyRelease, clock, limits, lost }, archive, options),
-    takeRoots: (archive, options) => takeRoots({ datastore, verifyRoots, clock, log }, archive, options),
+      checkArchive({ datastore, verifyRelease, clock, limits, signatures, lost }, archive, options),
+    takeRoots: (archive, options) =>
+      takeRoots({ datastore, verifyRoots, signatures, clock, log }, archive, options),
   } satisfies Partial<Parameters<typeof createUploads>[0]>;
 };

@@ -98,6 +98,7 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
     }),
   );
   const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
+  const { signatures } = config;
   const sources = createSources(config.sources);
   const database = createCommitDurability({ datastore, databaseUrl: config.databaseUrl });
   const newOrigin = () => originOfNexus({ ...deps, nexusId: nexus.id });
@@ -107,14 +108,14 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
       tasks: [
         replication.task,
         liveness.task,
-        createSourceSync({ ...deps, ...intake, sources }),
+        createSourceSync({ ...deps, ...intake, sources, signatures }),
         heartbeatTask({ datastore, nexus }),
         ...(revocations === undefined ? [] : [revocationTask({ datastore, connection, revocations, clock })]),
         ...(statements === undefined ? [] : [statementTask({ datastore, connection, statements, clock })]),
         ...(deps.tellsAuditHeads ? [auditHeads.task] : []),
         ...(deps.refusalWriter === undefined ? [] : [deps.refusalWriter.task]),
         trustRootTask({ datastore, connection, clock }),
-        forgottenRoots({ datastore, connection, note: history.note, newOrigin, clock }),
+        forgottenRoots({ datastore, connection, signatures, note: history.note, newOrigin, clock }),
         releaseBundles({ ...deps, ...intake }),
         database.task,
         repoPruner({

@@ -82,6 +82,7 @@ test.each([
   [undefined, 'missing'],
   [{ state: 'missing' }, 'missing'],
   [{ state: 'refused' }, 'refused'],
+  [{ state: 'refused', cause: 'signature_scheme' }, 'signature_scheme'],
   [{ state: 'unexempted' }, 'unexempted'],
   [{ state: 'admitted' }, 'unlisted'],
 ] as const)('a bundle that a sled reports as %o is withheld as %s', (state, because) => {
@@ -91,6 +92,14 @@ test.each([
   expect(reason).toMatchObject({ because });
   const [without] = withheldReasons({ ...release, bundle: undefined }, [sled(1, [hash(1)])]);
   expect(without).toMatchObject({ because: 'no_bundle' });
+});
+
+test('a release that a sled refuses for the scheme of its signatures names the setting of the sled', () => {
+  const bundle = { state: 'refused' as const, cause: 'signature_scheme' as const };
+  const [reason] = withheldReasons(release, [sled(1, [hash(1)], { bundle })]);
+  expect(renderReason(reason!).remedy).toContain(
+    'accept_rsa_pkcs1v15 = true in [trust] of the sled-agent.toml of each of these sleds',
+  );
 });
 
 test('a release that nobody has exempted names the command, and says what to do about one that nobody knows', () => {

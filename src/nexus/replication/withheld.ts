@@ -1,6 +1,7 @@
 /** Releases that sleds withhold, and sleds that withhold nothing: reasons of the status. */
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { ArtifactHash } from '../../core/ids.ts';
+import type { BundleReport } from '../../core/release-trust.ts';
 import type { PresentRelease } from '../datastore/ports/wanted-set-port.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 
@@ -25,7 +26,7 @@ export const withheldReasons = (
     const withheld = answer.withheld.intersection(artifacts);
     if (withheld.size === 0) continue;
     const told = report?.bundles?.find(({ sha256 }) => sha256 === bundle?.sha256);
-    const because = causeOf(bundle, told?.state);
+    const because = causeOf(bundle, told);
     const known = byCause.get(because) ?? { serials: [], artifacts: new Set(), error: undefined };
     byCause.set(because, known);
     known.serials.push(serial);
@@ -44,8 +45,10 @@ export const withheldReasons = (
   });
 };
 
-const causeOf = (bundle: PresentRelease['bundle'], state: string | undefined): Because => {
+const causeOf = (bundle: PresentRelease['bundle'], told: BundleReport | undefined): Because => {
+  const state = told?.state;
   if (bundle === undefined) return 'no_bundle';
+  if (state === 'refused' && told?.cause !== undefined) return told.cause;
   if (state === 'refused' || state === 'unexempted') return state;
   return state === 'admitted' ? 'unlisted' : 'missing';
 };

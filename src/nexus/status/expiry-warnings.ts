@@ -9,6 +9,7 @@ import type { TrustRootId } from '../../core/ids.ts';
 import type { ReleaseRoles } from '../../core/release.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { type Metadata, parseMetadata } from '../../tuf/metadata.ts';
+import { ALL_SIGNATURES } from '../../tuf/signature-policy.ts';
 import { isSuccessor } from '../../tuf/trusted-set.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { TrustRootPort } from '../datastore/ports/trust-root-port.ts';
@@ -37,8 +38,9 @@ export const readExpiries = async (
 
 type Pinned = { readonly id: TrustRootId; readonly root: Metadata<'root'> };
 
+/** An operator has trusted both: which schemes of signatures vouch for releases does not matter here. */
 const withoutSucceeded = (pinned: readonly Pinned[]): readonly Pinned[] =>
-  pinned.filter(({ root: of }) => !pinned.some(({ root }) => isSuccessor(root, of)));
+  pinned.filter(({ root: of }) => !pinned.some(({ root }) => isSuccessor(root, of, ALL_SIGNATURES)));
 
 export const expiryReasonsOf = ({ releases, roots }: Expiries, clock: Clock): readonly HealthReason[] =>
   expiryReasons(releases, roots, clock.nowMs());

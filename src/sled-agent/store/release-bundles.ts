@@ -299,11 +299,19 @@ const reportOf = (
   const here = new Set(copies.list());
   // It counts until a restart, which would not find it: so a Nexus is asked for it before.
   const isLost = (bundle: string) => !here.has(bundle);
-  const bundles = admission.bundles.flatMap(({ bundle, systemVersion, state, reason }): BundleReport[] => {
-    if (systemVersion === undefined) return [];
-    if (state === 'admitted' && isLost(bundle)) return [{ sha256: bundle, state: 'missing', reason: LOST }];
-    return [{ sha256: bundle, state, ...(reason !== undefined && { reason }) }];
-  });
+  const bundles = admission.bundles.flatMap(
+    ({ bundle, systemVersion, state, reason, cause }): BundleReport[] => {
+      if (systemVersion === undefined) return [];
+      if (state === 'admitted' && isLost(bundle)) return [{ sha256: bundle, state: 'missing', reason: LOST }];
+      return [
+        {
+          ...{ sha256: bundle, state },
+          ...(cause !== undefined && { cause }),
+          ...(reason !== undefined && { reason }),
+        },
+      ];
+    },
+  );
   return {
     requiresSigned: trust.requiresSigned(),
     bundles,

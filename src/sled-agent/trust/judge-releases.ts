@@ -2,10 +2,14 @@
  * What the store asks about bundles of releases, answered by what this sled has pinned.
  *
  *     bundle ─▶ judged against the newest root of each chain that counts, and the older ones for one in the record ─▶ verdict
+ *
+ * JR1. What only the signature policy refuses says so, with the setting: the operator who set it in Nexus alone sees why nothing arrives.
+ *      The wider judgement admits nothing.
  */
 import type { JudgedBundle } from '../../bundle/judge.ts';
 import type { JudgeBundle } from '../../bundle/judge-apart.ts';
 import type { BundleVerdict } from '../../core/release-admission.ts';
+import { ALL_SIGNATURES, isCovered } from '../../tuf/signature-policy.ts';
 import type { ReleaseTrust } from '../store/release-trust.ts';
 import { newestRoot } from './pinned-chain.ts';
 import { rootsToTry, type SledTrust, type TriedRoot } from './trust.ts';
@@ -20,9 +24,14 @@ export const releaseTrust = (trust: SledTrust, judge: JudgeBundle): ReleaseTrust
     isExemptedByStatement: trust.exempts,
   }),
   async judge(bundle, bytes, { signal }) {
-    const tried = rootsToTry(trust.counting(), trust.record().has(bundle));
-    const roots = tried.map(root => ({ id: root.id, bytes: root.bytes }));
-    return verdictOf(await judge(bytes, roots, { signal }), tried);
+    const { signatures, counting, unaccepted, record } = trust;
+    const tried = rootsToTry(counting(), record().has(bundle));
+    const judged = await judge(bytes, tried, { signatures, signal });
+    const verdict = verdictOf(judged, tried);
+    if (judged.verdict.kind !== 'refused' || isCovered(ALL_SIGNATURES, signatures)) return verdict;
+    const wider = [...tried, ...rootsToTry(unaccepted(), false)];
+    const told = await judge(bytes, wider, { signatures: ALL_SIGNATURES, signal });
+    return told.verdict.kind === 'vouched' ? { ...verdict, ...UNACCEPTED } : verdict; // JR1
   },
   recordAdmitted: trust.recordAdmitted,
   forget: trust.forget,
@@ -35,6 +44,12 @@ export const releaseTrust = (trust: SledTrust, judge: JudgeBundle): ReleaseTrust
   }),
   onChange: trust.onChange,
 });
+
+const UNACCEPTED = {
+  cause: 'signature_scheme',
+  problem:
+    'its signatures are of the scheme RSASSA-PKCS1-v1_5, which this sled does not accept; to accept it: accept_rsa_pkcs1v15 = true in [trust] of its sled-agent.toml',
+} as const;
 
 /** The root that vouches is the pinned one that the verification began with: what a bundle adds to it proves nothing more. */
 const verdictOf = (

@@ -11,6 +11,7 @@ import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { realDisk } from '../../lib/real-disk.ts';
 import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
+import type { SignaturePolicy } from '../../tuf/signature-policy.ts';
 import { newestRoot } from './pinned-chain.ts';
 import { createTrust, type SledTrust, type StatedTrust, withKeys } from './trust.ts';
 import { type Pins, readOtherPins, readPins, trustFileBeside, writePins } from './trust-file.ts';
@@ -21,6 +22,8 @@ export type TrustConfig = {
   readonly adminKeyFiles: readonly string[];
   /** Undefined: where something is pinned. */
   readonly requireSigned: boolean | undefined;
+  /** Of this sled alone: no Nexus widens it (TRS8). */
+  readonly signatures: SignaturePolicy;
 };
 
 /** With the keys of the configuration, which are durable now. @throws `CONFIG_INVALID` naming the file; `NO_SPACE`, `IO` */
@@ -40,7 +43,7 @@ export const openPins = async (
 export const openTrust = async (
   { certificateFile }: Pick<IdentityFiles, 'certificateFile'>,
   known: Pins,
-  { rootFiles, requireSigned }: Omit<TrustConfig, 'adminKeyFiles'>,
+  { rootFiles, requireSigned, signatures }: Omit<TrustConfig, 'adminKeyFiles'>,
   { statements, log }: { readonly statements: Statements; readonly log: Logger },
 ): Promise<SledTrust> => {
   const file = trustFileBeside(certificateFile);
@@ -51,8 +54,7 @@ export const openTrust = async (
     save,
     loadOther,
     statements: statedTrust(statements),
-    requireSigned,
-    log,
+    ...{ requireSigned, signatures, log },
   });
   for (const path of rootFiles) await pinRoot(trust, path);
   logPins(trust, requireSigned, log);
@@ -87,6 +89,8 @@ const logPins = (trust: SledTrust, requireSigned: boolean | undefined, log: Logg
     const { version, sha256 } = newestRoot(chain);
     return { root_sha256: chain.id, pinned_by: chain.by, version, newest_sha256: sha256 };
   });
+  if (trust.signatures.rsaPkcs1v15 === 'accepted')
+    log.warn({ accept_rsa_pkcs1v15: true }, 'signatures of the scheme RSASSA-PKCS1-v1_5 count on this sled');
   const facts = { chains, admin_keys: trust.adminKeys().map(({ digest }) => digest) };
   if (trust.requiresSigned()) log.info(facts, 'only what verified metadata lists is stored and served');
   else if (requireSigned === false)

@@ -7,6 +7,7 @@ import type { InvitedPins } from '../../identity/invitation-token.ts';
 import type { OfferedPins } from '../../join/join-fleet.ts';
 import { errorCodeOf } from '../../lib/errors.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
+import { SPECIFIED_SIGNATURES } from '../../tuf/signature-policy.ts';
 import { pinAtJoin } from './pin-at-join.ts';
 import { newestRoot } from './pinned-chain.ts';
 import { createSigner } from './trust.fixture.ts';
@@ -28,6 +29,7 @@ const pin = (named: Partial<InvitedPins>, offered: Partial<OfferedPins>) =>
     { certificateFile: join(directory, 'sled.pem') },
     { adminKeySha256: undefined, rootsSha256: [], ...named },
     { adminKeys: [], rootChains: [], ...offered },
+    SPECIFIED_SIGNATURES,
   );
 const pinned = () => readPins(join(directory, 'trust.json'));
 

@@ -6,6 +6,7 @@
  * PAJ1. A chain is pinned if it has the root that the token names. The roots before that one prove nothing here; if their signatures lead to
  *       it, they are pinned with it, so that they are known as replaced, and are no chain of their own when a Nexus tells them later.
  * PAJ2. What the token names and the answer lacks ends the join: the sled would verify less than the person meant who invited it.
+ * PAJ3. Roots that the signature policy of this sled refuses end the join too, with the setting: a fault of no Nexus.
  */
 import { type PinnedKey, parseAdminPublicKey } from '../../identity/admin-key.ts';
 import type { IdentityFiles } from '../../identity/credentials.ts';
@@ -14,6 +15,8 @@ import type { OfferedPins } from '../../join/join-fleet.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
+import type { SignaturePolicy } from '../../tuf/signature-policy.ts';
+import { isOnlyUnaccepted } from '../../tuf/signatures.ts';
 import { newestRoot, parseChain } from './pinned-chain.ts';
 import { createTrust, NO_STATEMENTS } from './trust.ts';
 import { readPins, trustFileBeside, writePins } from './trust-file.ts';
@@ -28,19 +31,21 @@ export const pinAtJoin = async (
   { certificateFile }: Pick<IdentityFiles, 'certificateFile'>,
   { adminKeySha256, rootsSha256 }: InvitedPins,
   offered: OfferedPins,
+  signatures: SignaturePolicy,
 ): Promise<JoinedPins> => {
   const file = trustFileBeside(certificateFile);
   const keys = adminKeySha256 === undefined ? [] : [keyNamed(adminKeySha256, offered)];
-  const chains = rootsSha256.map(sha256 => chainWith(sha256, offered));
+  const chains = rootsSha256.map(sha256 => chainWith(sha256, offered, signatures));
   const trust = createTrust({
     known: await readPins(file),
     save: pins => writePins(file, pins),
     statements: NO_STATEMENTS,
-    requireSigned: undefined,
+    ...{ requireSigned: undefined, signatures },
     log: silentLogger,
   });
   await trust.addChains(chains, 'join').catch((cause: unknown) => {
     if (cause instanceof DepotError && ['NO_SPACE', 'IO'].includes(cause.code)) throw cause;
+    if (cause instanceof DepotError && isOnlyUnaccepted(cause)) throw unaccepted(cause);
     throw badAnswer('has a chain of roots that is broken', cause);
   });
   await trust.addAdminKeys(keys);
@@ -59,10 +64,14 @@ const keyNamed = (sha256: string, { adminKeys }: OfferedPins): PinnedKey => {
 };
 
 /** PAJ1 */
-const chainWith = (sha256: string, { rootChains }: OfferedPins): readonly string[] => {
+const chainWith = (
+  sha256: string,
+  { rootChains }: OfferedPins,
+  signatures: SignaturePolicy,
+): readonly string[] => {
   for (const chain of rootChains) {
     const at = chain.findIndex(text => isNamed(text, sha256));
-    if (at >= 0) return isChain(chain.slice(0, at + 1)) ? chain : chain.slice(at);
+    if (at >= 0) return isChain(chain.slice(0, at + 1), signatures) ? chain : chain.slice(at);
   }
   throw badAnswer(`has not the trust root that the invitation names, with the SHA-256 ${sha256}`);
 };
@@ -77,14 +86,28 @@ const isNamed = (text: string, sha256: string): boolean => {
   }
 };
 
-const isChain = (texts: readonly string[]): boolean => {
+const isChain = (texts: readonly string[], signatures: SignaturePolicy): boolean => {
   try {
-    return parseChain(texts).length > 0;
+    return parseChain(texts, signatures).length > 0;
   } catch (error) {
     if (error instanceof DepotError) return false;
     throw error;
   }
 };
+
+/** PAJ3 */
+const unaccepted = (cause: DepotError): DepotError =>
+  new DepotError(
+    'UNTRUSTED_SIGNATURES',
+    'the trust root that the invitation names is signed by RSA keys of the scheme PKCS#1 v1.5, which the configuration of this sled does not accept',
+    {
+      cause,
+      detail: {
+        remedy:
+          'If the fleet accepts that scheme (SECURITY.md): accept_rsa_pkcs1v15 = true in [trust] of the configuration of this sled, then join again.',
+      },
+    },
+  );
 
 const badAnswer = (problem: string, cause?: unknown): DepotError =>
   new DepotError(

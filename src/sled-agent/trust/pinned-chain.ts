@@ -8,12 +8,16 @@
  * PC2. Roots that are pinned stay as they are: another root of the same version is a fork, and is refused. Roots are compared by
  *      what they say (RDG1), so a telling in other white space or with more signatures is the same.
  * PC3. A root that signed the first pinned one is an older part of the same chain, and no chain of its own: its keys were rotated away.
+ * PC4. A root is pinned under the signature policy that this sled has then. Later each release is judged under the policy of that time,
+ *      from the self-signature of the newest root on: a signer that has left a scheme stays trusted without it.
  */
 import { DepotError, messageChain } from '../../lib/errors.ts';
 import { MAX_METADATA_BYTES, type Metadata } from '../../tuf/metadata.ts';
 import { MAX_ROOTS } from '../../tuf/repository.ts';
 import { rootDigest } from '../../tuf/root-digest.ts';
-import { ROOTS_ALONE } from '../../tuf/trust-policy.ts';
+import type { SignaturePolicy } from '../../tuf/signature-policy.ts';
+import { unacceptedOf } from '../../tuf/signatures.ts';
+import { rootsAlone } from '../../tuf/trust-policy.ts';
 import { createTrustedSet, parseSelfSignedRoot } from '../../tuf/trusted-set.ts';
 
 export type PinnedRoot = {
@@ -38,11 +42,11 @@ export type PinnedChain = {
 export const newestRoot = ({ roots }: Pick<PinnedChain, 'roots'>): PinnedRoot => roots.at(-1) ?? roots[0];
 
 /** @throws DepotError `METADATA_INVALID`, `UNTRUSTED_SIGNATURES`, `ROOT_CHAIN_BROKEN` (PC1) */
-export const parseChain = (texts: readonly string[]): PinnedChain['roots'] => {
+export const parseChain = (texts: readonly string[], signatures: SignaturePolicy): PinnedChain['roots'] => {
   const [first, ...others] = texts;
   if (first === undefined) throw broken('a chain of roots has no root');
-  const root = firstOf(first);
-  return [root, ...followers(root, others, 1)];
+  const root = firstOf(first, signatures);
+  return [root, ...followers(root, others, 1, signatures)];
 };
 
 /**
@@ -50,12 +54,16 @@ export const parseChain = (texts: readonly string[]): PinnedChain['roots'] => {
  *
  * @throws DepotError `ROOT_CHAIN_BROKEN` for a fork (PC2), or as {@link parseChain}
  */
-export const extendChain = (chain: PinnedChain, told: readonly PinnedRoot[]): PinnedChain | undefined => {
+export const extendChain = (
+  chain: PinnedChain,
+  told: readonly PinnedRoot[],
+  signatures: SignaturePolicy,
+): PinnedChain | undefined => {
   const byVersion = new Map(chain.roots.map(root => [root.version, root]));
   const isShared = ({ version, sha256 }: PinnedRoot) => byVersion.get(version)?.sha256 === sha256;
   const newest = newestRoot(chain);
-  if (!told.some(each => isShared(each) || isBefore(each, chain.roots[0])))
-    return continued(chain, newest, told);
+  if (!told.some(each => isShared(each) || isBefore(each, chain.roots[0], signatures)))
+    return continued(chain, newest, told, signatures);
   const fork = told.find(({ version, sha256 }) => {
     const pinned = byVersion.get(version);
     return pinned !== undefined && pinned.sha256 !== sha256;
@@ -66,14 +74,14 @@ export const extendChain = (chain: PinnedChain, told: readonly PinnedRoot[]): Pi
     );
   const newer = told.filter(({ version }) => version > newest.version).map(({ text }) => text);
   if (newer.length === 0) return chain;
-  return { ...chain, roots: [...chain.roots, ...followers(newest, newer, chain.roots.length)] };
+  return { ...chain, roots: [...chain.roots, ...followers(newest, newer, chain.roots.length, signatures)] };
 };
 
 /** PC3 */
-const isBefore = (root: PinnedRoot, first: PinnedRoot): boolean => {
+const isBefore = (root: PinnedRoot, first: PinnedRoot, signatures: SignaturePolicy): boolean => {
   if (root.version + 1 !== first.version) return false;
   try {
-    return followers(root, [first.text], 1).length === 1;
+    return followers(root, [first.text], 1, signatures).length === 1;
   } catch (error) {
     if (error instanceof DepotError) return false;
     throw error;
@@ -85,23 +93,30 @@ const continued = (
   chain: PinnedChain,
   newest: PinnedRoot,
   told: readonly PinnedRoot[],
+  signatures: SignaturePolicy,
 ): PinnedChain | undefined => {
   if (told[0]?.version !== newest.version + 1) return undefined;
   try {
     const texts = told.map(({ text }) => text);
-    return { ...chain, roots: [...chain.roots, ...followers(newest, texts, chain.roots.length)] };
+    return { ...chain, roots: [...chain.roots, ...followers(newest, texts, chain.roots.length, signatures)] };
   } catch (error) {
     if (error instanceof DepotError) return undefined;
     throw error;
   }
 };
 
-const firstOf = (text: string): PinnedRoot => rootOf(text, parseSelfSignedRoot(bytesOf(text)));
+const firstOf = (text: string, signatures: SignaturePolicy): PinnedRoot =>
+  rootOf(text, parseSelfSignedRoot(bytesOf(text), signatures));
 
-const followers = (first: PinnedRoot, texts: readonly string[], before: number): readonly PinnedRoot[] => {
+const followers = (
+  first: PinnedRoot,
+  texts: readonly string[],
+  before: number,
+  signatures: SignaturePolicy,
+): readonly PinnedRoot[] => {
   if (before + texts.length > MAX_ROOTS)
     throw broken(`a chain has ${before + texts.length} roots; the limit is ${MAX_ROOTS}`);
-  const set = createTrustedSet(bytesOf(first.text), ROOTS_ALONE);
+  const set = createTrustedSet(bytesOf(first.text), rootsAlone(signatures));
   return texts.map(text => {
     const before = set.root().version;
     try {
@@ -130,4 +145,7 @@ const rootOf = (text: string, root: Metadata<'root'>): PinnedRoot => ({
 });
 
 const broken = (problem: string, cause?: unknown): DepotError =>
-  new DepotError('ROOT_CHAIN_BROKEN', problem, { cause });
+  new DepotError('ROOT_CHAIN_BROKEN', problem, {
+    cause,
+    detail: cause instanceof DepotError ? unacceptedOf(cause) : {},
+  });

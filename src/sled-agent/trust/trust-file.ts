@@ -2,7 +2,8 @@
  * What a sled has pinned, in `trust.json` beside its certificate: outside the datasets, so that a disk that is replaced unpins nothing.
  *
  * TF1. A file that cannot be read is an error that names it, never "nothing pinned": a sled that forgot its pins would store anything.
- * TF2. Each chain is verified again when it is read: a file that was cut or altered is noticed by its signatures.
+ * TF2. Each chain is verified again when it is read: a file that was cut or altered is noticed by its signatures. They were accepted when
+ *      it was pinned (PC4), so those of every scheme count here.
  */
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -14,6 +15,7 @@ import type { Disk } from '../../lib/disk.ts';
 import { readFileWhole, writeFileDurably } from '../../lib/durable-file.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { realDisk } from '../../lib/real-disk.ts';
+import { ALL_SIGNATURES } from '../../tuf/signature-policy.ts';
 import { PINNED_BY, type PinnedChain, parseChain } from './pinned-chain.ts';
 
 /** Twice as many as a config may name: some are kept for files that stay for a while. */
@@ -68,7 +70,7 @@ export const readOtherPins = async (
     const { chains, admin_keys, admitted } = TrustFile.parse(JSON.parse(text));
     return {
       chains: chains.map(({ pinned_by, roots }) => {
-        const parsed = parseChain(roots);
+        const parsed = parseChain(roots, ALL_SIGNATURES);
         return { id: parsed[0].sha256, by: pinned_by, roots: parsed };
       }),
       adminKeys: admin_keys.map(pem => parseAdminPublicKey(pem, file)),

@@ -7,8 +7,9 @@ import type { ArtifactHash } from '../../core/ids.ts';
 import { SystemVersion } from '../../core/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { keysForAllRoles, rootObject, signMetadata } from '../../signing/sign-metadata.ts';
-import { generateSigningKey } from '../../signing/signing-keys.ts';
+import { generateSigningKey, type SigningKey } from '../../signing/signing-keys.ts';
 import { LATER_MS, makeRepository } from '../../tuf/repository.fixture.ts';
+import { type SignaturePolicy, SPECIFIED_SIGNATURES } from '../../tuf/signature-policy.ts';
 import { hashOf, type TestArtifact } from '../store/artifact.fixture.ts';
 import type { ReleaseTrust } from '../store/release-trust.ts';
 import { releaseTrust } from './judge-releases.ts';
@@ -55,8 +56,11 @@ export type Signer = {
 
 const MAX_VERSIONS = 4;
 
-export const createSigner = (): Signer => {
-  const keys = Array.from({ length: MAX_VERSIONS }, () => generateSigningKey());
+/** @param makeKey the key of all roles under the root of a version */
+export const createSigner = (
+  makeKey: (version: number) => SigningKey = () => generateSigningKey(),
+): Signer => {
+  const keys = Array.from({ length: MAX_VERSIONS }, (_, at) => makeKey(at + 1));
   const keyOf = (version: number) => keys[version - 1] ?? generateSigningKey();
   const rootSigned = (version: number, key = keyOf(version)) =>
     Buffer.from(
@@ -170,18 +174,20 @@ export const testTrust = ({
   known = NO_PINS,
   statements = NO_STATEMENTS,
   requireSigned,
+  signatures = SPECIFIED_SIGNATURES,
   save = async () => undefined,
 }: {
   readonly known?: Pins;
   readonly statements?: StatedTrust;
   readonly requireSigned?: boolean;
+  readonly signatures?: SignaturePolicy;
   readonly save?: (pins: Pins) => Promise<void>;
 } = {}): TestTrust => {
   let saved = known;
   const trust = createTrust({
     known,
     statements,
-    requireSigned,
+    ...{ requireSigned, signatures },
     log: silentLogger,
     async save(pins) {
       await save(pins);
@@ -192,6 +198,7 @@ export const testTrust = ({
 };
 
 /** In this thread. */
-export const judgeHere: JudgeBundle = (bytes, trustRoots) => judgeBundle(bytes, trustRoots);
+export const judgeHere: JudgeBundle = (bytes, trustRoots, { signatures }) =>
+  judgeBundle(bytes, trustRoots, { signatures });
 
 export const storeTrust = (trust: SledTrust): ReleaseTrust => releaseTrust(trust, judgeHere);

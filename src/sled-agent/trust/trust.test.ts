@@ -10,6 +10,7 @@ import { createMemoryDisk, interposed } from '../../lib/disk.fixture.ts';
 import { errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
+import { SPECIFIED_SIGNATURES } from '../../tuf/signature-policy.ts';
 import { openPins, openTrust } from './open-trust.ts';
 import { pinAtJoin } from './pin-at-join.ts';
 import { newestRoot } from './pinned-chain.ts';
@@ -186,7 +187,12 @@ test('what was pinned is there after a restart, and a damaged file is an error t
   const folder = await mkdtemp(join(tmpdir(), 'trust-'));
   const identity = { certificateFile: join(folder, 'sled.pem') };
   const rootFile = join(folder, 'root.json');
-  const config = { rootFiles: [], adminKeyFiles: [], requireSigned: undefined };
+  const config = {
+    rootFiles: [],
+    adminKeyFiles: [],
+    requireSigned: undefined,
+    signatures: SPECIFIED_SIGNATURES,
+  };
   const open = async (more = {}) => {
     const trust = { ...config, ...more };
     const pins = await openPins(identity, trust);
@@ -263,7 +269,12 @@ test('after a kill or a power cut at any operation the file is whole, has what w
 test('what a join pins while the agent runs is not undone by the next write of the agent (TRS7)', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'trust-'));
   const identity = { certificateFile: join(folder, 'sled.pem') };
-  const config = { rootFiles: [], adminKeyFiles: [], requireSigned: undefined };
+  const config = {
+    rootFiles: [],
+    adminKeyFiles: [],
+    requireSigned: undefined,
+    signatures: SPECIFIED_SIGNATURES,
+  };
   try {
     const agent = await openTrust(identity, await openPins(identity, config), config, {
       statements: noStatements,
@@ -275,6 +286,7 @@ test('what a join pins while the agent runs is not undone by the next write of t
       identity,
       { adminKeySha256: key.digest, rootsSha256: [firstOf(signer.roots(1))] },
       { adminKeys: [publicKeyPem(key)], rootChains: [signer.roots(1)] },
+      SPECIFIED_SIGNATURES,
     );
     await agent.addChains([other.roots(2)]);
     const { chains, adminKeys } = await readPins(join(folder, 'trust.json'));
@@ -296,7 +308,7 @@ test('a file of [trust] that is missing, or no root, is an error that names it',
     const opened = openTrust(
       { certificateFile: join(folder, 'sled.pem') },
       NO_PINS,
-      { rootFiles: [file], requireSigned: undefined },
+      { rootFiles: [file], requireSigned: undefined, signatures: SPECIFIED_SIGNATURES },
       { statements: noStatements, log: silentLogger },
     );
     await expect(opened).rejects.toThrow(`trust.root_files: ${file}`);

@@ -15,12 +15,16 @@
  * TRS5. A chain that was refused for want of a statement is tried again when a statement comes: the two may arrive in any order.
  * TRS6. While a newer root is written, the older one admits nothing new: a crash would leave the root without the record of it.
  * TRS7. What another process has pinned meanwhile, such as a join, is taken in before each write, which would undo it otherwise.
+ * TRS8. The signature policy is that of this sled's own configuration, and no Nexus widens it. A chain that a Nexus tells and only the
+ *      policy refuses is remembered, not pinned: it says why releases are withheld, and vouches for none.
  */
 import type { AdmittedBy } from '../../core/release-admission.ts';
 import { MAX_ADMIN_KEYS, MAX_ROOT_CHAINS } from '../../core/release-trust.ts';
 import type { PinnedKey } from '../../identity/admin-key.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { ALL_SIGNATURES, type SignaturePolicy } from '../../tuf/signature-policy.ts';
+import { isOnlyUnaccepted } from '../../tuf/signatures.ts';
 import {
   extendChain,
   newestRoot,
@@ -46,6 +50,10 @@ export const NO_STATEMENTS: StatedTrust = {
 };
 
 export type SledTrust = {
+  /** Under which chains grow and releases are judged (TRS8). */
+  readonly signatures: SignaturePolicy;
+  /** Chains of the last telling that would count if this sled accepted every scheme of signatures (TRS8). */
+  readonly unaccepted: () => readonly PinnedChain[];
   readonly chains: () => readonly PinnedChain[];
   /** Those that count (TRS4). */
   readonly counting: () => readonly PinnedChain[];
@@ -78,6 +86,7 @@ type Options = {
   readonly statements: StatedTrust;
   /** Undefined: where something is pinned by more than a word. */
   readonly requireSigned: boolean | undefined;
+  readonly signatures: SignaturePolicy;
   readonly log: Logger;
 };
 
@@ -89,14 +98,17 @@ type Pinning = Options & {
   coming: ReadonlyMap<string, number>;
   /** Of the last telling (TRS5). */
   waiting: readonly (readonly string[])[];
+  /** Of the last telling (TRS8). */
+  unaccepted: readonly PinnedChain[];
   readonly listeners: Set<() => void>;
 };
 
 export const createTrust = (options: Options): SledTrust => {
-  const { known, statements, requireSigned } = options;
+  const { known, statements, requireSigned, signatures } = options;
   const pinning: Pinning = {
     ...options,
-    ...{ pins: known, saved: encodePins(known), coming: new Map(), waiting: [], listeners: new Set() },
+    ...{ pins: known, saved: encodePins(known), coming: new Map(), listeners: new Set() },
+    ...{ waiting: [], unaccepted: [] },
   };
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -123,6 +135,8 @@ export const createTrust = (options: Options): SledTrust => {
     );
   });
   return {
+    signatures,
+    unaccepted: () => pinning.unaccepted,
     chains: () => pinning.pins.chains,
     counting: () => counting(pinning),
     newest: () => newestVersions(counting(pinning), pinning.coming),
@@ -183,7 +197,8 @@ const takeInOthers = async (pinning: Pinning): Promise<void> => {
   pinning.pins = {
     chains: there.chains.reduce((known, { by, roots }) => {
       const texts = roots.map(({ text }) => text);
-      return withChain(known, texts, { by, statements: pinning.statements, hasAdminKey: false });
+      const { statements } = pinning;
+      return withChain(known, texts, { by, statements, hasAdminKey: false, signatures: ALL_SIGNATURES }); // PC4
     }, chains),
     adminKeys: withKeys(adminKeys, there.adminKeys),
     record,
@@ -220,10 +235,11 @@ const addChains = async (
   told: readonly (readonly string[])[],
   by: PinnedBy,
 ): Promise<void> => {
-  const { pins, statements } = pinning;
-  const allowed = { by, statements, hasAdminKey: pins.adminKeys.length > 0 };
+  const { pins, statements, signatures } = pinning;
+  const allowed = { by, statements, signatures, hasAdminKey: pins.adminKeys.length > 0 };
   const refusals: unknown[] = [];
   const waiting: (readonly string[])[] = [];
+  const unaccepted: PinnedChain[] = [];
   let { chains } = pins;
   for (const texts of told) {
     try {
@@ -231,11 +247,38 @@ const addChains = async (
     } catch (error) {
       refusals.push(error);
       if (errorCodeOf(error) === 'UNTRUSTED_SIGNATURES') waiting.push(texts);
+      unaccepted.push(...underEveryScheme(error, chains, texts, allowed));
     }
   }
   pinning.waiting = waiting;
+  noteUnaccepted(pinning, unaccepted);
   if (chains !== pins.chains) await pin(pinning, { chains, adminKeys: pins.adminKeys });
   if (refusals.length > 0) throw refusals[0];
+};
+
+/** TRS8: the chain that a telling would make, where only the policy refuses it. */
+const underEveryScheme = (
+  refusal: unknown,
+  chains: readonly PinnedChain[],
+  texts: readonly string[],
+  allowed: Allowed,
+): readonly PinnedChain[] => {
+  if (!(refusal instanceof DepotError && isOnlyUnaccepted(refusal))) return [];
+  try {
+    const wider = withChain(chains, texts, { ...allowed, signatures: ALL_SIGNATURES });
+    return wider.filter(chain => !chains.includes(chain));
+  } catch (error) {
+    if (error instanceof DepotError) return [];
+    throw error;
+  }
+};
+
+/** What is withheld is judged again only where something is new: a Nexus tells its chains again and again. */
+const noteUnaccepted = (pinning: Pinning, unaccepted: readonly PinnedChain[]): void => {
+  const digests = (chains: readonly PinnedChain[]) => chains.map(chain => newestRoot(chain).sha256).join();
+  const isNew = digests(unaccepted) !== digests(pinning.unaccepted);
+  pinning.unaccepted = unaccepted;
+  if (isNew) tellAll(pinning);
 };
 
 const addAdminKeys = async (pinning: Pinning, keys: readonly PinnedKey[]): Promise<void> => {
@@ -270,6 +313,7 @@ const statementOn = (
 
 type Allowed = {
   readonly by: PinnedBy;
+  readonly signatures: SignaturePolicy;
   readonly statements: StatedTrust;
   readonly hasAdminKey: boolean;
 };
@@ -280,10 +324,11 @@ const withChain = (
   texts: readonly string[],
   allowed: Allowed,
 ): readonly PinnedChain[] => {
-  const told = parseChain(texts);
+  const { signatures } = allowed;
+  const told = parseChain(texts, signatures);
   let isKnown = false;
   const extended = chains.map(chain => {
-    const next = extendChain(chain, told);
+    const next = extendChain(chain, told, signatures);
     isKnown ||= next !== undefined;
     if (next === undefined) return chain;
     // What a person has pinned on this machine is more than a word.

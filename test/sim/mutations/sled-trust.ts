@@ -75,7 +75,7 @@ export const TRUST_MUTATIONS: readonly Mutation[] = [
   {
     name: 'replaced-root-is-a-chain-of-its-own',
     in: 'extendChain',
-    find: ' || isBefore(each, chain.roots[0])',
+    find: ' || isBefore(each, chain.roots[0], signatures)',
     replace: '',
     tests: 'trust.test.ts',
     why: 'PC3: keys that were rotated away before a sled joined sign releases again',
@@ -87,5 +87,21 @@ export const TRUST_MUTATIONS: readonly Mutation[] = [
     replace: '',
     tests: 'trust.test.ts',
     why: 'TRS6: a crash after the write loses the record of what was admitted during it',
+  },
+  {
+    name: 'a-nexus-widens-the-signature-policy',
+    in: 'addChains',
+    find: 'const allowed = { by, statements, signatures,',
+    replace: "const allowed = { by, statements, signatures: by === 'word' ? ALL_SIGNATURES : signatures,",
+    tests: 'accepted-signatures.test.ts',
+    why: 'TRS8: a Nexus alone has a sled pin a root by signatures that the sled does not accept',
+  },
+  {
+    name: 'the-wider-judgement-admits',
+    in: 'releaseTrust',
+    find: '{ ...verdict, ...UNACCEPTED }',
+    replace: 'verdictOf(told, wider)',
+    tests: 'accepted-signatures.test.ts',
+    why: 'JR1: what is judged to tell a reason admits a release by signatures that the sled does not accept',
   },
 ];

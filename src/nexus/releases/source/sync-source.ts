@@ -23,6 +23,7 @@ import type { FetchRelease } from '../../../source/fetch-release.ts';
 import type { FetchedRelease, FoundRelease } from '../../../source/fetch-repository.ts';
 import { archiveOf } from '../../../source/release-archive.ts';
 import { parseMetadata } from '../../../tuf/metadata.ts';
+import type { SignaturePolicy } from '../../../tuf/signature-policy.ts';
 import { readAllPages } from '../../datastore/paging.ts';
 import type { ReleasePort, RepoRecord } from '../../datastore/ports/release-port.ts';
 import type { TrustRootPort, TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
@@ -50,6 +51,7 @@ export type SyncDeps = {
   readonly capacity: FleetCapacity;
   readonly uploads: Pick<Uploads, 'upload'>;
   readonly fetchRelease: FetchRelease<TrustRootId>;
+  readonly signatures: SignaturePolicy;
   readonly clock: Clock;
 };
 
@@ -85,7 +87,7 @@ export const syncSource = async (
       {
         source: await connectionOf(source),
         directory,
-        trust: trustRequest(roots, deps.clock.nowMs()),
+        trust: trustRequest(roots, { nowMs: deps.clock.nowMs(), signatures: deps.signatures }),
         maxBytes: source.maxBytes,
       },
       {

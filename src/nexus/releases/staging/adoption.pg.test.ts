@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { UploadId } from '../../../core/ids.ts';
 import type { TestRelease, TestReleaseOptions } from '../../../signing/release.fixture.ts';
+import { restoreBackupBefore } from '../../datastore/restore-backup.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from '../../process/nexus.fixture.ts';
 
 const wait = { signal: new AbortController().signal };
@@ -33,24 +34,7 @@ const markSidecar = async (path: string, marks: { acknowledged?: boolean; droppi
 
 const deleteRow = () => world.database.query('DELETE FROM local_repo');
 
-/** As a backup from before the upload would leave it. */
-const restoreBackup = async () => {
-  for (const table of [
-    'override_audit',
-    'local_repo',
-    'tuf_repo_artifact',
-    'tuf_repo_role',
-    'tuf_repo_metadata',
-    'tuf_repo_bundle',
-    'tuf_repo',
-  ])
-    await world.database.query(`DELETE FROM ${table}`);
-  for (const table of ['tuf_artifact_tag', 'tuf_artifact', 'tuf_artifact_file'])
-    await world.database.query(`DELETE FROM ${table}`);
-  const digest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
-  await world.database.query('UPDATE tuf_current_point SET generation = 1, digest = $1', [digest]);
-  await world.database.query('DELETE FROM tuf_point WHERE generation > 1');
-};
+const restoreBackup = () => restoreBackupBefore(world.database);
 
 const heldBy = (nexus: TestNexus) => nexus.services.staging.held().map(({ uploadId }) => uploadId);
 const rows = async () =>

@@ -3,6 +3,7 @@ import { TrustRootId } from '../../../core/ids.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { DepotError } from '../../../lib/errors.ts';
 import type { TrustedVersions } from '../../../tuf/rollback.ts';
+import { SPECIFIED_SIGNATURES } from '../../../tuf/signature-policy.ts';
 import type { VerifiedRelease, VerifyRequest } from '../../../verify/verified-release.ts';
 import { hashOf } from '../../datastore/conformance/records.fixture.ts';
 import type { RepoRecord } from '../../datastore/ports/release-port.ts';
@@ -45,6 +46,7 @@ const check = async (archive: Given, asked: VerifyRequest<TrustRootId>[] = []) =
         trustRootList: async () => ({ items: [root as unknown as TrustRootRecord] }),
         trustRootChain: async () => [oldRoot, newRoot],
       },
+      signatures: SPECIFIED_SIGNATURES,
       verifyRelease: async (_path, request) => {
         asked.push(request);
         const isAllowed = request.allowExpired && request.allowRollback;

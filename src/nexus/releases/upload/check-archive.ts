@@ -13,6 +13,7 @@
 import type { SystemVersion, TrustRootId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../../lib/errors.ts';
+import type { SignaturePolicy } from '../../../tuf/signature-policy.ts';
 import type { VerifiedRelease, VerifyRequest } from '../../../verify/verified-release.ts';
 import { readAllPages } from '../../datastore/paging.ts';
 import type { ReleasePort } from '../../datastore/ports/release-port.ts';
@@ -58,6 +59,7 @@ type Deps = {
   readonly verifyRelease: VerifyRelease;
   readonly clock: Clock;
   readonly limits: NonNullable<VerifyRequest['limits']>;
+  readonly signatures: SignaturePolicy;
   readonly lost: Pick<LostSets, 'isEmpty' | 'bringsBack'>;
 };
 
@@ -155,14 +157,14 @@ export const BROUGHT_BACK =
   'the database has lost this release and sleds still hold it: it is exempt from expiry and rollback';
 
 const checkWith = async (
-  { datastore, verifyRelease, clock, limits }: Deps,
+  { datastore, verifyRelease, clock, limits, signatures }: Deps,
   archive: ArchiveToCheck,
   { isExempt, roots: counted }: { readonly isExempt: boolean; readonly roots: 'newest' | 'every' },
   signal: AbortSignal,
 ): Promise<CheckedArchive> => {
   const roots = await allTrustRoots(datastore, signal);
   const request = {
-    ...trustRequest(roots, clock.nowMs()),
+    ...trustRequest(roots, { nowMs: clock.nowMs(), signatures }),
     limits,
     allowExpired: isExempt || archive.allowExpired,
     allowRollback: isExempt || archive.allowRollback,
@@ -183,8 +185,11 @@ const checkWith = async (
 const NO_MOVE: TrustMove = { roots: [], trustedVersions: null, forgetsVersions: false };
 
 /** The starting point of a verification. */
-export const trustRequest = (roots: readonly TrustRootRecord[], nowMs: number) => ({
-  nowMs,
+export const trustRequest = (
+  roots: readonly TrustRootRecord[],
+  { nowMs, signatures }: Required<Pick<VerifyRequest, 'nowMs' | 'signatures'>>,
+) => ({
+  ...{ nowMs, signatures },
   trustRoots: roots.map(({ id, rootBytes }) => ({ id, bytes: rootBytes })),
   trustedVersions: new Map(
     roots.flatMap(({ id, trustedVersions }) =>

@@ -9,6 +9,7 @@ import type { TrustRootId } from '../../../core/ids.ts';
 import type { ReportedCheck } from '../../../lib/check-report.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import type { Logger } from '../../../lib/log.ts';
+import type { SignaturePolicy } from '../../../tuf/signature-policy.ts';
 import type { VerifyRequest } from '../../../verify/verified-release.ts';
 import type { VerifiedRoots } from '../../../verify/verify-roots.ts';
 import type { TrustMove, TrustRootPort, TrustRootRecord } from '../../datastore/ports/trust-root-port.ts';
@@ -33,18 +34,23 @@ export type RootArchive = { readonly hash: string; readonly fileName: string };
 type Deps = {
   readonly datastore: Pick<TrustRootPort, 'trustRootList' | 'trustRootAdvance'>;
   readonly verifyRoots: VerifyRoots;
+  readonly signatures: SignaturePolicy;
   readonly clock: Clock;
   readonly log: Logger;
 };
 
 /** @throws as `verifyRoots`, and as `trustRootAdvance` */
 export const takeRoots = async (
-  { datastore, verifyRoots, clock, log }: Deps,
+  { datastore, verifyRoots, signatures, clock, log }: Deps,
   { path, ...archive }: RootArchive & { readonly path: string },
   { signal, newOrigin }: { signal: AbortSignal; newOrigin?: (() => AuditOrigin) | undefined },
 ): Promise<RootOutcome> => {
   const known = await allTrustRoots(datastore, signal);
-  const { moves, checks } = await verifyRoots(path, trustRequest(known, clock.nowMs()), { signal });
+  const { moves, checks } = await verifyRoots(
+    path,
+    trustRequest(known, { nowMs: clock.nowMs(), signatures }),
+    { signal },
+  );
   const trustRoots: RootOutcome['trustRoots'][number][] = [];
   for (const move of moves) {
     const id = move.trustRootId;
