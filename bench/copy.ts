@@ -23,7 +23,7 @@ import { createSlots } from '../src/sled-agent/slots.ts';
 import { openStore } from '../src/sled-agent/store/open-store.ts';
 import { type Nginx, startNginx } from './nginx.ts';
 import { writeNoise } from './noise.ts';
-import { compare } from './ratio.ts';
+import { bytesPerSecond, compare } from './ratio.ts';
 
 const [rounds = 5, mib = 1024] = process.argv.slice(2, 4).map(Number);
 const sizeBytes = mib * 1024 ** 2;
@@ -121,6 +121,6 @@ async function compareWith(
         await shell('sync');
       },
     },
-    { rounds, sizeBytes, target: 0.8 },
+    { rounds, speedOf: bytesPerSecond(sizeBytes), target: 0.8 },
   );
 }

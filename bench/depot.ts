@@ -18,7 +18,7 @@ import { createSlots } from '../src/sled-agent/slots.ts';
 import type { StoredArtifact } from '../src/sled-agent/store/store.ts';
 import { startNginx } from './nginx.ts';
 import { writeNoise } from './noise.ts';
-import { compare } from './ratio.ts';
+import { bytesPerSecond, compare } from './ratio.ts';
 
 const [rounds = 5, mib = 1024] = process.argv.slice(2).map(Number);
 const sizeBytes = mib * 1024 ** 2;
@@ -59,7 +59,7 @@ try {
     await compare(
       { name: 'depot', run: () => download(depotArtifactUrl(`http://${depot.address}`, sha256)) },
       { name: 'nginx', run: () => download(`${nginx.url}/artifact`) },
-      { rounds, sizeBytes, target: 0.7 },
+      { rounds, speedOf: bytesPerSecond(sizeBytes), target: 0.7 },
     );
 } finally {
   await rm(folder, { recursive: true });

@@ -16,13 +16,18 @@ const timed = async ({ run, prepare }: Contender): Promise<number> => {
   return performance.now() - startMs;
 };
 
+/** The speed of so many bytes, for {@link compare}. */
+export const bytesPerSecond =
+  (sizeBytes: number) =>
+  (ms: number): string =>
+    `${(sizeBytes / 1e3 / ms).toFixed(0).padStart(5)} MB/s`;
+
 /** Prints each round, and the median of how many times as fast as `baseline` the `subject` is. */
 export const compare = async (
   subject: Contender,
   baseline: Contender,
-  { rounds, sizeBytes, target }: { rounds: number; sizeBytes: number; target: number },
+  { rounds, speedOf: speed, target }: { rounds: number; speedOf: (ms: number) => string; target: number },
 ): Promise<void> => {
-  const speed = (ms: number): string => `${(sizeBytes / 1e3 / ms).toFixed(0).padStart(5)} MB/s`;
   const ratios: number[] = [];
   // One unrecorded turn each warms the page cache and the compiler.
   await timed(subject);

@@ -18,6 +18,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   memory: 'peak memory of each process during an upload of 2 GiB (needs 22 GiB of disk)',
   plan: 'planning for 32 sleds and 256 artifacts',
   renewals: 'the renewal of the certificates of 1,000 sleds by one Nexus',
+  'small-files': '2,000 small artifacts onto two datasets beside a plain loop',
   tls: 'processor time of a download over TLS beside plain, and of a handshake',
   tuf: 'verification of metadata beside tuf-js',
   verify: 'verification of a release archive beside openssl (needs openssl)',
@@ -33,6 +34,6 @@ if (name !== undefined && Object.hasOwn(BENCHMARKS, name)) {
 } else {
   if (name !== undefined) console.error(`there is no benchmark ${name}`);
   console.log('npm run bench -- NAME [arguments]');
-  for (const [each, what] of Object.entries(BENCHMARKS)) console.log(`  ${each.padEnd(8)} ${what}`);
+  for (const [each, what] of Object.entries(BENCHMARKS)) console.log(`  ${each.padEnd(11)} ${what}`);
   process.exitCode = name === undefined ? 0 : 2;
 }

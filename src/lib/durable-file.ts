@@ -28,7 +28,8 @@ export const commitFile = async (
   { disk = namedFilesDisk } = {},
 ): Promise<void> => {
   await sealFile(file);
-  await nameFile(temporaryPath, finalPath, { disk });
+  await disk.rename(temporaryPath, finalPath);
+  await disk.syncDirectory(dirname(finalPath));
 };
 
 /**
@@ -43,21 +44,6 @@ export const sealFile = async (file: Pick<DiskFile, 'sync' | 'close'>): Promise<
     throw error;
   }
   await file.close();
-};
-
-/**
- * The second half of {@link commitFile}, for a sealed file.
- *
- * @param options.onRenamed called when the file has its name, which is not durable yet
- */
-export const nameFile = async (
-  temporaryPath: string,
-  finalPath: string,
-  { disk, onRenamed }: { readonly disk: Disk; readonly onRenamed?: () => void },
-): Promise<void> => {
-  await disk.rename(temporaryPath, finalPath);
-  onRenamed?.();
-  await disk.syncDirectory(dirname(finalPath));
 };
 
 type DurableOptions = {

@@ -1,7 +1,8 @@
 /** The store is killed, or loses its power, before every single disk operation of a short life. */
 import { basename } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { isArtifactHash, LeaseId } from '../../core/ids.ts';
+import { type ArtifactHash, isArtifactHash, LeaseId } from '../../core/ids.ts';
 import { seededRng } from '../../core/rng.ts';
 import {
   bytesOf,
@@ -111,6 +112,47 @@ test.each([1, 2, 3, 4, 5, 6])(
   'with the power cut before any operation, what was acknowledged is durable, and only whole files have names (%i) (G4, P11)',
   async seed => {
     expect(await forEveryPoint((machine, at) => machine.powerCut(seed * 10_000 + at))).toBeGreaterThan(100);
+  },
+);
+
+const several = [1, 2, 3, 4, 5, 6].map(seed => testArtifact(seed));
+
+/** Puts that begin one after the other and end together, on disks whose syncs of directories take a while to answer. */
+const putSeveral = async (machine: Machine, before: () => void): Promise<Map<ArtifactHash, number>> => {
+  const acknowledged = new Map<ArtifactHash, number>();
+  const aWhile = () => setImmediate();
+  const store = await machine.start({ before, synced: aWhile });
+  await tellFloor(store, 1);
+  await offer(store, 1, several);
+  const begun = several.map(async (artifact, turns) => {
+    for (let turn = 0; turn < turns; turn += 1) await aWhile();
+    acknowledged.set(artifact.sha256, (await put(store, artifact)).successfulWrites);
+  });
+  await Promise.allSettled(begun);
+  return acknowledged;
+};
+
+test.each([1, 2, 3])(
+  'puts at the same time share the syncs of their directory, and after a power cut at any operation each that was acknowledged is there (%i) (G4)',
+  async seed => {
+    for (let at = 0; ; at += 1) {
+      const machine = createMachine();
+      let operations = 0;
+      let acknowledged: ReadonlyMap<ArtifactHash, number> = new Map();
+      try {
+        acknowledged = await putSeveral(machine, () => {
+          if (operations === at) machine.powerCut(seed * 10_000 + at);
+          operations += 1;
+        });
+      } catch {
+        // The power was cut before the first put.
+      }
+      if (operations <= at) machine.powerCut(seed);
+      const { artifacts } = await (await machine.start()).list();
+      for (const [sha256, copies] of acknowledged)
+        expect(artifacts.get(sha256), `${sha256} at ${at}`).toBeGreaterThanOrEqual(copies);
+      if (operations <= at) return expect(acknowledged.size).toBe(several.length);
+    }
   },
 );
 

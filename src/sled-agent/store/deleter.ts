@@ -138,7 +138,7 @@ const removeWhile = async (
   { hashes, reason }: { readonly hashes: readonly ArtifactHash[]; readonly reason: string },
   mayGo: (sha256: ArtifactHash) => Promise<boolean>,
 ): Promise<number> => {
-  const { disk, datasets, book, stop } = deleting;
+  const { datasets, book, stop } = deleting;
   const removed = new Set<ArtifactHash>();
   try {
     for (const sha256 of hashes) {
@@ -150,7 +150,7 @@ const removeWhile = async (
   } finally {
     book.gone(removed);
   }
-  if (removed.size > 0) await Promise.all(datasets.map(dataset => syncNames(disk, dataset)));
+  if (removed.size > 0) await Promise.all(datasets.map(syncNames));
   return removed.size;
 };
 
@@ -271,9 +271,7 @@ const findFiles = async (datasets: readonly Dataset[]): Promise<Files> => {
   return { artifacts: found, isComplete };
 };
 
-const syncNames = async (disk: Disk, dataset: Dataset): Promise<void> => {
+const syncNames = async (dataset: Dataset): Promise<void> => {
   if (!dataset.isWritable()) return;
-  await disk
-    .syncDirectory(dataset.path)
-    .catch((error: unknown) => dataset.reportFailure(error, 'make deletions durable'));
+  await dataset.syncNames().catch((error: unknown) => dataset.reportFailure(error, 'make deletions durable'));
 };

@@ -27,11 +27,13 @@ const SETTINGS = {
 export type Machine = {
   readonly memory: MemoryDisk;
   /**
-   * Starts the process. `before` is called before each disk operation; absent disks have no directory;
+   * Starts the process. `before` is called before each disk operation, and `synced` between the effect of a sync of a
+   * directory and its answer; absent disks have no directory;
    * `configured` are its configured directories, by default all.
    */
   readonly start: (options?: {
     before?: (operation: Operation) => void | Promise<void>;
+    synced?: () => Promise<void>;
     absent?: readonly string[];
     configured?: readonly string[];
     clock?: Clock;
@@ -57,6 +59,7 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
     memory,
     start({
       before = () => undefined,
+      synced = async () => undefined,
       absent = [],
       configured = directories,
       clock = systemClock,
@@ -84,7 +87,10 @@ export const createMachine = (directories: readonly string[] = DIRECTORIES): Mac
           rng: seededRng(1),
           log: silentLogger,
           decisions,
-          disk: interposed(memory.disk, ask),
+          disk: interposed(
+            { ...memory.disk, syncDirectory: path => memory.disk.syncDirectory(path).then(synced) },
+            ask,
+          ),
           lockDirectory: async () => ({ [Symbol.asyncDispose]: async () => undefined }),
         },
       );

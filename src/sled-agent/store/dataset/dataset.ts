@@ -36,6 +36,7 @@ import { removeTemporaryFiles, temporaryPathFor } from '../../../lib/durable-fil
 import { errorCodeOf, messageChain } from '../../../lib/errors.ts';
 import type { ExclusiveLock } from '../../../lib/exclusive-lock.ts';
 import type { Logger } from '../../../lib/log.ts';
+import { createSharedRun } from '../../../lib/shared-run.ts';
 import { type AuditHeadsRead, readAuditHeads } from '../files/audit-heads-file.ts';
 import { type DeletionsRead, readDeletions } from '../files/deletions-file.ts';
 import {
@@ -83,6 +84,8 @@ export type Dataset = AsyncDisposable & {
   readonly pathOf: (name: string) => string;
   /** DS3: throws ENOENT when the disk is not there. */
   readonly requirePresent: () => Promise<void>;
+  /** Makes the names durable that the directory has now; callers at the same time share a sync. */
+  readonly syncNames: () => Promise<void>;
   /** Undefined when it is unavailable; {@link condition} then says why. Throws `IN_USE_BY_PROCESS`, `DATASET_VERSION`. */
   readonly inspect: (options: { mayCreate: boolean }) => Promise<Inspection | undefined>;
   readonly admit: (inspection: Inspection) => Promise<void>;
@@ -144,7 +147,8 @@ export const createDataset = (path: string, deps: DatasetDependencies): Dataset 
     space,
     marks,
     pathOf: name => join(path, name),
-    requirePresent: () => requireIdentity(disk, path, id),
+    requirePresent: createSharedRun(() => requireIdentity(disk, path, id)),
+    syncNames: createSharedRun(() => disk.syncDirectory(path)),
     async inspect({ mayCreate }) {
       try {
         await lock?.[Symbol.asyncDispose]();

@@ -4,12 +4,13 @@
  * LA1. A lane that fails is dropped and the others go on; one complete lane is success (ST5).
  * LA2. Every write has its own temporary files, so writers of one hash do not affect each other.
  * LA3. A lane whose dataset went away after it was opened is void, even if the dataset returned (DS1).
+ * LA4. Writes that end together share the sync of their names, and each counts only after one that began after its rename.
  */
 import type { ArtifactHash } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { type Disk, type DiskFile, systemErrorIs, unlinkIfThere } from '../../../lib/disk.ts';
 import { isFull } from '../../../lib/disk-errors.ts';
-import { nameFile, sealFile, temporaryPathFor } from '../../../lib/durable-file.ts';
+import { sealFile, temporaryPathFor } from '../../../lib/durable-file.ts';
 import type { Logger } from '../../../lib/log.ts';
 import { forgetMarks, markRight } from '../dataset/copy-marks.ts';
 import type { Dataset } from '../dataset/dataset.ts';
@@ -164,29 +165,31 @@ const nameLane = async (
   sizeBytes: number,
 ): Promise<void> => {
   const { dataset, temporaryPath } = lane;
-  if (!dataset.isWritable() || isVoid(lane))
-    throw new Error(`dataset ${dataset.path} went away during the write`);
+  if (!dataset.isWritable() || isVoid(lane)) throw wentAway(dataset);
   const finalPath = dataset.pathOf(sha256);
   const formerBytes = await disk.sizeOf(finalPath);
   const isRotten = formerBytes !== undefined && formerBytes !== sizeBytes;
   // Evidence of rot is kept; replacing a good copy by another one loses nothing.
   if (isRotten) await dataset.setAside(sha256, `has ${formerBytes} bytes instead of ${sizeBytes}`);
   dataset.marks.unsynced.add(sha256);
-  const onRenamed = (): void => {
-    lane.isNamed = true;
-    forgetMarks(dataset, sha256);
-    markRight(dataset, sha256, clock);
-    dataset.space.change(isRotten ? sizeBytes : sizeBytes - (formerBytes ?? 0));
-  };
   try {
-    await nameFile(temporaryPath, finalPath, { disk, onRenamed });
+    await disk.rename(temporaryPath, finalPath);
   } catch (error) {
-    // Renamed, and its directory not synced: the name stays in doubt.
-    if (!lane.isNamed) dataset.marks.unsynced.delete(sha256);
+    dataset.marks.unsynced.delete(sha256);
     throw error;
   }
+  lane.isNamed = true;
+  forgetMarks(dataset, sha256);
+  markRight(dataset, sha256, clock);
+  dataset.space.change(isRotten ? sizeBytes : sizeBytes - (formerBytes ?? 0));
+  // Until then, and after a failure, the name is in doubt.
+  await dataset.syncNames();
+  if (!dataset.isReadable() || isVoid(lane)) throw wentAway(dataset);
   dataset.marks.unsynced.delete(sha256);
 };
+
+/** LA3 */
+const wentAway = ({ path }: Dataset): Error => new Error(`dataset ${path} went away during the write`);
 
 const discardLane = async (disk: Disk, lane: Lane): Promise<void> => {
   lane.reservation.release();

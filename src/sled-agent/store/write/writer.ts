@@ -2,7 +2,7 @@
  * Writes one artifact: the bytes are hashed once and written to every usable dataset at the same time.
  *
  *     begin: config, length, space ─▶ write … ─▶ commit: length, hash, fsync
- *       ─▶ under the lock of this hash { still wanted? ─▶ rename ─▶ fsync the directory } ─▶ acknowledge
+ *       ─▶ under the lock of this hash { still wanted? ─▶ rename ─▶ fsync the directory, shared (LA4) } ─▶ acknowledge
  *
  * WR1. The generation must match at the start; at the end the hash only has to be wanted, so that an upload elsewhere does
  *      not abort a long transfer (P2).
