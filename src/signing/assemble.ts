@@ -12,12 +12,13 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { METADATA_FOLDER, TARGETS_FOLDER } from '../archive/release-folders.ts';
-import { createArchiveWriter } from '../archive/writer.ts';
+import { type ArchiveWriter, createArchiveWriter } from '../archive/writer.ts';
 import type { ReleaseDescription, ReleaseFormat } from '../core/release.ts';
 import type { DiskFile } from '../lib/disk.ts';
 import { cannotWrite, isFull } from '../lib/disk-errors.ts';
 import { createFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
+import { createPagedWrites } from '../lib/paged-writes.ts';
 import { readRelease, withHashes } from '../tuf/release-description.ts';
 import { storedFileNames, type TopLevelRole } from '../tuf/role-names.ts';
 import { verifyRepository } from '../tuf/workflow.ts';
@@ -170,15 +171,26 @@ const writeArchive = async (
   signal: AbortSignal | undefined,
 ): Promise<{ readonly sizeBytes: number; readonly sha256: string }> => {
   const hash = createHash('sha256');
-  let position = 0;
+  const pages = createPagedWrites(file);
   const writer = createArchiveWriter({
     async write(bytes) {
       signal?.throwIfAborted();
       hash.update(bytes);
-      await file.write(bytes, position);
-      position += bytes.length;
+      await pages.write(bytes);
     },
   });
+  try {
+    await addEntries(writer, files);
+    const sizeBytes = await writer.finish();
+    await pages.flush();
+    return { sizeBytes, sha256: hash.digest('hex') };
+  } finally {
+    // The caller closes the file.
+    await pages.settled();
+  }
+};
+
+const addEntries = async (writer: ArchiveWriter, files: RepositoryFiles): Promise<void> => {
   const stored = storedFileNames(files.metadata.keys());
   for (const [name, bytes] of files.metadata) {
     const content = { sizeBytes: bytes.length, crc32: crc32(bytes), content: [bytes] };
@@ -189,6 +201,4 @@ const writeArchive = async (
     const entry = { sizeBytes, crc32: checksum, content: openContent(content) };
     await writer.add({ method: 'stored', name: `${TARGETS_FOLDER}${name}`, ...entry });
   }
-  const sizeBytes = await writer.finish();
-  return { sizeBytes, sha256: hash.digest('hex') };
 };

@@ -1,6 +1,6 @@
 /** The first pass over an artifact: everything that must be known before its first byte is written. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { ArtifactHash } from '../core/ids.ts';
 import { DepotError } from '../lib/errors.ts';
@@ -21,6 +21,7 @@ export type Measured = {
 const MAX_CONTENT_BYTES = 8 * 1024 ** 3;
 const CHUNK_BYTES = 1024 * 1024;
 
+/** A chunk is valid only until the next pull. */
 export const openContent = (content: Content): Iterable<Uint8Array> | AsyncIterable<Uint8Array> => {
   if ('bytes' in content) return [content.bytes];
   return 'path' in content ? readChunks(content.path) : content.open();
@@ -31,9 +32,17 @@ const nameOf = (content: Content): string => {
   return 'path' in content ? content.path : content.label;
 };
 
-/** Opens the file for the first requested chunk, and closes it after the last. */
+/** Opens the file for the first requested chunk, and closes it after the last. Memory is what the file needs, for thousands of small ones. */
 async function* readChunks(path: string): AsyncGenerator<Uint8Array, void, void> {
-  yield* createReadStream(path, { highWaterMark: CHUNK_BYTES });
+  await using file = await open(path, 'r');
+  const { size } = await file.stat();
+  // One byte more than a small file has: a read that fills less was the last. A pipe has no size.
+  const buffer = Buffer.allocUnsafeSlow(size > 0 ? Math.min(size + 1, CHUNK_BYTES) : CHUNK_BYTES);
+  for (;;) {
+    const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+    if (bytesRead === 0) return;
+    yield buffer.subarray(0, bytesRead);
+  }
 }
 
 /** @throws DepotError `IO` if the file cannot be read, `BODY_TOO_LARGE` beyond 8 GiB */
