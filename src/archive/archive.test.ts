@@ -178,6 +178,24 @@ describe('content', () => {
     expect(() => archive.readRange(entry, 1, large.length)).toThrow(RangeError);
   });
 
+  test('is not compared with its CRC-32 for a caller that compares a hash, and still with its size (CT2)', async () => {
+    const wrong = handMadeZip([
+      { name: 'stored', data: 'hello', crc: 1 },
+      { name: 'deflated', data: 'hello', deflate: true, crc: 1 },
+      { name: 'longer', data: 'hello', deflate: true, size: 4 },
+    ]);
+    const archive = await openArchive(memoryFile(wrong));
+    const entry = (name: string) => archive.entries.get(name)!;
+    for (const name of ['stored', 'deflated']) {
+      expect(`${await collect(archive.read(entry(name), { checksum: false }))}`).toBe('hello');
+      expect(`${await collect(archive.readRange(entry(name), 0, 5))}`).toBe('hello');
+      await expect(collect(archive.read(entry(name)))).rejects.toMatchObject({ code: 'ARCHIVE_DAMAGED' });
+    }
+    await expect(collect(archive.read(entry('longer'), { checksum: false }))).rejects.toMatchObject({
+      code: 'ARCHIVE_DAMAGED',
+    });
+  });
+
   test('is refused whole when it exceeds the caller’s buffer', async () => {
     const archive = await openArchive(memoryFile(zip));
     await expect(archive.readWhole(archive.entries.get('stored')!, large.length - 1)).rejects.toMatchObject({

@@ -25,7 +25,11 @@ import { createNameRegister } from './names.ts';
 import type { RandomAccessFile } from './random-access.ts';
 import { overLimit } from './refusal.ts';
 
-type ReadOptions = { readonly signal?: AbortSignal | undefined };
+type ReadOptions = {
+  readonly signal?: AbortSignal | undefined;
+  /** False for a consumer that compares a hash of the content, which decides more than a CRC-32 (CT2). */
+  readonly checksum?: boolean;
+};
 
 export type Archive = {
   /** Of the file. */
@@ -38,8 +42,8 @@ export type Archive = {
    */
   readonly read: (entry: ArchiveEntry, options?: ReadOptions) => AsyncGenerator<Uint8Array, void, void>;
   /**
-   * `lengthBytes` of the content from `offset`, as {@link read} yields it. Of a stored entry only these bytes are
-   * read, so their CRC-32 cannot be checked; of a deflated one all before them are inflated.
+   * `lengthBytes` of the content from `offset`, as {@link read} yields it, without a look at the CRC-32. Of a stored entry only
+   * these bytes are read; of a deflated one all before them are inflated.
    */
   readonly readRange: (
     entry: ArchiveEntry,
@@ -65,7 +69,8 @@ export const openArchive = async (
   const inflate = options.inflate ?? inflateOnThreadPool;
   const entries = await readEntries(file, limits, inflate);
 
-  const read: Archive['read'] = (entry, { signal } = {}) => readContent(file, entry, { inflate, signal });
+  const read: Archive['read'] = (entry, { signal, checksum } = {}) =>
+    readContent(file, entry, { inflate, signal, checksum });
   return {
     sizeBytes: file.sizeBytes,
     entries,

@@ -1,11 +1,12 @@
 /**
  * The content of one entry, checked while it is read.
  *
- *     file ─▶ read-ahead ─▶ [inflate] ─▶ size and CRC-32 ─▶ consumer
+ *     file ─▶ read-ahead ─▶ [inflate] ─▶ size, [CRC-32] ─▶ consumer
  *
  * CT1. No more bytes than the directory announces reach the consumer, whatever the compressed data contains.
  * CT2. The generator ends normally only after the announced number of bytes with the announced CRC-32: a consumer discards
- *      everything that it did not read to the end.
+ *      everything that it did not read to the end. For a consumer that compares a hash of the content a CRC-32 decides
+ *      nothing: it may leave it out.
  */
 
 import { crc32 } from 'node:zlib';
@@ -27,7 +28,12 @@ export type ArchiveEntry = {
   readonly dataOffset: number;
 };
 
-export type ContentOptions = { readonly inflate: Inflate; readonly signal: AbortSignal | undefined };
+export type ContentOptions = {
+  readonly inflate: Inflate;
+  readonly signal: AbortSignal | undefined;
+  /** False for a consumer that compares a hash (CT2). */
+  readonly checksum?: boolean | undefined;
+};
 
 /** The bytes of an entry as they lie in the file, inflated but unchecked. */
 const rawContent = (file: RandomAccessFile, entry: ArchiveEntry, { inflate, signal }: ContentOptions) => {
@@ -44,6 +50,7 @@ export async function* readContent(
   entry: ArchiveEntry,
   options: ContentOptions,
 ): AsyncGenerator<Uint8Array, void, void> {
+  const { checksum: isSummed = true } = options;
   let sizeBytes = 0;
   let checksum = 0;
   try {
@@ -51,12 +58,12 @@ export async function* readContent(
       options.signal?.throwIfAborted();
       sizeBytes += chunk.length;
       if (sizeBytes > entry.sizeBytes) throw tooLong(entry.sizeBytes);
-      checksum = crc32(chunk, checksum);
+      if (isSummed) checksum = crc32(chunk, checksum);
       yield chunk;
     }
     if (sizeBytes !== entry.sizeBytes)
       throw damaged(`it has ${sizeBytes} bytes instead of ${entry.sizeBytes}`);
-    if (checksum !== entry.crc32)
+    if (isSummed && checksum !== entry.crc32)
       throw damaged(`its CRC-32 is ${hex(checksum)} instead of ${hex(entry.crc32)}`);
   } catch (error) {
     if (errorCodeOf(error) !== 'ARCHIVE_DAMAGED') throw error;
@@ -67,7 +74,7 @@ export async function* readContent(
   }
 }
 
-/** The bytes from `start` to `end` of an entry's content. In a deflated entry, the skipped bytes are inflated too. */
+/** The bytes from `start` to `end` of an entry's content, without its CRC-32. In a deflated entry, the skipped bytes are inflated too. */
 export async function* readContentRange(
   file: RandomAccessFile,
   entry: ArchiveEntry,
@@ -83,7 +90,7 @@ export async function* readContentRange(
     return;
   }
   let position = 0;
-  for await (const chunk of readContent(file, entry, options)) {
+  for await (const chunk of readContent(file, entry, { ...options, checksum: false })) {
     const part = chunk.subarray(Math.max(0, range.start - position), Math.max(0, range.end - position));
     position += chunk.length;
     if (part.length > 0) yield part;

@@ -165,7 +165,7 @@ async function* checked(
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Uint8Array, void, void> {
   const hash = createHash('sha256');
-  for await (const chunk of archive.read(entry, { signal })) {
+  for await (const chunk of archive.read(entry, { signal, checksum: false })) {
     hash.update(chunk);
     yield chunk;
   }

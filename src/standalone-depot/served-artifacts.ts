@@ -56,7 +56,7 @@ export const openServedArtifacts = async ({
   };
   const spoolEntry = async (archive: Archive, entry: ArchiveEntry, sha256: ArtifactHash) => {
     const hash = createHash('sha256');
-    for await (const chunk of archive.read(entry, { signal })) {
+    for await (const chunk of archive.read(entry, { signal, checksum: false })) {
       hash.update(chunk);
       await spool.write(chunk);
     }

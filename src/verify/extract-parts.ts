@@ -26,7 +26,7 @@ export const extractParts = async (
     return;
   }
   const entry = requireEntry(archive.entries, entryName, 'the entry of the composite');
-  const split = await splitComposite(artifact, archive.read(entry, { signal }), {
+  const split = await splitComposite(artifact, archive.read(entry, { signal, checksum: false }), {
     limits: { ...ARCHIVE_LIMITS, ...limits },
     sink,
   });
