@@ -6,8 +6,9 @@ import { ArtifactHash } from '../src/core/ids.ts';
 const MIB = 1024 ** 2;
 
 /** Bytes of a key stream: random numbers would take longer. */
-export const writeNoise = async (path: string, sizeBytes: number): Promise<ArtifactHash> => {
-  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, 1), Buffer.alloc(16));
+/** @param seed of the bytes: the same ones for the same seed */
+export const writeNoise = async (path: string, sizeBytes: number, seed = 1): Promise<ArtifactHash> => {
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16, seed), Buffer.alloc(16));
   const hash = createHash('sha256');
   const zeros = Buffer.alloc(MIB);
   await using file = await open(path, 'w');

@@ -21,6 +21,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   'small-files': '2,000 small artifacts onto two datasets beside a plain loop',
   tls: 'processor time of a download over TLS beside plain, and of a handshake',
   tuf: 'verification of metadata beside tuf-js',
+  upload: 'a new release received by a Nexus beside cat, tee and openssl (needs openssl)',
   verify: 'verification of a release archive beside openssl (needs openssl)',
 };
 

@@ -17,6 +17,7 @@ import type { NexusConfig } from '../../src/nexus/process/config.ts';
 import { type Services, startServices } from '../../src/nexus/process/services.ts';
 import { openStagingDirectory } from '../../src/nexus/releases/staging/directory.ts';
 import { SPECIFIED_SIGNATURES } from '../../src/tuf/signature-policy.ts';
+import { followNothing } from '../../src/verify/follow-archive.ts';
 import type { DecideAttempt } from '../datastore/attempt.ts';
 import type { MemoryDatabase } from '../datastore/memory-database.ts';
 import type { Member } from '../identity/member.ts';
@@ -145,6 +146,7 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
         path => readFile(disk, path),
         deps.sinceBeginningMs,
       ),
+      followArchive: followNothing,
       verifyRoots: unsupported,
       fetchRelease: unsupported,
       freeBytes: disk.freeBytes,

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { DepotError } from '../lib/errors.ts';
 import { openArchive } from './archive.ts';
 import { type HandMadeEntry, handMadeZip, memoryFile, packed, zip64Extra } from './hand-made-zip.fixture.ts';
+import { arbMutation } from './mutation.fixture.ts';
 
 const SENTINEL = 0xffffffff;
 const bases: readonly Buffer[] = [
@@ -31,46 +32,6 @@ const bases: readonly Buffer[] = [
     } satisfies HandMadeEntry,
   ]),
 ];
-
-type Mutation = (zip: Buffer) => Buffer;
-
-const at = (zip: Buffer, fraction: number): number => Math.floor(fraction * zip.length);
-const fraction = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true });
-
-const arbMutation: fc.Arbitrary<Mutation> = fc.oneof(
-  fc.tuple(fraction, fc.nat(255)).map(
-    ([where, value]): Mutation =>
-      zip => {
-        const copy = Buffer.from(zip);
-        copy[at(zip, where)] = value;
-        return copy;
-      },
-  ),
-  // Numbers at the edges, where a length or an offset may be.
-  fc.tuple(fraction, fc.constantFrom(0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff)).map(
-    ([where, value]): Mutation =>
-      zip => {
-        const copy = Buffer.from(zip);
-        if (zip.length >= 4) copy.writeUInt32LE(value, Math.min(at(zip, where), zip.length - 4));
-        return copy;
-      },
-  ),
-  fc.tuple(fraction, fraction).map(
-    ([from, to]): Mutation =>
-      zip =>
-        Buffer.concat([
-          zip.subarray(0, at(zip, Math.min(from, to))),
-          zip.subarray(at(zip, Math.max(from, to))),
-        ]),
-  ),
-  fc.tuple(fraction, fraction, fraction).map(
-    ([from, to, where]): Mutation =>
-      zip => {
-        const piece = zip.subarray(at(zip, Math.min(from, to)), at(zip, Math.max(from, to)));
-        return Buffer.concat([zip.subarray(0, at(zip, where)), piece, zip.subarray(at(zip, where))]);
-      },
-  ),
-);
 
 const readAll = async (zip: Uint8Array): Promise<'read' | DepotError> => {
   try {

@@ -4,7 +4,8 @@
  *     signed targets ─▶ locateTargets() ─▶ every entry, size checked ─▶ hashTargets() ─▶ every byte, once
  *
  * VT1. Every signed target has an entry of its signed length, before the first byte of any is read.
- * VT2. Every byte of every target is read and hashed once (B2), in the order of the file.
+ * VT2. Every byte of every target is read and hashed once (B2), in the order of the file; of one whose digest is known that
+ *      was done before (EDG1).
  */
 import { createHash } from 'node:crypto';
 import type { Archive } from '../archive/archive.ts';
@@ -61,7 +62,7 @@ const MIN_STEP_BYTES = 1024 * 1024;
 export const hashTargets = async (
   archive: Archive,
   located: readonly LocatedTarget[],
-  { signal, onProgress }: VerifyOptions,
+  { signal, onProgress, known }: VerifyOptions,
 ): Promise<HashedTargets> => {
   const totalBytes = located.reduce((sum, { entry }) => sum + entry.sizeBytes, 0);
   const stepBytes = Math.max(MIN_STEP_BYTES, totalBytes / STEPS);
@@ -75,7 +76,7 @@ export const hashTargets = async (
   };
   const sha256Of = new Map<string, ArtifactHash>();
   for (const target of located)
-    sha256Of.set(target.name, await hashTarget(archive, target, { signal, advance }));
+    sha256Of.set(target.name, await hashTarget(archive, target, { signal, advance, known }));
   onProgress?.({ doneBytes, totalBytes });
   return { totalBytes, sha256Of };
 };
@@ -87,14 +88,29 @@ export type HashedTargets = {
 
 const hashTarget = async (
   archive: Archive,
-  { name, target, entry }: LocatedTarget,
-  { signal, advance }: { signal: AbortSignal; advance: (bytes: number) => void },
+  located: LocatedTarget,
+  options: Pick<VerifyOptions, 'signal' | 'known'> & { readonly advance: (bytes: number) => void },
 ): Promise<ArtifactHash> => {
+  const { target, entry } = located;
+  // A digest is a SHA-256: where a SHA-512 is signed too, the bytes are read for it.
+  const known = target.hashes.sha512 === undefined ? options.known?.(entry) : undefined;
+  if (known === undefined) return await readTarget(archive, located, options);
+  options.advance(entry.sizeBytes);
+  requireHash(located, 'sha256', known);
+  return ArtifactHash.parse(known);
+};
+
+const readTarget = async (
+  archive: Archive,
+  located: LocatedTarget,
+  { signal, advance }: { readonly signal: AbortSignal; readonly advance: (bytes: number) => void },
+): Promise<ArtifactHash> => {
+  const { name, target, entry } = located;
   const hashes = (['sha256', 'sha512'] as const).flatMap(algorithm => {
     const expected = target.hashes[algorithm];
     // The SHA-256 addresses the bytes, signed or not.
     const isNeeded = expected !== undefined || algorithm === 'sha256';
-    return isNeeded ? [{ algorithm, expected, hash: createHash(algorithm) }] : [];
+    return isNeeded ? [{ algorithm, hash: createHash(algorithm) }] : [];
   });
   try {
     for await (const chunk of archive.read(entry, { signal })) {
@@ -109,15 +125,25 @@ const hashTarget = async (
     });
   }
   let sha256: string | undefined;
-  for (const { algorithm, expected, hash } of hashes) {
+  for (const { algorithm, hash } of hashes) {
     const actual = hash.digest('hex');
     sha256 ??= actual;
-    if (expected === undefined || actual === expected) continue;
-    throw new DepotError(
-      'TARGET_HASH_MISMATCH',
-      `the target ${name} has the ${algorithm} ${actual} in the archive, but ${expected} was signed`,
-      { detail: { target: name, expected, actual } },
-    );
+    requireHash(located, algorithm, actual);
   }
   return ArtifactHash.parse(sha256);
+};
+
+/** An unsigned hash may be any. */
+const requireHash = (
+  { name, target }: LocatedTarget,
+  algorithm: 'sha256' | 'sha512',
+  actual: string,
+): void => {
+  const expected = target.hashes[algorithm];
+  if (expected === undefined || actual === expected) return;
+  throw new DepotError(
+    'TARGET_HASH_MISMATCH',
+    `the target ${name} has the ${algorithm} ${actual} in the archive, but ${expected} was signed`,
+    { detail: { target: name, expected, actual } },
+  );
 };

@@ -9,6 +9,7 @@ import type { TrustedVersions } from '../tuf/rollback.ts';
 import type { SignaturePolicy } from '../tuf/signature-policy.ts';
 import type { Override } from '../tuf/trust-policy.ts';
 import type { TrustRoot } from '../tuf/workflow.ts';
+import type { KnownDigests } from './entry-digests.ts';
 
 export type VerifyRequest<Id extends string = string> = {
   /** Tried in turn. */
@@ -31,6 +32,8 @@ export type VerifyProgress = { readonly doneBytes: number; readonly totalBytes: 
 
 export type VerifyOptions = {
   readonly signal: AbortSignal;
+  /** Of entries that were read before; what is known of is not read again (EDG1). */
+  readonly known?: KnownDigests | undefined;
   /** Called at most some 200 times, the last time with everything done. */
   readonly onProgress?: (progress: VerifyProgress) => void;
 };

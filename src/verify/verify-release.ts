@@ -12,6 +12,7 @@ import type { Worker } from 'node:worker_threads';
 import { DepotError } from '../lib/errors.ts';
 import { decodeError, type WireError } from '../lib/wire-error.ts';
 import { outcomeOf, startThread } from '../lib/worker-thread.ts';
+import type { DigestRecords } from './entry-digests.ts';
 import { joinVerdict, type VerdictPart } from './verdict-parts.ts';
 import type { VerifiedRelease, VerifyOptions, VerifyProgress, VerifyRequest } from './verified-release.ts';
 import type { VerifiedRoots } from './verify-roots.ts';
@@ -20,6 +21,8 @@ export type WorkerInput = {
   readonly task: 'release' | 'roots';
   readonly path: string;
   readonly request: VerifyRequest;
+  /** Of entries that were read before. */
+  readonly digests?: DigestRecords | undefined;
 };
 
 export type WorkerMessage<T> =
@@ -36,12 +39,12 @@ export type WorkerMessage<T> =
 export const verifyRelease = async <Id extends string>(
   path: string,
   request: VerifyRequest<Id>,
-  options: VerifyOptions,
+  { digests, ...options }: ThreadRequest,
 ): Promise<VerifiedRelease<Id>> => {
   const parts: VerdictPart[] = [];
   const onPart = (part: VerdictPart) => parts.push(part);
   const head = await inThread<VerifiedRelease<Id>>(
-    { task: 'release', path, request },
+    { task: 'release', path, request, digests },
     { ...options, onPart },
   );
   return joinVerdict(head, parts);
@@ -54,7 +57,12 @@ export const verifyRootArchive = <Id extends string>(
   options: VerifyOptions,
 ): Promise<VerifiedRoots<Id>> => inThread({ task: 'roots', path, request }, options);
 
-type ThreadOptions = VerifyOptions & { readonly onPart?: (part: VerdictPart) => void };
+type ThreadRequest = Omit<VerifyOptions, 'known'> & {
+  /** Of entries that were read before, by `followArchive`. */
+  readonly digests?: DigestRecords | undefined;
+};
+
+type ThreadOptions = ThreadRequest & { readonly onPart?: (part: VerdictPart) => void };
 
 const inThread = async <T>(workerData: WorkerInput, options: ThreadOptions): Promise<T> => {
   options.signal.throwIfAborted();

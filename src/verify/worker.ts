@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { parentPort, workerData } from 'node:worker_threads';
 import { openRandomAccessFile } from '../lib/random-access-file.ts';
 import { encodeError } from '../lib/wire-error.ts';
+import { knownDigests } from './entry-digests.ts';
 import { splitVerdict } from './verdict-parts.ts';
 import type { VerifiedRelease, VerifyOptions } from './verified-release.ts';
 import { verifyArchive } from './verify-archive.ts';
@@ -28,9 +29,10 @@ const handOver = async (release: VerifiedRelease): Promise<VerifiedRelease> => {
 /** The verdict, and the memory that is handed over instead of copied: a bundle may have many megabytes. */
 type Told = readonly [message: WorkerMessage<unknown>, moved?: readonly ArrayBuffer[]];
 
-const verdict = async ({ task, path, request }: WorkerInput): Promise<Told> => {
+const verdict = async ({ task, path, request, digests }: WorkerInput): Promise<Told> => {
   const options: VerifyOptions = {
     signal: new AbortController().signal,
+    known: digests === undefined ? undefined : knownDigests(digests),
     onProgress: progress => tell({ kind: 'progress', progress }),
   };
   try {

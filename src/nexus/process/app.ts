@@ -41,6 +41,7 @@ import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { createHttpConnection } from '../../sled-client/http-connection.ts';
 import { fetchRelease } from '../../source/fetch-release.ts';
+import { followArchive } from '../../verify/follow-archive.ts';
 import { verifyRelease, verifyRootArchive } from '../../verify/verify-release.ts';
 import { createRefusals, type Refusals } from '../background/refusals-task.ts';
 import { createDatabaseWatch } from '../datastore/database-watch.ts';
@@ -69,6 +70,7 @@ export type NexusDeps = {
       | 'openDatastore'
       | 'connectSleds'
       | 'verifyRelease'
+      | 'followArchive'
       | 'verifyRoots'
       | 'fetchRelease'
       | 'freeBytes'
@@ -326,6 +328,7 @@ const realServices = (
     }),
   connectSleds: () => createHttpConnection({ peers, timeouts: { progress } }),
   verifyRelease,
+  followArchive,
   verifyRoots: verifyRootArchive,
   fetchRelease,
   freeBytes: freeBytesOf,

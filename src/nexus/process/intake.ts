@@ -11,6 +11,7 @@ import type { HealthReason } from '../../core/facts/reason.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import type { Logger } from '../../lib/log.ts';
+import type { FollowArchive } from '../../verify/follow-archive.ts';
 import type { DatabaseWatch } from '../datastore/database-watch.ts';
 import type { LocalRepoPort } from '../datastore/ports/local-repo-port.ts';
 import type { ReleasePort } from '../datastore/ports/release-port.ts';
@@ -56,6 +57,7 @@ export type IntakeDeps = {
     Pick<SledPort, 'sledList'> &
     Pick<WantedSetPort, 'wantedSet'>;
   readonly verifyRelease: VerifyRelease;
+  readonly followArchive: FollowArchive;
   readonly verifyRoots: VerifyRoots;
   readonly freeBytes: (path: string) => Promise<number>;
   readonly watch: DatabaseWatch;
@@ -116,7 +118,10 @@ export const startIntake = async (
 };
 
 /** The checks of an archive: of a release, or of the roots of a signer. */
-const checks = ({ config, datastore, verifyRelease, verifyRoots, clock, lost }: IntakeDeps, log: Logger) => {
+const checks = (
+  { config, datastore, verifyRelease, followArchive, verifyRoots, clock, lost }: IntakeDeps,
+  log: Logger,
+) => {
   const { signatures } = config;
   const { artifactBytes, repositoryBytes, inflateRatio } = config.limits;
   // As with the defaults, no release inflates to more than twice the largest archive.
@@ -126,6 +131,11 @@ const checks = ({ config, datastore, verifyRelease, verifyRoots, clock, lost }: 
     maxInflateRatio: inflateRatio,
   };
   return {
+    follow: path =>
+      followArchive(path, {
+        limits,
+        onFailure: err => log.warn({ err }, 'an upload was not hashed while it was received'),
+      }),
     check: (archive, options) =>
       checkArchive({ datastore, verifyRelease, clock, limits, signatures, lost }, archive, options),
     takeRoots: (archive, options) =>

@@ -22,6 +22,7 @@ import { isOfDatabase } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { FetchRelease } from '../../source/fetch-release.ts';
+import type { FollowArchive } from '../../verify/follow-archive.ts';
 import type { Driver } from '../background/driver.ts';
 import { createRefusalWriter, type Refusals, type RefusalWriter } from '../background/refusals-task.ts';
 import { announcingRoots, TRUST_ROOT_TASK } from '../background/trust-root-task.ts';
@@ -78,6 +79,7 @@ export type ServiceDeps = {
   readonly refusals?: Refusals | undefined;
   readonly connectSleds: () => SledConnection & AsyncDisposable;
   readonly verifyRelease: VerifyRelease;
+  readonly followArchive: FollowArchive;
   readonly verifyRoots: VerifyRoots;
   readonly fetchRelease: FetchRelease<TrustRootId>;
   readonly freeBytes: (path: string) => Promise<number>;

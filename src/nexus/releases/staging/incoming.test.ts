@@ -40,7 +40,7 @@ const receive = async (at: number, code: string) => {
     const announced = { uploadId: archive.uploadId, announcedBytes: 3 };
     await using incoming = await openIncoming({ directory, space }, announced, { signal });
     await incoming.write(new Uint8Array([1, 2, 3]), { signal });
-    incoming.seal();
+    await incoming.seal();
     await incoming.keep(archive);
   };
   count = 0;

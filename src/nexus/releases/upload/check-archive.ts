@@ -14,6 +14,7 @@ import type { SystemVersion, TrustRootId } from '../../../core/ids.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../../lib/errors.ts';
 import type { SignaturePolicy } from '../../../tuf/signature-policy.ts';
+import type { DigestRecords } from '../../../verify/entry-digests.ts';
 import type { VerifiedRelease, VerifyRequest } from '../../../verify/verified-release.ts';
 import { readAllPages } from '../../datastore/paging.ts';
 import type { ReleasePort } from '../../datastore/ports/release-port.ts';
@@ -26,13 +27,15 @@ const TRUST_ROOT_PAGE = 100;
 export type VerifyRelease = (
   path: string,
   request: VerifyRequest<TrustRootId>,
-  options: { signal: AbortSignal },
+  options: { readonly signal: AbortSignal; readonly digests?: DigestRecords | undefined },
 ) => Promise<VerifiedRelease<TrustRootId>>;
 
 export type ArchiveToCheck = {
   readonly path: string;
   /** SHA-256 of the file, in hex. */
   readonly archiveHash: string;
+  /** Of its entries, as they were received. */
+  readonly digests?: DigestRecords | undefined;
   readonly allowExpired: boolean;
   readonly allowRollback: boolean;
   /** Any root of a chain may vouch for a deleted release (CA4). */
@@ -170,7 +173,11 @@ const checkWith = async (
     allowRollback: isExempt || archive.allowRollback,
   };
   const trustRoots = counted === 'every' ? await everyRoot(datastore, roots, signal) : request.trustRoots;
-  const release = await verifyRelease(archive.path, { ...request, trustRoots }, { signal });
+  const release = await verifyRelease(
+    archive.path,
+    { ...request, trustRoots },
+    { signal, digests: archive.digests },
+  );
   const passed = release.report.filter(({ check }) => check !== 'override').map(({ text }) => text);
   const overridden = release.report.filter(({ check }) => check === 'override').map(({ text }) => text);
   return {

@@ -3,6 +3,7 @@
  *
  *     body ─▶ receive ─▶ check ─▶ make durable ─▶ record ─▶ acknowledge ─▶ hold ─▶ activate replication
  *             (part)     (every byte)  (archive, parts, sidecar)  (one transaction)
+ *               └─▶ follow: hashed while it arrives ─▶ check reads again only what differs
  *
  * U1. Verify first, then record, then hand over (S3). A refused upload leaves nothing: no file, no row.
  * U2. The database never lists bytes that a crash could lose: they are durable before it is asked (B1).
@@ -22,11 +23,12 @@ import type { Rng } from '../../../core/rng.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { DepotError, errorCodeOf } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
+import type { FollowedArchive } from '../../../verify/follow-archive.ts';
 import type { DatabaseWatch } from '../../datastore/database-watch.ts';
 import type { InsertOutcome, ReleasePort } from '../../datastore/ports/release-port.ts';
 import type { Note } from '../../history/history.ts';
 import type { StagingDirectory } from '../staging/directory.ts';
-import { type Incoming, openIncoming } from '../staging/incoming.ts';
+import { openIncoming } from '../staging/incoming.ts';
 import type { LocalRepos } from '../staging/local-repos.ts';
 import type { StagingSpace } from '../staging/space.ts';
 import { type StagedArchive, type StagedArtifact, writeSidecar } from '../staging/staged-archive.ts';
@@ -81,6 +83,8 @@ type Deps = {
   readonly localRepos: Pick<LocalRepos, 'hold'>;
   readonly capacity: FleetCapacity;
   readonly check: (archive: ArchiveToCheck, options: { signal: AbortSignal }) => Promise<CheckedArchive>;
+  /** Hashes the entries of an archive while it is received. */
+  readonly follow: (path: string) => FollowedArchive;
   /** For an archive of roots alone, which `check` refuses as `ROOTS_ONLY`. */
   readonly takeRoots: (
     archive: RootArchive & { readonly path: string },
@@ -170,9 +174,10 @@ const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<
   // While the database is away the client is refused before its first byte.
   if (request.contentLength !== undefined)
     await deps.capacity.checkAnnounced(request.contentLength, { signal });
+  await using followed = deps.follow(deps.directory.filesOf(uploadId).part);
   await using incoming = await openIncoming(
     deps,
-    { uploadId, announcedBytes: request.contentLength },
+    { uploadId, announcedBytes: request.contentLength, onWritten: followed.grewTo },
     { signal },
   );
   const { archiveHash, sizeBytes } = await receive(incoming, request, deps.limits, signal);
@@ -181,7 +186,9 @@ const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<
     'upload received',
   );
   tracker.stage('verifying');
-  const checked = await verify(deps, request, archiveHash, incoming, job);
+  const { path } = incoming;
+  const digests = await followed.digests({ signal });
+  const checked = await verify(deps, request, { path, archiveHash, digests }, job);
   if (!('release' in checked)) return checked;
 
   const parts = await incoming.extractParts(checked.release.composites, {
@@ -206,21 +213,18 @@ const runUpload = async (deps: Deps, request: UploadRequest, job: Job): Promise<
 const verify = async (
   { check, takeRoots, capacity }: Deps,
   { fileName, allowExpired, allowRollback, allowRevokedKeys = false, newOrigin }: UploadRequest,
-  archiveHash: string,
-  { path }: Incoming,
+  archive: Pick<ArchiveToCheck, 'path' | 'archiveHash' | 'digests'>,
   { patience, present: signal }: Job,
 ): Promise<CheckedArchive | RootOutcome> => {
   const checked = await patience
-    .run(() => check({ path, archiveHash, allowExpired, allowRollback, allowRevokedKeys }, { signal }), {
-      signal,
-    })
+    .run(() => check({ ...archive, allowExpired, allowRollback, allowRevokedKeys }, { signal }), { signal })
     .catch((error: unknown) => {
       if (errorCodeOf(error) === 'ROOTS_ONLY') return undefined;
       throw error;
     });
   if (checked === undefined) {
-    const archive = { path, hash: archiveHash, fileName };
-    return await patience.run(() => takeRoots(archive, { signal, newOrigin }), { signal });
+    const roots = { path: archive.path, hash: archive.archiveHash, fileName };
+    return await patience.run(() => takeRoots(roots, { signal, newOrigin }), { signal });
   }
   await patience.run(() => capacity.checkRelease(artifactSizes(checked), { signal }), { signal });
   return checked;
@@ -260,7 +264,7 @@ const describeStaged = (
   ...upload,
   systemVersion: release.description.systemVersion,
   overrides,
-  // An entry of the archive has precedence over an equal part, since it has a checksum.
+  // An entry of the archive has precedence over an equal part: it needs no second file.
   artifacts: new Map<ArtifactHash, StagedArtifact>([...parts, ...release.entries]),
   acknowledged: false,
   dropping: false,
