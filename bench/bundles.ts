@@ -19,7 +19,7 @@ import { silentLogger } from '../src/lib/log.ts';
 import { openStore } from '../src/sled-agent/store/open-store.ts';
 import { releaseTrust } from '../src/sled-agent/trust/judge-releases.ts';
 import { parseChain } from '../src/sled-agent/trust/pinned-chain.ts';
-import { createTrust, NO_STATEMENTS } from '../src/sled-agent/trust/trust.ts';
+import { createTrust, NO_STATED_TRUST } from '../src/sled-agent/trust/trust.ts';
 import { NO_PINS } from '../src/sled-agent/trust/trust-file.ts';
 import { makeRepository } from '../src/tuf/repository.fixture.ts';
 import { SPECIFIED_SIGNATURES } from '../src/tuf/signature-policy.ts';
@@ -79,7 +79,7 @@ try {
   const trust = createTrust({
     known: { ...NO_PINS, chains: [{ id: roots[0].sha256, by: 'join', roots }] },
     save: async () => undefined,
-    statements: NO_STATEMENTS,
+    statements: NO_STATED_TRUST,
     ...{ requireSigned: undefined, signatures: SPECIFIED_SIGNATURES },
     log: silentLogger,
   });

@@ -15,6 +15,7 @@ import { createApiClient } from '../../src/http/client.ts';
 import { bindApi } from '../../src/http/handlers.ts';
 import { serveApi } from '../../src/http/server.ts';
 import type { CredentialSource } from '../../src/identity/credentials.ts';
+import { NO_STATEMENTS } from '../../src/identity/statements.ts';
 import { clientTls } from '../../src/identity/tls.ts';
 import { systemClock } from '../../src/lib/clock.ts';
 import { endpointUrl, splitAddress } from '../../src/lib/endpoint.ts';
@@ -49,7 +50,7 @@ export const startStandIn = async (options: StandInOptions): Promise<AsyncDispos
   const slots = () => createSlots(PLACES, 'requests');
   const agent = agentHandlers({
     ...{ store: standIn.store, copies: standIn.copies, puts: slots(), bundles: slots() },
-    ...{ revocations: credentials.revocations, statements: undefined, trust: undefined },
+    ...{ revocations: credentials.revocations, statements: NO_STATEMENTS, trust: undefined },
     runningVersion: async () => undefined,
   });
   const server = started.use(

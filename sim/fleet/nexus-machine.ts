@@ -123,12 +123,9 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
       openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
       tellsAuditHeads: false,
       revocations: member.revocations,
-      // In a fleet without an admin key nothing is told.
-      ...(member.statements !== undefined && {
-        statements: member.statements,
-        adminKeys: { list: () => host.box.adminKeys },
-        fleet: FLEET,
-      }),
+      statements: member.statements,
+      adminKeys: { list: () => host.box.adminKeys },
+      fleet: FLEET,
       issuer,
       connectSleds: () =>
         watchTransfers(

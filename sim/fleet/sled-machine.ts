@@ -3,6 +3,7 @@ import type { DeletionRules } from '../../src/core/deletion.ts';
 import type { SledId } from '../../src/core/ids.ts';
 import type { Rng } from '../../src/core/rng.ts';
 import { DEFAULT_PROGRESS } from '../../src/http/progress.ts';
+import { NO_STATEMENTS } from '../../src/identity/statements.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { Logger } from '../../src/lib/log.ts';
 import type { SledAgentConfig } from '../../src/sled-agent/config.ts';
@@ -10,7 +11,7 @@ import { startSledServices } from '../../src/sled-agent/services.ts';
 import type { ArtifactStore } from '../../src/sled-agent/store/store.ts';
 import { statedTrust } from '../../src/sled-agent/trust/open-trust.ts';
 import { parseChain } from '../../src/sled-agent/trust/pinned-chain.ts';
-import { createTrust, NO_STATEMENTS, type SledTrust } from '../../src/sled-agent/trust/trust.ts';
+import { createTrust, type SledTrust } from '../../src/sled-agent/trust/trust.ts';
 import { NO_PINS, type Pins } from '../../src/sled-agent/trust/trust-file.ts';
 import { SPECIFIED_SIGNATURES } from '../../src/tuf/signature-policy.ts';
 import type { Callee } from '../network/call.ts';
@@ -103,7 +104,7 @@ const openPinned = (
       await clock.sleep(WRITE_MS, { signal: new AbortController().signal });
       box.pins = pins;
     },
-    statements: statements === undefined ? NO_STATEMENTS : statedTrust(statements),
+    statements: statedTrust(statements),
     ...{ requireSigned: undefined, signatures: SPECIFIED_SIGNATURES },
     log,
   });
@@ -127,13 +128,13 @@ export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<
     lockDirectory: host.lockDirectory,
     fetchArtifact: createDepotLink(network, caller, deps.findSled),
     knownPeers: () => new Set(),
+    isPlain: false,
     revocations: member.revocations,
     // An older agent judges no release, and keeps no statement.
-    ...(deps.speaks.sled() && {
-      trust: openPinned(host, deps),
-      judge: deps.releases.judge,
-      statements: member.statements,
-    }),
+    ...(deps.speaks.sled()
+      ? { trust: openPinned(host, deps), statements: member.statements }
+      : { trust: undefined, statements: NO_STATEMENTS }),
+    judge: deps.releases.judge,
     peers: deps.nexuses().map(nexus => createNexusPeer(network, caller, nexus, deps.speaks)),
   });
   const health = (await services.store.list()).datasetHealth;

@@ -44,8 +44,7 @@ export type ClientIdentity = {
 
 export type Member = ClientIdentity & {
   readonly revocations: Revocations;
-  /** Undefined where no admin key is pinned. */
-  readonly statements: Statements | undefined;
+  readonly statements: Statements;
   readonly running: RunningCallers;
   readonly judge: (presented: Passport | undefined) => Peer;
   /** Reports a request or bytes that this process took. */
@@ -109,18 +108,16 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
   return member;
 };
 
-const openStatements = (box: IdentityBox, { clock }: SimProcess): Statements | undefined =>
-  box.adminKeys.length === 0
-    ? undefined
-    : createStatements({
-        known: box.statements,
-        keys: { list: () => box.adminKeys },
-        fleet: FLEET,
-        async save(list) {
-          await clock.sleep(WRITE_MS, { signal: NEVER_ABORTED });
-          box.statements = list;
-        },
-      });
+const openStatements = (box: IdentityBox, { clock }: SimProcess): Statements =>
+  createStatements({
+    known: box.statements,
+    keys: { list: () => box.adminKeys },
+    fleet: FLEET,
+    async save(list) {
+      await clock.sleep(WRITE_MS, { signal: NEVER_ABORTED });
+      box.statements = list;
+    },
+  });
 
 const { signal: NEVER_ABORTED } = new AbortController();
 

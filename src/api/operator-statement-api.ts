@@ -30,8 +30,8 @@ export const StatementList = z
   .object({
     /** The newest first. */
     items: z.array(StatementView),
-    /** Whose statements count in this fleet; absent for a Nexus without an identity. */
-    fleet: z.string().optional(),
+    /** Whose statements count. */
+    fleet: z.string(),
     /** SHA-256 of the admin keys that this Nexus verifies by. */
     admin_keys: z.array(Sha256Hex),
   })

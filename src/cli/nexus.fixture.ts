@@ -268,7 +268,7 @@ export const serveTestNexus = async (
         ...handlers.audit,
       }),
       bindApi(operatorStatementApi, {
-        statementList: async () => ({ items: [], admin_keys: [] }),
+        statementList: async () => ({ items: [], fleet: 'test.example', admin_keys: [] }),
         statementCreate: refused,
         ...handlers.statements,
       }),

@@ -50,6 +50,9 @@ export type Revocations = {
   readonly onChange: (listener: () => void) => Disposable;
 };
 
+/** Of a process without an identity: nobody has one there. */
+export const NO_REVOCATIONS: Pick<Revocations, 'add'> = { add: async () => undefined };
+
 type Options = {
   readonly known: readonly Revocation[];
   readonly save: (revocations: readonly Revocation[]) => Promise<void>;

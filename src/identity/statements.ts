@@ -60,6 +60,17 @@ export type Statements = {
   readonly onChange: (listener: () => void) => Disposable;
 };
 
+/** Of a process without an identity: it is of no fleet, and pins no admin key. */
+export const NO_STATEMENTS: Statements = {
+  list: () => [],
+  areRequired: () => false,
+  find: () => undefined,
+  has: () => false,
+  add: async statements =>
+    statements.map(signed => ({ signed, reason: 'this process has no identity, and pins no admin key' })),
+  onChange: () => ({ [Symbol.dispose]: () => undefined }),
+};
+
 type Options = {
   readonly known: readonly SignedStatement[];
   readonly keys: AdminKeys;

@@ -43,10 +43,8 @@ export type AgentDependencies = {
   readonly copies: Copies;
   /** How many puts may be in flight. */
   readonly puts: Slots;
-  /** Undefined without an identity: then nobody has one here. */
-  readonly revocations: Pick<Revocations, 'add'> | undefined;
-  /** Undefined without an identity: a statement names a fleet. */
-  readonly statements: Statements | undefined;
+  readonly revocations: Pick<Revocations, 'add'>;
+  readonly statements: Statements;
   /** How many bundles may be received at once. */
   readonly bundles: Slots;
   /** Undefined without an identity: then nothing is pinned here. */
@@ -116,11 +114,11 @@ export const agentHandlers = ({
   },
 
   async revokedIdentitiesPut({ body }) {
-    await revocations?.add(revocationsOf(body));
+    await revocations.add(revocationsOf(body));
   },
 
   async statementsGet() {
-    return { statements: [...(statements?.list() ?? [])] };
+    return { statements: [...statements.list()] };
   },
 
   async statementsPut({ body, log }) {

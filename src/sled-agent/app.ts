@@ -23,6 +23,8 @@ import { createRefusalLog } from '../http/refusal-log.ts';
 import { type ApiServer, type ServerOptions, serveApi } from '../http/server.ts';
 import { type CredentialSource, watchCredentials } from '../identity/credentials.ts';
 import { startRenewal } from '../identity/renewal.ts';
+import { NO_REVOCATIONS } from '../identity/revocations.ts';
+import { NO_STATEMENTS } from '../identity/statements.ts';
 import { renewAnywhere } from '../join/renew-anywhere.ts';
 import type { Clock } from '../lib/clock.ts';
 import { endpointUrl, formatAddress } from '../lib/endpoint.ts';
@@ -31,7 +33,7 @@ import type { Logger } from '../lib/log.ts';
 import { realDisk } from '../lib/real-disk.ts';
 import type { SledAgentConfig } from './config.ts';
 import type { FetchArtifact } from './copy.ts';
-import { startSledServices } from './services.ts';
+import { type SledServicesDependencies, startSledServices } from './services.ts';
 import type { ArtifactStore } from './store/store.ts';
 import { openPins, openTrust } from './trust/open-trust.ts';
 import type { SledTrust } from './trust/trust.ts';
@@ -85,8 +87,8 @@ export const startSledAgent = async (
   const services = started.use(
     await startSledServices(config, {
       ...{ clock, rng, log, peers: nexuses, fetchArtifact: fetchFrom(peers), knownPeers },
-      revocations: credentials?.revocations,
-      statements: credentials?.statements,
+      isPlain: credentials === undefined,
+      ...rememberedBy(credentials),
       trust: await ownTrust(config, { pins, credentials, log }),
     }),
   );
@@ -134,6 +136,14 @@ const servePlainDepot = async (
   depot: Omit<ServerOptions, 'listen' | 'credentials'>,
 ): Promise<ApiServer | undefined> =>
   plainDepotListen && (await serveApi({ ...depot, credentials: undefined, listen: plainDepotListen }));
+
+/** A plain sled remembers nothing. */
+const rememberedBy = (
+  credentials: CredentialSource | undefined,
+): Pick<SledServicesDependencies, 'revocations' | 'statements'> => {
+  const { revocations = NO_REVOCATIONS, statements = NO_STATEMENTS } = credentials ?? {};
+  return { revocations, statements };
+};
 
 /** Undefined without an identity. */
 const ownTrust = async (

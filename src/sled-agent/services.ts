@@ -46,7 +46,7 @@ export type SledServices = AsyncDisposable & {
   readonly startUpkeep: (addresses: SledAddresses) => Promise<AsyncDisposable>;
 };
 
-export type SledServicesDependencies = Omit<StoreDependencies, 'trust'> & {
+export type SledServicesDependencies = Omit<StoreDependencies, 'trust' | 'decisions'> & {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -54,12 +54,12 @@ export type SledServicesDependencies = Omit<StoreDependencies, 'trust'> & {
   readonly peers: readonly NexusPeer[];
   /** The addresses of the configured Nexuses, for which places are kept. */
   readonly knownPeers: KnownPeers;
+  /** Whether it has no identity. */
+  readonly isPlain: boolean;
+  readonly revocations: Pick<Revocations, 'add'>;
+  readonly statements: Statements;
   /** Undefined without an identity. */
-  readonly revocations?: Pick<Revocations, 'add'> | undefined;
-  /** Undefined without an identity. */
-  readonly statements?: Statements | undefined;
-  /** Undefined without an identity. */
-  readonly trust?: SledTrust | undefined;
+  readonly trust: SledTrust | undefined;
   /** The simulator has no threads. */
   readonly judge?: JudgeBundle;
 };
@@ -79,7 +79,7 @@ export const startSledServices = async (
       clock,
       log: log.child({ component: 'store' }),
       trust: pinned && releaseTrust(pinned, judge),
-      ...(deps.statements !== undefined && { decisions: decisionsOf(deps.statements) }),
+      decisions: decisionsOf(deps.statements),
     }),
   );
   const { knownPeers: known } = deps;
@@ -116,7 +116,7 @@ const doubtOf = (state: StoreState): string | undefined =>
 
 const startUpkeep = async (
   config: SledAgentConfig,
-  { clock, rng, log, peers, statements, revocations }: SledServicesDependencies,
+  { clock, rng, log, peers, statements, isPlain }: SledServicesDependencies,
   store: ArtifactStore,
   addresses: SledAddresses,
 ): Promise<AsyncDisposable> => {
@@ -126,7 +126,7 @@ const startUpkeep = async (
   const registration = createRegistration({
     sledId: config.sledId,
     peers,
-    isPlain: revocations === undefined,
+    isPlain,
     doubt: () => doubtOf(store.state()),
     info: () => sledInfo(config, addresses, store, health),
     acceptAnswer: ({ floor, verdicts }) => store.acceptFloor(floor, verdicts),
@@ -159,7 +159,7 @@ const startUpkeep = async (
       log.error({ err: error }, 'registering a bad copy failed; the next period retries it'),
     );
   });
-  const decided = statements?.onChange(() => {
+  const decided = statements.onChange(() => {
     store
       .reconcile('a statement of an admin key', { signal })
       .catch(error => signal.aborted || log.error({ err: error }, 'reconciling failed'));
@@ -172,7 +172,7 @@ const startUpkeep = async (
   return {
     async [Symbol.asyncDispose]() {
       watch[Symbol.dispose]();
-      decided?.[Symbol.dispose]();
+      decided[Symbol.dispose]();
       stop.abort();
       await Promise.allSettled(running);
     },

@@ -3,6 +3,7 @@ import { asGeneration } from '../core/ids.ts';
 import type { SignedStatement, StatementContent } from '../core/statement.ts';
 import { generateAdminKey, signStatement } from '../identity/admin-key.ts';
 import { knownStatements } from '../identity/identity.fixture.ts';
+import { NO_STATEMENTS } from '../identity/statements.ts';
 import { silentLogger } from '../lib/log.ts';
 import { decisionsOf, takeStatements } from './statements.ts';
 
@@ -47,7 +48,7 @@ test('the answer names by its hash what does not count, and a sled without an id
       },
     ],
   });
-  const { refused } = await takeStatements(undefined, { statements: [other] }, context);
+  const { refused } = await takeStatements(NO_STATEMENTS, { statements: [other] }, context);
   expect(refused).toMatchObject([{ reason: expect.stringContaining('no identity') }]);
   expect(decisionsOf(knownStatements()).areRequired()).toBe(false);
 });

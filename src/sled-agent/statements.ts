@@ -23,17 +23,11 @@ export const decisionsOf = (statements: Statements): Decisions => ({
 
 /** Keeps what counts here, and answers which do not. @throws DepotError `NO_SPACE`, `IO` */
 export const takeStatements = async (
-  statements: Statements | undefined,
+  statements: Pick<Statements, 'add'>,
   body: StatementsBody,
   { generation, log }: { readonly generation: number | undefined; readonly log: Logger },
 ): Promise<StatementsAnswer> => {
-  const refused =
-    statements === undefined
-      ? body.statements.map(signed => ({
-          signed,
-          reason: 'this sled has no identity, and pins no admin key',
-        }))
-      : await statements.add(body.statements, isOverAt(generation));
+  const refused = await statements.add(body.statements, isOverAt(generation));
   for (const { signed, reason } of refused) log.warn({ key: signed.key, reason }, 'statement refused');
   return {
     refused: refused.map(({ signed, reason }) => ({

@@ -22,13 +22,7 @@ const signed = (content: StatementContent = ALLOWED, { by = key, of = fleet } = 
   return signStatement({ ...content, fleet: of, id, time }, by);
 };
 
-const serve = ({
-  adminKeys = { list: () => [key] },
-  hasIdentity = true,
-}: {
-  adminKeys?: AdminKeys;
-  hasIdentity?: boolean;
-} = {}) => {
+const serve = ({ adminKeys = { list: () => [key] } }: { adminKeys?: AdminKeys } = {}) => {
   const records: StatementRecord[] = [];
   let told = 0;
   const origin = {} as AuditOrigin;
@@ -43,7 +37,7 @@ const serve = ({
       },
     },
     originOf: () => origin,
-    ...(hasIdentity && { fleet }),
+    fleet,
     adminKeys,
     announceStatements: () => {
       told += 1;
@@ -81,15 +75,13 @@ test('a statement that the admin key has signed is recorded and told to the sled
   expect(api.told()).toBe(1);
 });
 
-test('without the admin key a statement of this fleet is recorded as unverified, and without an identity none (STA1)', async () => {
+test('without the admin key a statement of this fleet is recorded as unverified (STA1)', async () => {
   const unverifying = serve({ adminKeys: NO_ADMIN_KEYS });
   expect(await unverifying.create(signed())).toMatchObject({ state: 'unverified', counts: true });
   await expect(unverifying.create(signed(ALLOWED, { of: 'other.example' }))).rejects.toThrow('other.example');
   await expect(unverifying.create({ ...signed(), statement: '{}' })).rejects.toThrow(
     'is not a statement of version 1',
   );
-  const nameless = serve({ hasIdentity: false });
-  await expect(nameless.create(signed())).rejects.toThrow('this Nexus has no identity');
 });
 
 test('the list has the newest first, names the fleet and the keys, and says which counts of several about one root', async () => {

@@ -26,8 +26,7 @@ import type { OriginOf } from '../operators/audit-origin.ts';
 type Deps = {
   readonly datastore: StatementPort;
   readonly originOf: OriginOf;
-  /** Undefined without an identity: such a fleet has no name. */
-  readonly fleet?: string | undefined;
+  readonly fleet: string;
   readonly adminKeys: AdminKeys;
   /** Tells the sleds at once. */
   readonly announceStatements: () => void;
@@ -37,7 +36,7 @@ export const createOperatorStatementApi = (deps: Deps): Handlers<typeof operator
   async statementList({ signal }) {
     return {
       items: viewsOf(await deps.datastore.statementList({ signal }), deps),
-      ...(deps.fleet !== undefined && { fleet: deps.fleet }),
+      fleet: deps.fleet,
       admin_keys: deps.adminKeys.list().map(({ digest }) => digest),
     };
   },
@@ -56,12 +55,8 @@ export const createOperatorStatementApi = (deps: Deps): Handlers<typeof operator
 });
 
 /** STA1 */
-const requireStatement = (
-  signed: SignedStatement,
-  { fleet, adminKeys }: Pick<Deps, 'fleet' | 'adminKeys'>,
-): StatementEntry => {
-  if (fleet === undefined) throw refused('this Nexus has no identity, and a statement names a fleet');
-  const verified = verdictOn(signed, { fleet, adminKeys });
+const requireStatement = (signed: SignedStatement, by: Pick<Deps, 'fleet' | 'adminKeys'>): StatementEntry => {
+  const verified = verdictOn(signed, by);
   if (verified.kind === 'refused') throw refused(verified.reason);
   return { signed, statement: verified.statement };
 };

@@ -21,7 +21,7 @@ import { createPendingJoins } from '../../core/pending-joins.ts';
 import type { PendingSleds } from '../../core/pending-sleds.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import type { KnownPeers } from '../../http/places.ts';
-import { type AdminKeys, NO_ADMIN_KEYS } from '../../identity/admin-key.ts';
+import type { AdminKeys } from '../../identity/admin-key.ts';
 import { CERTIFICATE_LIFE_MS } from '../../identity/authority-files.ts';
 import type { CertificateIssuer } from '../../identity/issuer.ts';
 import type { Revocations } from '../../identity/revocations.ts';
@@ -92,11 +92,9 @@ type Parts = Pick<Intake, 'staging' | 'uploads'> &
     readonly newId: () => string;
     readonly activateReplication: () => void;
     readonly issuer?: CertificateIssuer | undefined;
-    /** Undefined without an identity. */
-    readonly revocations?: Pick<Revocations, 'add' | 'timeOf' | 'isUndone'> | undefined;
-    readonly adminKeys?: AdminKeys;
-    /** Undefined without an identity. */
-    readonly fleet?: string | undefined;
+    readonly revocations: Pick<Revocations, 'add' | 'timeOf' | 'isUndone'>;
+    readonly adminKeys: AdminKeys;
+    readonly fleet: string;
     readonly pendingSleds: PendingSleds;
     readonly notices: () => readonly HealthReason[];
     readonly certificates: () => readonly CertificateExpiry[];
@@ -108,7 +106,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
   const { observer } = parts.replication;
   const pendingJoins = createPendingJoins();
   const originOf = createOriginOf({ ...parts, nexusId: nexus.id });
-  const pins = createFleetPins({ datastore, adminKeys: parts.adminKeys ?? NO_ADMIN_KEYS });
+  const pins = createFleetPins(parts);
   const fleetParts = {
     ...parts,
     ...{ originOf, observer, nexusId: nexus.id },
@@ -149,16 +147,13 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     operatorAccess: createOperatorAccessApi({ ...parts, originOf }),
     operatorInvitation: createOperatorInvitationApi({ ...parts, originOf, pins, pendingJoins }),
     operatorAudit: createOperatorAuditApi(parts),
-    operatorStatement: createOperatorStatementApi({ adminKeys: NO_ADMIN_KEYS, ...parts, originOf }),
+    operatorStatement: createOperatorStatementApi({ ...parts, originOf }),
     debug: createDebugApi({ driver, datastore, originOf }),
     plainDebug: createPlainDebugApi({ driver }),
     join: createJoinApi({
       ...parts,
       ...{ note, pins, pendingJoins },
-      learnRevocations: async options => {
-        const { revocations } = parts;
-        if (revocations !== undefined) await learnRevocations({ datastore, revocations }, options);
-      },
+      learnRevocations: options => learnRevocations(parts, options),
       originOfMachine: createOriginOfMachine({ ...parts, nexusId: nexus.id }),
     }),
     internal: createInternalApi({ ...parts, note }),
@@ -176,8 +171,8 @@ const certificateHandlers = ({
   createCertificateApi({
     datastore,
     issuer,
-    revokedMs: identity => revocations?.timeOf(identity),
-    isUndone: (identity, timeMs) => revocations?.isUndone(identity, timeMs) ?? false,
+    revokedMs: revocations.timeOf,
+    isUndone: revocations.isUndone,
     sledsInService: () => {
       const latest = observer.latest();
       return latest && { ids: new Set(latest.sleds.map(({ id }): string => id)), timeMs: latest.timeMs };

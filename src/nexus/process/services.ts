@@ -66,13 +66,12 @@ export type ServiceDeps = {
   readonly certificates?: () => readonly SeenCertificate[];
   /** Undefined for a Nexus without the authority's key. */
   readonly issuer?: CertificateIssuer | undefined;
-  /** Undefined for a Nexus without an identity. */
-  readonly revocations?: Pick<Revocations, 'list' | 'add' | 'timeOf' | 'isUndone'> | undefined;
-  readonly statements?: Statements | undefined;
+  readonly revocations: Pick<Revocations, 'list' | 'add' | 'timeOf' | 'isUndone'>;
+  readonly statements: Statements;
   /** By which this Nexus verifies statements. */
-  readonly adminKeys?: AdminKeys;
-  /** Undefined for a Nexus without an identity. */
-  readonly fleet?: string | undefined;
+  readonly adminKeys: AdminKeys;
+  /** In its certificate. */
+  readonly fleet: string;
   /** False for a simulated Nexus, whose sleds keep no heads of the audit log. */
   readonly tellsAuditHeads: boolean;
   /** Of the servers; undefined for a simulated Nexus, which has none. */

@@ -61,9 +61,8 @@ type Deps = {
   readonly history: History;
   readonly intake: Intake;
   readonly lost: LostSets;
-  /** Undefined without an identity. */
-  readonly revocations?: Pick<Revocations, 'list' | 'add'> | undefined;
-  readonly statements?: Statements | undefined;
+  readonly revocations: Pick<Revocations, 'list' | 'add'>;
+  readonly statements: Statements;
   /** False for a simulated Nexus, whose sleds keep no heads of the audit log. */
   readonly tellsAuditHeads: boolean;
   /** Undefined for a simulated Nexus, which has no servers. */
@@ -110,8 +109,8 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
         liveness.task,
         createSourceSync({ ...deps, ...intake, sources, signatures }),
         heartbeatTask({ datastore, nexus }),
-        ...(revocations === undefined ? [] : [revocationTask({ datastore, connection, revocations, clock })]),
-        ...(statements === undefined ? [] : [statementTask({ datastore, connection, statements, clock })]),
+        revocationTask({ datastore, connection, revocations, clock }),
+        statementTask({ datastore, connection, statements, clock }),
         ...(deps.tellsAuditHeads ? [auditHeads.task] : []),
         ...(deps.refusalWriter === undefined ? [] : [deps.refusalWriter.task]),
         trustRootTask({ datastore, connection, clock }),
@@ -130,13 +129,10 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
     }),
   );
   stack.use(followHistory({ history, activate: () => driver.activate(HISTORY_TASK), clock }));
-  const announceRevocations = (): void => {
-    if (revocations !== undefined) driver.activate(REVOCATION_TASK);
+  const announce = {
+    announceRevocations: () => driver.activate(REVOCATION_TASK),
+    announceStatements: () => driver.activate(STATEMENT_TASK),
   };
-  const announceStatements = (): void => {
-    if (statements !== undefined) driver.activate(STATEMENT_TASK);
-  };
-  const announce = { announceRevocations, announceStatements };
   return { driver, replication, liveness, sources, database, auditHeads, connection, ...announce };
 };
 

@@ -18,7 +18,7 @@ import { rootDigestOf } from '../../tuf/root-digest.ts';
 import type { SignaturePolicy } from '../../tuf/signature-policy.ts';
 import { isOnlyUnaccepted } from '../../tuf/signatures.ts';
 import { newestRoot, parseChain } from './pinned-chain.ts';
-import { createTrust, NO_STATEMENTS } from './trust.ts';
+import { createTrust, NO_STATED_TRUST } from './trust.ts';
 import { readPins, trustFileBeside, writePins } from './trust-file.ts';
 
 export type JoinedPins = {
@@ -39,7 +39,7 @@ export const pinAtJoin = async (
   const trust = createTrust({
     known: await readPins(file),
     save: pins => writePins(file, pins),
-    statements: NO_STATEMENTS,
+    statements: NO_STATED_TRUST,
     ...{ requireSigned: undefined, signatures },
     log: silentLogger,
   });

@@ -13,7 +13,7 @@ import { type SignaturePolicy, SPECIFIED_SIGNATURES } from '../../tuf/signature-
 import { hashOf, type TestArtifact } from '../store/artifact.fixture.ts';
 import type { ReleaseTrust } from '../store/release-trust.ts';
 import { releaseTrust } from './judge-releases.ts';
-import { createTrust, NO_STATEMENTS, type SledTrust, type StatedTrust } from './trust.ts';
+import { createTrust, NO_STATED_TRUST, type SledTrust, type StatedTrust } from './trust.ts';
 import { NO_PINS, type Pins } from './trust-file.ts';
 
 export const sha256Of = (content: string | Uint8Array): string =>
@@ -172,7 +172,7 @@ export type TestTrust = SledTrust & {
 
 export const testTrust = ({
   known = NO_PINS,
-  statements = NO_STATEMENTS,
+  statements = NO_STATED_TRUST,
   requireSigned,
   signatures = SPECIFIED_SIGNATURES,
   save = async () => undefined,

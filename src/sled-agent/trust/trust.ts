@@ -43,7 +43,7 @@ export type StatedTrust = {
   readonly onChange: (listener: () => void) => Disposable;
 };
 
-export const NO_STATEMENTS: StatedTrust = {
+export const NO_STATED_TRUST: StatedTrust = {
   ofRoot: () => undefined,
   exempts: () => false,
   onChange: () => ({ [Symbol.dispose]: () => undefined }),
