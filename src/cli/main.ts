@@ -11,6 +11,12 @@ import { watchOutput } from './output/watch-output.ts';
 import { runCli } from './run.ts';
 import { exitCodes, Interruption, STOP_SIGNALS } from './session/exit-code.ts';
 
+/**
+ * Syncs of files wait in threads of Node's pool: with four of them a file system writes its journal three times as often, and a disk
+ * that hangs stops the others. Read when the first thread begins.
+ */
+process.env.UV_THREADPOOL_SIZE ??= '16';
+
 const controller = new AbortController();
 for (const signal of STOP_SIGNALS) {
   process.once(signal, () => controller.abort(new Interruption(signal)));

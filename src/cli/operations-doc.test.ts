@@ -54,14 +54,14 @@ test('every exit code is documented, and no other', () => {
   expect(documented.toSorted((a, b) => a - b)).toEqual(Object.values(exitCodes));
 });
 
-test('every command is documented', () => {
+test('every command is documented', async () => {
   const visit = (command: Command, path: string[]): string[] => {
     const here = [...path, command.name()];
     return command.commands.length === 0
       ? [here.slice(1).join(' ')]
       : command.commands.flatMap(child => visit(child, here));
   };
-  const commands = visit(createProgram({ terminal: {} } as never), []);
+  const commands = visit(await createProgram({ terminal: {} } as never), []);
   const table = operations.split('## Commands')[1]?.split('### ')[0] ?? '';
   for (const command of commands) {
     const [group, name] = command.split(' ');
@@ -116,7 +116,7 @@ const faultOf = (words: readonly string[], program: Command): string | undefined
 };
 
 test('every command that a page shows exists, with each of its options', async () => {
-  const program = createProgram({ terminal: {} } as never);
+  const program = await createProgram({ terminal: {} } as never);
   const pages = [
     'README.md',
     'SECURITY.md',

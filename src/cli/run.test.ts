@@ -34,14 +34,14 @@ test('wrong usage exits with 2 and is reported on standard error', async () => {
   }
 });
 
-test('every command has a description and an example in its help, and takes --json', () => {
+test('every command has a description and an example in its help, and takes --json', async () => {
   const session = { terminal: {}, clock: systemClock } as never;
   const leaves: Command[] = [];
   const visit = (command: Command): void => {
     if (command.commands.length === 0) leaves.push(command);
     for (const child of command.commands) visit(child);
   };
-  visit(createProgram(session));
+  visit(await createProgram(session));
   expect(leaves.length).toBeGreaterThan(25);
   for (const command of leaves) {
     let help = '';
@@ -63,7 +63,7 @@ const EARLIER_NAMES: Readonly<Record<string, string>> = {
   '--days': '--expires-in-days',
 };
 
-test('flags of one meaning have one name in all commands; earlier names are taken, and not shown', () => {
+test('flags of one meaning have one name in all commands; earlier names are taken, and not shown', async () => {
   const earlier: string[] = [];
   const visit = (command: Command): void => {
     for (const { long, hidden } of command.options)
@@ -74,7 +74,7 @@ test('flags of one meaning have one name in all commands; earlier names are take
       }
     command.commands.forEach(visit);
   };
-  visit(createProgram({ terminal: {}, clock: systemClock } as never));
+  visit(await createProgram({ terminal: {}, clock: systemClock } as never));
   expect(earlier.sort()).toEqual(Object.keys(EARLIER_NAMES).sort());
 });
 

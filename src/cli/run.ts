@@ -16,7 +16,8 @@ export const runCli = async (args: readonly string[], context: Omit<Session, 'ex
     },
   };
   try {
-    await createProgram(session).parseAsync(args, { from: 'user' });
+    const program = await createProgram(session, args);
+    await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
     return reportFailure(error, session, { debug: args.includes('--debug') });

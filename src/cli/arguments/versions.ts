@@ -1,5 +1,5 @@
 /** The order of releases: semantic versions, pre-releases before their release, build metadata last. */
-import { compareBuild } from 'semver';
+import compareBuild from 'semver/functions/compare-build.js';
 import { SystemVersion } from '../../core/ids.ts';
 import { usageError } from '../output/failure.ts';
 

@@ -1,21 +1,21 @@
 /** A Nexus as commands see it: the operator's and the debug API, with the command's own signal. */
-import { debugApi } from '../../api/debug-api.ts';
-import { operatorAccessApi } from '../../api/operator-access-api.ts';
-import { operatorAuditApi } from '../../api/operator-audit-api.ts';
-import type { ArtifactSummary, SledView } from '../../api/operator-fleet-api.ts';
-import { operatorFleetApi } from '../../api/operator-fleet-api.ts';
-import { operatorHistoryApi } from '../../api/operator-history-api.ts';
-import { operatorInvitationApi } from '../../api/operator-invitation-api.ts';
-import { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
-import { operatorSourceApi } from '../../api/operator-source-api.ts';
-import { operatorStatementApi } from '../../api/operator-statement-api.ts';
-import {
+import type { debugApi } from '../../api/debug-api.ts';
+import type { operatorAccessApi } from '../../api/operator-access-api.ts';
+import type { operatorAuditApi } from '../../api/operator-audit-api.ts';
+import type { ArtifactSummary, operatorFleetApi, SledView } from '../../api/operator-fleet-api.ts';
+import type { operatorHistoryApi } from '../../api/operator-history-api.ts';
+import type { operatorInvitationApi } from '../../api/operator-invitation-api.ts';
+import type { operatorRecoveryApi } from '../../api/operator-recovery-api.ts';
+import type { operatorSourceApi } from '../../api/operator-source-api.ts';
+import type { operatorStatementApi } from '../../api/operator-statement-api.ts';
+import type {
   operatorUpdateApi,
-  type ReleaseArtifactView,
-  type TufRepo,
-  type UpdatesTrustRoot,
+  ReleaseArtifactView,
+  TufRepo,
+  UpdatesTrustRoot,
 } from '../../api/operator-update-api.ts';
-import { operatorUploadApi } from '../../api/operator-upload-api.ts';
+import type { operatorUploadApi } from '../../api/operator-upload-api.ts';
+import type { Api } from '../../api/route.ts';
 import { MAX_PAGE_LIMIT } from '../../api/wire.ts';
 import { type ApiClient, createApiClient, createDispatcher } from '../../http/client.ts';
 import { secureDispatcher } from '../../http/peers.ts';
@@ -105,37 +105,34 @@ export const openDepot = (
     trust === undefined
       ? createDispatcher()
       : secureDispatcher(() => trust, { fleet: trust.fleet, kind: 'nexus' });
-  const client = <A extends Parameters<typeof createApiClient>[0]>(api: A, answerTimeoutMs: number) =>
-    createApiClient(api, { baseUrl: url, token, dispatcher, timeouts: { answerTimeoutMs, progress } });
-  const clients = {
-    updates: client(operatorUpdateApi, UPLOAD_ANSWER_TIMEOUT_MS),
-    uploads: client(operatorUploadApi, ANSWER_TIMEOUT_MS),
-    fleet: client(operatorFleetApi, ANSWER_TIMEOUT_MS),
-    recovery: client(operatorRecoveryApi, ANSWER_TIMEOUT_MS),
-    sources: client(operatorSourceApi, ANSWER_TIMEOUT_MS),
-    history: client(operatorHistoryApi, ANSWER_TIMEOUT_MS),
-    access: client(operatorAccessApi, ANSWER_TIMEOUT_MS),
-    invitations: client(operatorInvitationApi, ANSWER_TIMEOUT_MS),
-    audit: client(operatorAuditApi, ANSWER_TIMEOUT_MS),
-    statements: client(operatorStatementApi, ANSWER_TIMEOUT_MS),
-    debug: client(debugApi, ANSWER_TIMEOUT_MS),
-  };
-  const updates = bind(clients.updates, signal);
-  const fleet = bind(clients.fleet, signal);
+  const client = <A extends Api>(load: () => Promise<A>, answerTimeoutMs = ANSWER_TIMEOUT_MS) =>
+    whenCalled(async () => {
+      const timeouts = { answerTimeoutMs, progress };
+      return bind(createApiClient(await load(), { baseUrl: url, token, dispatcher, timeouts }), signal);
+    });
+  const updates = client(
+    async () => (await import('../../api/operator-update-api.ts')).operatorUpdateApi,
+    UPLOAD_ANSWER_TIMEOUT_MS,
+  );
+  const fleet = client(async () => (await import('../../api/operator-fleet-api.ts')).operatorFleetApi);
   return {
     url,
     provenFleet: trust?.fleet,
     updates,
-    uploads: bind(clients.uploads, signal),
+    uploads: client(async () => (await import('../../api/operator-upload-api.ts')).operatorUploadApi),
     fleet,
-    recovery: bind(clients.recovery, signal),
-    sources: bind(clients.sources, signal),
-    history: bind(clients.history, signal),
-    access: bind(clients.access, signal),
-    invitations: bind(clients.invitations, signal),
-    audit: bind(clients.audit, signal),
-    statements: bind(clients.statements, signal),
-    debug: bind(clients.debug, signal),
+    recovery: client(async () => (await import('../../api/operator-recovery-api.ts')).operatorRecoveryApi),
+    sources: client(async () => (await import('../../api/operator-source-api.ts')).operatorSourceApi),
+    history: client(async () => (await import('../../api/operator-history-api.ts')).operatorHistoryApi),
+    access: client(async () => (await import('../../api/operator-access-api.ts')).operatorAccessApi),
+    invitations: client(
+      async () => (await import('../../api/operator-invitation-api.ts')).operatorInvitationApi,
+    ),
+    audit: client(async () => (await import('../../api/operator-audit-api.ts')).operatorAuditApi),
+    statements: client(
+      async () => (await import('../../api/operator-statement-api.ts')).operatorStatementApi,
+    ),
+    debug: client(async () => (await import('../../api/debug-api.ts')).debugApi),
     allRepositories: () => allPages(query => updates.repositoryList({ query })),
     releaseArtifacts: version =>
       allPages(query => updates.repositoryArtifacts({ params: { system_version: version }, query })),
@@ -146,6 +143,21 @@ export const openDepot = (
       await dispatcher.close();
     },
   };
+};
+
+/** A client that is made by its first call: a command loads the contracts that it uses, and no other. */
+const whenCalled = <C extends object>(make: () => Promise<C>): C => {
+  let made: Promise<C> | undefined;
+  return new Proxy({} as C, {
+    get: (_, name) => {
+      if (typeof name === 'symbol' || name === 'then') return undefined; // It is no promise.
+      return async (input?: unknown) => {
+        made ??= make();
+        const calls = (await made) as Record<string, (input?: unknown) => unknown>;
+        return calls[name]?.(input);
+      };
+    },
+  });
 };
 
 type ErasedCall = (input: unknown, options: { signal: AbortSignal }) => Promise<unknown>;
