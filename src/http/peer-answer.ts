@@ -8,6 +8,7 @@ import type { ReportedCheck } from '../lib/check-report.ts';
 import { type ErrorCode, errorCodes } from '../lib/error-codes.ts';
 import { DepotError } from '../lib/errors.ts';
 import { RETRY_AFTER_DETAIL } from './answers.ts';
+import { codeByStatus } from './published-codes.ts';
 
 /** The length of a quotation from a bad answer. */
 const MAX_QUOTED_CHARS = 120;
@@ -20,7 +21,8 @@ export const peerName = (url: string): string => (URL.canParse(url) ? new URL(ur
 
 /**
  * The error for an answer with an unexpected status: the peer's own code if it is a known one, in `depot_code` or, from an
- * earlier version, in `error_code`; otherwise `PEER_BAD_ANSWER`. `detail` has `status`, and `retry_after_s` if the peer sent it.
+ * earlier version, in `error_code`; otherwise, of an error in the published shape, the code for its status (PUC3), or
+ * `PEER_BAD_ANSWER`. `detail` has `status`, and `retry_after_s` if the peer sent it.
  */
 export const peerError = (
   peer: string,
@@ -36,7 +38,8 @@ export const peerError = (
     ...(body !== undefined && { peer_request_id: body.request_id }),
   };
   if (body !== undefined && answer.status >= 400) {
-    const code = [body.depot_code, body.error_code].find(isErrorCode) ?? 'PEER_BAD_ANSWER';
+    const known = [body.depot_code, body.error_code].find(isErrorCode);
+    const code = known ?? codeByStatus(answer.status) ?? 'PEER_BAD_ANSWER';
     return new DepotError(code, `${peer} answered ${answer.status}: ${body.message}`, {
       detail,
       report: (body.report ?? []) as readonly ReportedCheck[],

@@ -178,9 +178,10 @@ const firstGeneration = async (
     // No agent has such a one: it will not be repeated, and then the clock's counts.
     return Number.isSafeInteger(next) ? Math.max(clock.nowMs(), next) : clock.nowMs();
   } catch (error) {
-    // Other implementations have other codes for a sled that has not registered.
+    // Other implementations have other answers for a sled that has not registered.
     const isUnknown = findDepotError(error)?.detail.status === 404;
-    if (isUnknown || errorCodeOf(error) === 'PEER_BAD_ANSWER') return clock.nowMs();
+    if (isUnknown || ['PEER_BAD_ANSWER', 'INVALID_REQUEST'].includes(errorCodeOf(error)))
+      return clock.nowMs();
     throw error;
   }
 };
