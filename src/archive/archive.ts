@@ -134,9 +134,11 @@ const checkEmpty = async (file: RandomAccessFile, folder: ArchiveEntry, inflate:
 
 const checkCost = (header: CentralHeader, totalBytes: number, limits: ArchiveLimits): void => {
   const size = `the size of ${quoted(header.name)} in bytes`;
-  if (header.sizeBytes > limits.maxEntryBytes) throw overLimit(size, header.sizeBytes, limits.maxEntryBytes);
+  if (header.sizeBytes > limits.maxEntryBytes)
+    throw overLimit(`${size} (limits.artifact_bytes)`, header.sizeBytes, limits.maxEntryBytes);
   if (totalBytes > limits.maxTotalBytes) {
-    throw overLimit('the size of all entries in bytes', totalBytes, limits.maxTotalBytes);
+    const all = 'the size of all entries in bytes (twice limits.repository_bytes)';
+    throw overLimit(all, totalBytes, limits.maxTotalBytes);
   }
   const mostBytes = Math.max(limits.ratioFreeBytes, header.compressedBytes * limits.maxInflateRatio);
   if (header.sizeBytes > mostBytes) {

@@ -6,9 +6,9 @@ export type ArchiveLimits = {
   /** Of one entry: writers align data by padding an extra field, at most to a page. */
   readonly maxExtraFieldBytes: number;
   readonly maxDirectoryBytes: number;
-  /** Uncompressed size of one entry. */
+  /** Uncompressed size of one entry: `limits.artifact_bytes`. */
   readonly maxEntryBytes: number;
-  /** Uncompressed size of all entries together. */
+  /** Uncompressed size of all entries together: twice `limits.repository_bytes`, since no release inflates to more. */
   readonly maxTotalBytes: number;
   /**
    * Uncompressed to compressed, for entries above {@link ratioFreeBytes}. An image of a disk that is mostly empty has
@@ -35,3 +35,25 @@ export const ARCHIVE_LIMITS: ArchiveLimits = {
   maxInflateRatio: ANY_INFLATE_RATIO,
   ratioFreeBytes: 16 * MIB,
 };
+
+/** The settings that stand for limits of entries. */
+export type EntryBytes = { readonly artifactBytes: number; readonly repositoryBytes: number };
+
+export const entryLimits = ({ artifactBytes, repositoryBytes }: EntryBytes) => ({
+  maxEntryBytes: artifactBytes,
+  maxTotalBytes: 2 * repositoryBytes,
+});
+
+export const DEFAULT_ENTRY_BYTES: EntryBytes = {
+  artifactBytes: ARCHIVE_LIMITS.maxEntryBytes,
+  repositoryBytes: ARCHIVE_LIMITS.maxTotalBytes / 2,
+};
+
+/** For an archive that was verified under its limits: a limit that changed since must not block it. */
+export const ALREADY_ACCEPTED = {
+  maxEntries: Number.POSITIVE_INFINITY,
+  maxDirectoryBytes: Number.POSITIVE_INFINITY,
+  maxEntryBytes: Number.POSITIVE_INFINITY,
+  maxTotalBytes: Number.POSITIVE_INFINITY,
+  maxInflateRatio: Number.POSITIVE_INFINITY,
+} as const satisfies Partial<ArchiveLimits>;

@@ -42,7 +42,11 @@ export async function* readTar(
     const { name, sizeBytes } = parseHeader(header);
     names.add(name);
     if (sizeBytes > limits.maxEntryBytes)
-      throw overLimit(`the size of ${quoted(name)} in bytes`, sizeBytes, limits.maxEntryBytes);
+      throw overLimit(
+        `the size of ${quoted(name)} in bytes (limits.artifact_bytes)`,
+        sizeBytes,
+        limits.maxEntryBytes,
+      );
     const content = createContent(cursor, name, sizeBytes);
     yield { name, sizeBytes, content: content.pieces() };
     await content.skipRest();

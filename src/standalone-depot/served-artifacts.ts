@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Archive, openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
+import { ALREADY_ACCEPTED } from '../archive/limits.ts';
 import type { RandomAccessFile } from '../archive/random-access.ts';
 import type { ArtifactHash } from '../core/ids.ts';
 import type { DiskFile } from '../lib/disk.ts';
@@ -74,6 +75,7 @@ export const openServedArtifacts = async ({
             if (!artifacts.has(sha256)) artifacts.set(sha256, part);
           },
         },
+        limits: ALREADY_ACCEPTED,
         signal,
       });
   };
@@ -83,7 +85,7 @@ export const openServedArtifacts = async ({
     artifacts,
     async add(path, release) {
       const file = files.use(await openRandomAccessFile(path));
-      const archive = await openArchive(file);
+      const archive = await openArchive(file, { limits: ALREADY_ACCEPTED });
       await addEntries(archive, file, release);
       await addParts(archive, release);
     },

@@ -9,6 +9,12 @@ import { DEPOT_PORT, serveDepot } from '../../standalone-depot/depot.ts';
 import { openServedArtifacts } from '../../standalone-depot/served-artifacts.ts';
 import type { VerifiedRelease, VerifyRequest } from '../../verify/verified-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
+import {
+  archiveLimits,
+  LIMIT_REMEDY,
+  type LimitOptions,
+  withLimitOptions,
+} from '../arguments/archive-limits.ts';
 import { collected } from '../arguments/role-options.ts';
 import { SIGNATURE_OPTION, type SignatureOption, signaturesOf } from '../arguments/signature-option.ts';
 import { usageError } from '../output/failure.ts';
@@ -16,7 +22,8 @@ import { type CommonOptions, present, type Session, withCommonOptions } from '..
 import { readRootFile } from '../trust/root-file.ts';
 
 type Options = CommonOptions &
-  SignatureOption & {
+  SignatureOption &
+  LimitOptions & {
     readonly trustRoot: readonly string[];
     readonly allowExpired?: true;
     readonly listen: string;
@@ -25,23 +32,25 @@ type Options = CommonOptions &
 
 export const addRepoDepotStandalone = (parent: Command, session: Session): void => {
   withCommonOptions(
-    parent
-      .command('repo-depot-standalone')
-      .description('serve the artifacts of archives through the Repo Depot API, without a fleet')
-      .argument('<archive...>', 'archives of releases, which are verified first')
-      .option(
-        '--trust-root <file>',
-        'a root.json (or archive with it) that may vouch for the archives; may be repeated; without one each archive vouches for itself',
-        collected,
-        [],
-      )
-      .option('--allow-expired', 'accept metadata that has expired')
-      .option(...SIGNATURE_OPTION)
-      .option('--listen <address>', 'where to serve', `127.0.0.1:${DEPOT_PORT}`)
-      .option(
-        '--allow-network',
-        'serve other machines too, without TLS: whoever reaches the address may read',
-      ),
+    withLimitOptions(
+      parent
+        .command('repo-depot-standalone')
+        .description('serve the artifacts of archives through the Repo Depot API, without a fleet')
+        .argument('<archive...>', 'archives of releases, which are verified first')
+        .option(
+          '--trust-root <file>',
+          'a root.json (or archive with it) that may vouch for the archives; may be repeated; without one each archive vouches for itself',
+          collected,
+          [],
+        )
+        .option('--allow-expired', 'accept metadata that has expired')
+        .option(...SIGNATURE_OPTION)
+        .option('--listen <address>', 'where to serve', `127.0.0.1:${DEPOT_PORT}`)
+        .option(
+          '--allow-network',
+          'serve other machines too, without TLS: whoever reaches the address may read',
+        ),
+    ),
     'tuf-depot repo-depot-standalone release-1.2.0.zip --trust-root root.json\n' +
       'curl -O http://127.0.0.1:12348/artifact/sha256/HASH',
   ).action((archives: string[], options: Options) => serve(session, archives, options));
@@ -114,12 +123,16 @@ const verify = async (session: Session, path: string, options: Options): Promise
     nowMs: session.clock.nowMs(),
     allowExpired: allowExpired === true,
     signatures,
+    limits: archiveLimits(options),
   };
   return verifyRelease(path, request, { signal: session.signal });
 };
 
-const named = (message: string, cause: unknown): unknown =>
-  cause instanceof DepotError ? new DepotError(cause.code, message, { cause, detail: cause.detail }) : cause;
+const named = (message: string, cause: unknown): unknown => {
+  if (!(cause instanceof DepotError)) return cause;
+  const remedy = cause.code === 'ARCHIVE_LIMIT' ? { remedy: LIMIT_REMEDY } : {};
+  return new DepotError(cause.code, message, { cause, detail: { ...remedy, ...cause.detail } });
+};
 
 type Served = {
   readonly url: string;

@@ -13,6 +13,12 @@ import { MAX_METADATA_BYTES } from '../../tuf/metadata.ts';
 import { rootDigestOf } from '../../tuf/root-digest.ts';
 import type { VerifiedRelease, VerifyProgress, VerifyRequest } from '../../verify/verified-release.ts';
 import { verifyRelease } from '../../verify/verify-release.ts';
+import {
+  archiveLimits,
+  LIMIT_REMEDY,
+  type LimitOptions,
+  withLimitOptions,
+} from '../arguments/archive-limits.ts';
 import { SIGNATURE_OPTION, type SignatureOption, signaturesOf } from '../arguments/signature-option.ts';
 import { checkLines, expiryLines } from '../output/check-lines.ts';
 import { descriptionData } from '../output/description-data.ts';
@@ -24,7 +30,8 @@ import { type RootFile, readRootFile } from '../trust/root-file.ts';
 const BAR_CELLS = 28;
 
 type VerifyOptions = CommonOptions &
-  SignatureOption & {
+  SignatureOption &
+  LimitOptions & {
     readonly trustRoot?: string;
     readonly allowExpired?: true;
     readonly proxy?: string;
@@ -33,18 +40,20 @@ type VerifyOptions = CommonOptions &
 
 export const addRepoVerify = (parent: Command, session: Session): void => {
   withCommonOptions(
-    parent
-      .command('verify')
-      .description('verify a whole repository on this machine: an archive, a directory, or one on a server')
-      .argument(
-        '<repository>',
-        'an archive (- reads standard input), a directory with metadata/ and targets/, or its URL',
-      )
-      .option('--trust-root <file>', 'the root.json (or archive with it) that has to vouch for the release')
-      .option('--allow-expired', 'accept metadata that has expired')
-      .option(...SIGNATURE_OPTION)
-      .option('--proxy <url>', 'for a URL; by default from HTTP_PROXY and HTTPS_PROXY')
-      .option('--ca-file <file>', 'PEM certificates that are trusted beside the usual ones'),
+    withLimitOptions(
+      parent
+        .command('verify')
+        .description('verify a whole repository on this machine: an archive, a directory, or one on a server')
+        .argument(
+          '<repository>',
+          'an archive (- reads standard input), a directory with metadata/ and targets/, or its URL',
+        )
+        .option('--trust-root <file>', 'the root.json (or archive with it) that has to vouch for the release')
+        .option('--allow-expired', 'accept metadata that has expired')
+        .option(...SIGNATURE_OPTION)
+        .option('--proxy <url>', 'for a URL; by default from HTTP_PROXY and HTTPS_PROXY')
+        .option('--ca-file <file>', 'PEM certificates that are trusted beside the usual ones'),
+    ),
     'tuf-depot repo verify release-1.2.0.zip --trust-root root.json\n' +
       'tuf-depot repo verify https://example.com/repo --trust-root root.json',
   ).action(async (place: string, options: VerifyOptions) => {
@@ -91,6 +100,7 @@ const remedies = (place: string, { trustRoot }: VerifyOptions): Partial<Record<E
       ? 'its own first root does not vouch for it: build and sign the repository again'
       : `if other signers are right, give their root: repo verify ${place} --trust-root FILE`,
   METADATA_EXPIRED: 'to check the rest all the same: --allow-expired',
+  ARCHIVE_LIMIT: LIMIT_REMEDY,
   PEER_UNREACHABLE: 'check the address; a proxy is --proxy, HTTP_PROXY or HTTPS_PROXY',
   PEER_IDENTITY: 'check the address; certificates of an authority of your own are --ca-file FILE',
 });
@@ -169,6 +179,7 @@ const requestFor = (session: Session, root: Root, options: VerifyOptions): Verif
   nowMs: session.clock.nowMs(),
   allowExpired: options.allowExpired === true,
   signatures: signaturesOf(options),
+  limits: archiveLimits(options),
 });
 
 const verifyWithProgress = (

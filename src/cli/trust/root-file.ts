@@ -86,13 +86,16 @@ const selfSigned = (bytes: Uint8Array, accepted: SignaturePolicy) => {
 const couldBeJson = (bytes: Uint8Array): boolean =>
   /^\s*\{/.test(Buffer.from(bytes.subarray(0, 64)).toString('latin1'));
 
+/** How large the other entries are does not matter: none of them is read. */
+const ROOT_ALONE = { maxEntryBytes: Number.POSITIVE_INFINITY, maxTotalBytes: Number.POSITIVE_INFINITY };
+
 const rootOfArchive = async (
   file: RandomAccessFileOnDisk,
   path: string,
   choice: RootChoice,
   signal: AbortSignal,
 ): Promise<Pick<RootFile, 'bytes' | 'source'>> => {
-  const archive = await openArchive(file);
+  const archive = await openArchive(file, { limits: ROOT_ALONE });
   const version = rootVersions(folderOf(archive, METADATA_FOLDER)).at(choice === 'newest' ? -1 : 0);
   if (version === undefined) {
     throw new DepotError('METADATA_MISSING', `${path} has no root such as ${METADATA_FOLDER}1.root.json`);

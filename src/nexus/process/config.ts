@@ -6,7 +6,7 @@
 import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { isEveryAddress } from '../../api/socket-address.ts';
-import { ANY_INFLATE_RATIO } from '../../archive/limits.ts';
+import { ANY_INFLATE_RATIO, DEFAULT_ENTRY_BYTES } from '../../archive/limits.ts';
 import type { RequestLimits } from '../../core/plan/input.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
 import { parseAddress } from '../../http/listen.ts';
@@ -88,8 +88,8 @@ const TrustSection = z.strictObject({
 
 const LimitsSection = z.strictObject({
   /** As the published API has it. */
-  repository_bytes: count(1, 2 ** 42).default(4 * GIB),
-  artifact_bytes: count(1, 2 ** 42).default(2 * GIB),
+  repository_bytes: count(1, 2 ** 42).default(DEFAULT_ENTRY_BYTES.repositoryBytes),
+  artifact_bytes: count(1, 2 ** 42).default(DEFAULT_ENTRY_BYTES.artifactBytes),
   /** Of entries above 16 MiB. A lower one protects from archives of which a release has none. */
   inflate_ratio: count(1, ANY_INFLATE_RATIO).default(ANY_INFLATE_RATIO),
   /** 64 KiB have to move in this time: with 120, links of 560 bytes a second are used. */

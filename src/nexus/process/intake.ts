@@ -7,6 +7,7 @@
  *
  * IN1. Archives in staging are adopted before any upload can begin.
  */
+import { entryLimits } from '../../archive/limits.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -124,12 +125,7 @@ const checks = (
 ) => {
   const { signatures } = config;
   const { artifactBytes, repositoryBytes, inflateRatio } = config.limits;
-  // As with the defaults, no release inflates to more than twice the largest archive.
-  const limits = {
-    maxEntryBytes: artifactBytes,
-    maxTotalBytes: 2 * repositoryBytes,
-    maxInflateRatio: inflateRatio,
-  };
+  const limits = { ...entryLimits({ artifactBytes, repositoryBytes }), maxInflateRatio: inflateRatio };
   return {
     follow: path =>
       followArchive(path, {

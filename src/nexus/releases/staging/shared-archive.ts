@@ -5,6 +5,7 @@
  * Retiring it leaves present readers alone; the files are closed after the last of them.
  */
 import { type Archive, openArchive } from '../../../archive/archive.ts';
+import { ALREADY_ACCEPTED } from '../../../archive/limits.ts';
 import type { RandomAccessFile } from '../../../archive/random-access.ts';
 import type { Disk } from '../../../lib/disk.ts';
 import { openRandomAccessFile } from '../../../lib/random-access-file.ts';
@@ -21,15 +22,6 @@ export type SharedArchive = {
   readonly open: () => Promise<ArchiveReader>;
   /** Closes the files after the last reader. */
   readonly retire: () => Promise<void>;
-};
-
-/** The limits were checked at the upload; a limit that changed since must not block the archive. */
-const ALREADY_ACCEPTED = {
-  maxEntries: Number.POSITIVE_INFINITY,
-  maxDirectoryBytes: Number.POSITIVE_INFINITY,
-  maxEntryBytes: Number.POSITIVE_INFINITY,
-  maxTotalBytes: Number.POSITIVE_INFINITY,
-  maxInflateRatio: Number.POSITIVE_INFINITY,
 };
 
 type Opened = Pick<ArchiveReader, 'archive' | 'parts'> & { readonly files: AsyncDisposableStack };
