@@ -51,7 +51,7 @@ export type TestSled = TestProcess & {
 };
 
 /** The options of one sled. */
-export type SledOptions = {
+type SledOptions = {
   /** A command that runs the agent's own, such as `ip netns exec NAME`. */
   readonly within?: readonly string[];
   /** Existing directories; by default two below the fleet's. */

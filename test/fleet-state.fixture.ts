@@ -7,7 +7,7 @@ import type { TestRelease } from '../src/signing/release.fixture.ts';
 import type { TestNexus } from './fleet-members.fixture.ts';
 import { until, wait } from './fleet-process.fixture.ts';
 
-export type ReplicationCounters = Record<string, number>;
+type ReplicationCounters = Record<string, number>;
 
 /** The task's details from the debug API. */
 export const replicationDetails = async (nexus: TestNexus) => {

@@ -23,13 +23,13 @@ import { findPostmaster } from '../src/local-fleet/embedded-postgres/postmaster.
 import { SOCKET_PORT } from '../src/local-fleet/embedded-postgres/socket-directory.ts';
 import type { TestNexus } from './fleet-members.fixture.ts';
 
-export type StartedSled = {
+type StartedSled = {
   readonly name: string;
   readonly pid: number;
   readonly datasets: readonly string[];
 };
 
-export type StartedNexus = Pick<TestNexus, 'debug'> & {
+type StartedNexus = Pick<TestNexus, 'debug'> & {
   readonly name: string;
   readonly pid: number;
 };

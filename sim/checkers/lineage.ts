@@ -28,7 +28,7 @@ export type Change = {
   readonly read: readonly Volume[];
 };
 
-export type Unlinked = {
+type Unlinked = {
   readonly name: string;
   /** The disks that its process knows; a config kept on another disk does not concern it. */
   readonly read: readonly Volume[];
@@ -46,7 +46,7 @@ export type LineageChecker = {
   readonly givenUp: Set<ArtifactHash>;
 };
 
-export type Refused = {
+type Refused = {
   /** Of the config that it holds. */
   readonly point: PointName;
   /** Whether its disks must show the hold by now. */

@@ -19,7 +19,7 @@ import {
   type SeenLedger,
 } from './ledgers.ts';
 
-export type Reported = { readonly incarnation: string | undefined; readonly generation: number };
+type Reported = { readonly incarnation: string | undefined; readonly generation: number };
 
 export type RemovalChecker = {
   readonly onUnlink: (sled: SimSled, name: string) => void;

@@ -16,7 +16,7 @@ import { type DecideAttempt, memoryEngine, type StateCell } from './attempt.ts';
 import { memoryDatastore } from './memory-datastore.ts';
 import { emptyState, type MemoryState } from './state.ts';
 
-export type MemoryDatastoreOptions = {
+type MemoryDatastoreOptions = {
   /** Of the Nexus that opens it: how long it waits between attempts. */
   readonly clock: Clock;
   readonly rng: Rng;

@@ -42,7 +42,7 @@ import type { SledRecord } from '../../src/nexus/datastore/ports/sled-port.ts';
 import type { StatementRecord } from '../../src/nexus/datastore/ports/statement-port.ts';
 import type { TrustRootRecord } from '../../src/nexus/datastore/ports/trust-root-port.ts';
 
-export type StoredBundle = RecordedBundle & { readonly bytes: Uint8Array };
+type StoredBundle = RecordedBundle & { readonly bytes: Uint8Array };
 
 /** A release, present or pruned, with everything that it lists. */
 export type StoredRelease = {
@@ -83,7 +83,7 @@ export type StoredTarget = {
 };
 
 /** The overrides with which one upload was accepted. */
-export type StoredOverrides = {
+type StoredOverrides = {
   readonly nexusId: NexusId;
   readonly repoId: RepoId;
   readonly timeCreatedMs: number;
@@ -183,7 +183,7 @@ export const recordedPoints = ({ points }: MemoryState, claims: readonly Point[]
 
 /** The whole transaction of one verb, as a pure function. */
 export type Step<T> = (state: MemoryState, moment: Moment) => Written<T>;
-export type Written<T> = { readonly state: MemoryState; readonly answer: T };
+type Written<T> = { readonly state: MemoryState; readonly answer: T };
 export type Query<T> = (state: MemoryState, moment: Moment) => T;
 
 export type Moment = {

@@ -44,7 +44,7 @@ export type NexusPlan = {
 
 const MIB = 2 ** 20;
 
-export const nexusConfig = (name: string, { minSledReplication, prunes }: NexusPlan): NexusConfig => ({
+const nexusConfig = (name: string, { minSledReplication, prunes }: NexusPlan): NexusConfig => ({
   stagingDirectory: STAGING,
   operatorListen: { host: name, port: 12_220 },
   internalListen: { host: name, port: 12_221 },

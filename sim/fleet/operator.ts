@@ -30,7 +30,7 @@ export type Operator = {
   readonly ask: <T>(nexus: SimNexus, work: Work<T>) => Promise<T | undefined>;
 };
 
-export type ReleaseRecord = {
+type ReleaseRecord = {
   acknowledgedAtMs: number | undefined;
   /** The time of its last request to delete the release. */
   removedAtMs: number | undefined;

@@ -24,8 +24,8 @@ import type { Host } from './machine.ts';
 import type { ReleaseShelf } from './releases.ts';
 import { type CertificateEndpoint, renewAnywhere, renewPeriodically } from './renewal.ts';
 
-export const AGENT_PORT = 12_345;
-export const DEPOT_PORT = 12_348;
+const AGENT_PORT = 12_345;
+const DEPOT_PORT = 12_348;
 
 export type RunningSled = SledEndpoint & { readonly store: ArtifactStore };
 

@@ -7,7 +7,7 @@ import type { PeerIdentity } from '../../src/identity/peer-identity.ts';
 
 export const FLEET = 'simulated';
 /** Names the one authority of a run. */
-export const AUTHORITY_SHA256 = 'a0'.repeat(32);
+const AUTHORITY_SHA256 = 'a0'.repeat(32);
 
 export type Passport = PresentedCertificate & {
   readonly identity: PeerIdentity;

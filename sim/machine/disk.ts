@@ -14,7 +14,7 @@ import { type DirectoryNode, type FileNode, newDirectory, newFile } from './medi
 import { requireUsable, systemError, usedBytes, type Volume } from './volume.ts';
 
 export type OperationName = keyof Disk | keyof DiskFile;
-export type Operation = { readonly name: OperationName; readonly path: string; readonly volume: Volume };
+type Operation = { readonly name: OperationName; readonly path: string; readonly volume: Volume };
 
 /** The simulation's decision about an operation. */
 export type OperationFate = {

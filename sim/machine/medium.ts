@@ -45,7 +45,7 @@ export type Medium = {
 };
 
 /** Durable files by path below the top, and directories as undefined. */
-export type Image = ReadonlyMap<string, Uint8Array | undefined>;
+type Image = ReadonlyMap<string, Uint8Array | undefined>;
 
 export const createMedium = (): Medium => {
   const top = newDirectory();

@@ -27,7 +27,7 @@ export type Callee<E> = {
   readonly serving: () => Serving<E> | undefined;
 };
 
-export type Serving<E> = { readonly process: SimProcess; readonly member: Member; readonly endpoint: E };
+type Serving<E> = { readonly process: SimProcess; readonly member: Member; readonly endpoint: E };
 
 export type Caller = {
   readonly machine: string;

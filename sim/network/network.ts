@@ -12,7 +12,7 @@ import type { Scheduler } from '../time/scheduler.ts';
 import { chance, spread } from '../time/streams.ts';
 
 /** Delays and faults of all messages; may change during a run. */
-export type Weather = {
+type Weather = {
   lossProbability: number;
   duplicateProbability: number;
   /** Of a flipped bit in a chunk of a body. */

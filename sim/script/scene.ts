@@ -31,7 +31,7 @@ export type Scene = {
 };
 
 /** The hostile callers of a run, as far as operators know of them. */
-export type Hostility = {
+type Hostility = {
   /** Nexuses and sleds whose keys others have: operators expunge them. */
   readonly nexuses: Map<SimNexus, Intruder>;
   readonly sleds: Set<SimSled>;

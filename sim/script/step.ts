@@ -48,11 +48,11 @@ export const FAULTS = [
   'wipe a sled',
   'destroy a Nexus',
 ] as const;
-export type Fault = (typeof FAULTS)[number];
+type Fault = (typeof FAULTS)[number];
 
 /** Faults of identities, and joins. Drawn after all others, so that these stay the same. */
 export const IDENTITY_ACTS = ['clock a year off', 'join with one token'] as const;
-export type IdentityAct = (typeof IDENTITY_ACTS)[number];
+type IdentityAct = (typeof IDENTITY_ACTS)[number];
 
 /** What a person signs with the admin key: in fleets that have one. Drawn last; the first where deletions wait. */
 export const DECISIONS = [

@@ -4,7 +4,7 @@ import { type Api, defineRoute } from './route.ts';
 import { NEXUS_INTERNAL_VERSION } from './versions.ts';
 import { Timestamp } from './wire.ts';
 
-export const RenewedCertificate = z
+const RenewedCertificate = z
   .object({
     /** For the name and the key of the presented one, and those between it and an authority. */
     certificate_pem: z.string().max(65_536),

@@ -4,7 +4,7 @@ import { type Api, defineRoute } from './route.ts';
 import { TASK_VERSION } from './versions.ts';
 import { Timestamp } from './wire.ts';
 
-export const Duration = z
+const Duration = z
   .object({ secs: z.number().int().min(0), nanos: z.number().int().min(0).max(999_999_999) })
   .meta({ id: 'Duration' });
 
@@ -15,7 +15,7 @@ export type ActivationReason = z.infer<typeof ActivationReason>;
 
 const Activation = { iteration: z.number().int().min(0), reason: ActivationReason, start_time: Timestamp };
 
-export const CurrentStatus = z
+const CurrentStatus = z
   .discriminatedUnion('current_status', [
     z.object({ current_status: z.literal('idle') }),
     z.object({
@@ -25,7 +25,7 @@ export const CurrentStatus = z
   ])
   .meta({ id: 'CurrentStatus' });
 
-export const LastResult = z
+const LastResult = z
   .discriminatedUnion('last_result', [
     z.object({ last_result: z.literal('never_completed') }),
     z.object({

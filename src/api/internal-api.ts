@@ -20,7 +20,7 @@ const MAX_DATASETS = 64;
 /** Neither empty, nor with characters that a terminal or a list would show as something else. */
 export const SerialNumber = z.string().min(1).max(256).refine(isVisible, NOT_VISIBLE);
 
-export const Baseboard = z
+const Baseboard = z
   .object({
     serial: SerialNumber,
     part: z.string().max(256),

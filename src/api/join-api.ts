@@ -22,7 +22,7 @@ const proof = {
   signature: Base64,
 };
 
-export const JoinFleet = z
+const JoinFleet = z
   .object({
     /** Of an invitation; absent for one of the machine that has this key. */
     token: Token.optional(),
@@ -34,7 +34,7 @@ export const JoinFleet = z
   })
   .meta({ id: 'JoinFleet' });
 
-export const JoinFleetAsNexus = z
+const JoinFleetAsNexus = z
   .object({
     /** Of an invitation of a Nexus. */
     token: Token,

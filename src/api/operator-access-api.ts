@@ -27,7 +27,7 @@ export const OperatorTokenView = z
   .meta({ id: 'OperatorToken' });
 export type OperatorTokenView = z.infer<typeof OperatorTokenView>;
 
-export const CreateOperatorToken = z
+const CreateOperatorToken = z
   .object({
     role: OperatorRole,
     description: z.string().max(MAX_TOKEN_DESCRIPTION_CHARS).optional(),

@@ -6,14 +6,13 @@ import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
 import { Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
-export const AuditHeadView = z
+const AuditHeadView = z
   .object({
     /** The number of the newest entry; 0 for an empty log. */
     seq: z.number().int().min(0),
     hash: Sha256Hex,
   })
   .meta({ id: 'AuditHead' });
-export type AuditHeadView = z.infer<typeof AuditHeadView>;
 
 /** A person by a token of the database or by the break-glass token of a Nexus, or a Nexus by its configuration. */
 export const AuditActorView = z.discriminatedUnion('kind', [
@@ -71,7 +70,7 @@ export const SledAuditHeads = z
   .meta({ id: 'SledAuditHeads' });
 export type SledAuditHeads = z.infer<typeof SledAuditHeads>;
 
-export const AuditSortMode = z.enum(['seq_ascending', 'seq_descending']).meta({ id: 'AuditSortMode' });
+const AuditSortMode = z.enum(['seq_ascending', 'seq_descending']).meta({ id: 'AuditSortMode' });
 
 const TAGS = ['operators'] as const;
 

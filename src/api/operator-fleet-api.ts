@@ -176,7 +176,7 @@ export const NexusView = z
   .meta({ id: 'NexusView' });
 export type NexusView = z.infer<typeof NexusView>;
 
-export const RequestOperation = z.enum(['put_config', 'list', 'put', 'copy']);
+const RequestOperation = z.enum(['put_config', 'list', 'put', 'copy']);
 export const RequestRecord = z
   .object({
     time: Timestamp,
@@ -292,10 +292,9 @@ const SetSledTransport = z
   })
   .meta({ id: 'SetSledTransport' });
 
-export const SledTransportView = z
+const SledTransportView = z
   .object({ sled_id: SledId, transport: SledTransportName, address: z.string().optional() })
   .meta({ id: 'SledTransport' });
-export type SledTransportView = z.infer<typeof SledTransportView>;
 
 const SledParam = z.object({ sled_id: SledId });
 const VersionParam = z.object({ system_version: z.string().max(64).regex(SYSTEM_VERSION_PATTERN) });

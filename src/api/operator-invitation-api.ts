@@ -13,7 +13,7 @@ export const MAX_INVITATION_LIFE_S = 7 * 86_400;
 
 const KeySha256 = z.string().regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 in 64 lower-case hex digits');
 
-export const CreateInvitation = z
+const CreateInvitation = z
   .object({
     /** As which sled the machine joins; by default as a new one. */
     sled_id: SledId.optional(),
@@ -60,7 +60,7 @@ export const CreatedInvitation = z
   .meta({ id: 'CreatedInvitation' });
 export type CreatedInvitation = z.infer<typeof CreatedInvitation>;
 
-export const CreateNexusInvitation = z
+const CreateNexusInvitation = z
   .object({
     /** As which Nexus the machine joins, one that the database knows; by default as a new one. */
     nexus_id: NexusId.optional(),

@@ -28,7 +28,7 @@ export const RecoverySledView = z.object({
 export type RecoverySledView = z.infer<typeof RecoverySledView>;
 
 /** A point of the wanted set that the database does not know. */
-export const RecoveryPointView = z.object({
+const RecoveryPointView = z.object({
   generation: Generation,
   config_digest: SetDigest,
   sleds: z.array(SledId),
@@ -36,7 +36,7 @@ export const RecoveryPointView = z.object({
   artifacts: z.number().int().min(0).nullable(),
 });
 
-export const UndecidedArtifactView = z.object({
+const UndecidedArtifactView = z.object({
   sha256: ArtifactHash,
   /** `deleted`: only deleted releases list it. `unknown`: no release in the database does. */
   state: z.enum(['deleted', 'unknown']),
@@ -99,7 +99,7 @@ export const RecoverGeneration = z
 export type RecoverGeneration = z.infer<typeof RecoverGeneration>;
 
 /** What the original's debugger finds of the config of each sled, and in its words. */
-export const ReplicationCheck = z
+const ReplicationCheck = z
   .object({
     /** Of the database, read after the answers. */
     generation: Generation,
@@ -116,7 +116,6 @@ export const ReplicationCheck = z
     ),
   })
   .meta({ id: 'ReplicationCheck' });
-export type ReplicationCheck = z.infer<typeof ReplicationCheck>;
 
 /** Ids with commas between them. */
 const SledIds = z

@@ -29,7 +29,7 @@ export const SourceView = z
   .meta({ id: 'Source' });
 export type SourceView = z.infer<typeof SourceView>;
 
-export const TrustRootChain = z
+const TrustRootChain = z
   .object({
     /** The oldest first, without a gap; the last is trusted now. */
     roots: z.array(
@@ -42,9 +42,8 @@ export const TrustRootChain = z
     ),
   })
   .meta({ id: 'TrustRootChain' });
-export type TrustRootChain = z.infer<typeof TrustRootChain>;
 
-export const SyncSource = z
+const SyncSource = z
   .object({
     /** The address of a repository, above its `metadata/` and `targets/`; or the name of a source. */
     source: z.string().min(1).max(2048),

@@ -34,7 +34,7 @@ export const TufRepo = z
   .meta({ id: 'TufRepo' });
 export type TufRepo = z.infer<typeof TufRepo>;
 
-export const TufRepoUploadStatus = z.enum(['already_exists', 'inserted']).meta({ id: 'TufRepoUploadStatus' });
+const TufRepoUploadStatus = z.enum(['already_exists', 'inserted']).meta({ id: 'TufRepoUploadStatus' });
 
 export const TrustRootUpload = z
   .object({
@@ -65,10 +65,8 @@ export type TufRepoUpload = z.infer<typeof TufRepoUpload>;
 /** What an upload of roots alone names instead of a release: a version below every release. */
 export const ROOTS_VERSION_PREFIX = '0.0.0-roots.';
 
-export const VersionSortMode = z
-  .enum(['version_ascending', 'version_descending'])
-  .meta({ id: 'VersionSortMode' });
-export const IdSortMode = z.enum(['id_ascending']).meta({ id: 'IdSortMode' });
+const VersionSortMode = z.enum(['version_ascending', 'version_descending']).meta({ id: 'VersionSortMode' });
+const IdSortMode = z.enum(['id_ascending']).meta({ id: 'IdSortMode' });
 
 export const UpdatesTrustRoot = z
   .object({
@@ -83,14 +81,10 @@ export const UpdatesTrustRoot = z
   .meta({ id: 'UpdatesTrustRoot' });
 export type UpdatesTrustRoot = z.infer<typeof UpdatesTrustRoot>;
 
-export const SetTargetReleaseParams = z
-  .object({ system_version: Version })
-  .meta({ id: 'SetTargetReleaseParams' });
-export const TargetRelease = z
-  .object({ time_requested: Timestamp, version: Version })
-  .meta({ id: 'TargetRelease' });
+const SetTargetReleaseParams = z.object({ system_version: Version }).meta({ id: 'SetTargetReleaseParams' });
+const TargetRelease = z.object({ time_requested: Timestamp, version: Version }).meta({ id: 'TargetRelease' });
 
-export const UpdateStatus = z
+const UpdateStatus = z
   .object({
     target_release: TargetRelease.nullable(),
     /**
@@ -106,7 +100,6 @@ export const UpdateStatus = z
     contact_support: z.boolean(),
   })
   .meta({ id: 'UpdateStatus' });
-export type UpdateStatus = z.infer<typeof UpdateStatus>;
 
 export const ReleaseArtifactView = z.object({
   sha256: ArtifactHash,
@@ -119,7 +112,7 @@ export type ReleaseArtifactView = z.infer<typeof ReleaseArtifactView>;
 
 const TAGS = ['system/update'] as const;
 
-export const ExemptedRelease = z
+const ExemptedRelease = z
   .object({
     system_version: z.string(),
     /** SHA-256 of the bundle that vouches for it, which an exemption names. */

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
 
-export const Ping = z.object({ status: z.enum(['ok']) }).meta({ id: 'Ping' });
+const Ping = z.object({ status: z.enum(['ok']) }).meta({ id: 'Ping' });
 
 export const pingApi = {
   title: 'Operator API, ping',

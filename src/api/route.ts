@@ -6,12 +6,12 @@ import type { OperatorRole } from '../core/operator-role.ts';
 import type { ErrorCode } from '../lib/error-codes.ts';
 import type { ApiVersion } from './versions.ts';
 
-export type HttpMethod = 'GET' | 'PUT' | 'POST' | 'DELETE';
+type HttpMethod = 'GET' | 'PUT' | 'POST' | 'DELETE';
 
 /**
  * How a body travels. `stream`: raw bytes, handed over as they arrive, handled by the raw-body functions of `http/`.
  */
-export type RequestBody =
+type RequestBody =
   | {
       readonly kind: 'json';
       readonly schema: z.ZodType;
@@ -23,7 +23,7 @@ export type RequestBody =
       /** Where the route says it, whatever limit is configured for other streams. */
       readonly maxBytes?: number;
     };
-export type ResponseBody =
+type ResponseBody =
   | { readonly kind: 'json'; readonly schema: z.ZodType }
   | { readonly kind: 'empty' }
   | { readonly kind: 'stream' };

@@ -75,7 +75,7 @@ export const StatementsAnswer = z
 export type StatementsAnswer = z.infer<typeof StatementsAnswer>;
 
 /** More than a sled keeps, and the newest one. */
-export const MAX_AUDIT_HEADS = 64;
+const MAX_AUDIT_HEADS = 64;
 const AuditLogHead = z.object({
   /** The number of an entry of the audit log. */
   seq: z.number().int().min(1),
@@ -147,7 +147,7 @@ export const ArtifactLease = z
   .meta({ id: 'ArtifactLease' });
 export type ArtifactLease = z.infer<typeof ArtifactLease>;
 
-export const ArtifactLeaseParams = z
+const ArtifactLeaseParams = z
   .object({
     term_s: z.number().int().min(1).max(MAX_LEASE_TERM_S).default(DEFAULT_LEASE_TERM_S),
     /** The name of the holder, for people: shown with a deferred deletion. */

@@ -23,9 +23,9 @@ import { damaged } from './refusal.ts';
 export type ArchiveSink = { readonly write: (bytes: Uint8Array) => Promise<void> };
 
 /** One pull of content at a time: a chunk is free once the next one is pulled. */
-export type EntryContent = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+type EntryContent = Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
-export type NewEntry =
+type NewEntry =
   | {
       readonly method: 'stored';
       readonly name: string;

@@ -29,7 +29,7 @@ export type DeletionRules = {
   readonly limitWaitMs: number;
 };
 
-export type PendingDeletion = {
+type PendingDeletion = {
   readonly sinceMs: number;
   readonly sizeBytes: number;
   /** By a person (WT3). */
@@ -39,7 +39,7 @@ export type PendingDeletion = {
 };
 
 /** An hour of the clock: the most bytes held in it, and the bytes deleted under the limit. */
-export type DeletionHour = {
+type DeletionHour = {
   readonly hour: number;
   readonly peakBytes: number;
   readonly deletedBytes: number;

@@ -13,7 +13,7 @@ export const MAX_PENDING_OF_NETWORK = 8;
 /** A machine asks every few seconds; this outlasts the restart of it or of its network. */
 export const PENDING_KEPT_MS = 10 * 60_000;
 
-export type PendingJoin = {
+type PendingJoin = {
   /** SHA-256 of the public key, in hex. */
   readonly key: string;
   /** From where it asked last. */

@@ -22,7 +22,7 @@ type AskingSled = {
   /** The highest one that it claims. */
   readonly generation: Generation;
 };
-export type PendingSled = AskingSled & { readonly firstAskedMs: number; readonly lastAskedMs: number };
+type PendingSled = AskingSled & { readonly firstAskedMs: number; readonly lastAskedMs: number };
 
 export type PendingSleds = {
   readonly asked: (sled: AskingSled, nowMs: number) => void;

@@ -55,7 +55,7 @@ export type RecoveryInput = {
   readonly to?: number | undefined;
 };
 
-export type SledFate =
+type SledFate =
   /** At a point of the database, or without a config: needs no recovery. */
   | 'agrees'
   /** Its point becomes known, and it takes the next config. */
@@ -65,7 +65,7 @@ export type SledFate =
   | 'silent'
   | 'unbelievable';
 
-export type RecoverySled = {
+type RecoverySled = {
   readonly id: SledId;
   readonly serial: string;
   readonly fate: SledFate;
@@ -83,7 +83,7 @@ export type RecoveryPoint = {
   readonly artifacts: number | undefined;
 };
 
-export type UndecidedArtifact = {
+type UndecidedArtifact = {
   readonly sha256: ArtifactHash;
   /** Listed by releases that were deleted; otherwise the database knows nothing of it. */
   readonly isDeleted: boolean;

@@ -57,7 +57,7 @@ type QueryInput<Q extends z.ZodType> = {
     : z.input<Q>[K];
 };
 
-export type ClientInput<R extends Route> = (R extends { params: infer P extends z.ZodObject }
+type ClientInput<R extends Route> = (R extends { params: infer P extends z.ZodObject }
   ? { readonly params: z.input<P> }
   : unknown) &
   (R extends { query: infer Q extends z.ZodObject } ? { readonly query: QueryInput<Q> } : unknown) &
@@ -72,7 +72,7 @@ type AnswerBody<R extends Route> = R extends { response: { kind: 'json'; schema:
   : undefined;
 
 /** The parsed body; with the headers beside it where the route names some. */
-export type ClientAnswer<R extends Route> = R extends {
+type ClientAnswer<R extends Route> = R extends {
   responseHeaders: infer H extends Readonly<Record<string, string>>;
 }
   ? { readonly body: AnswerBody<R>; readonly headers: { readonly [K in keyof H]: string | undefined } }

@@ -23,10 +23,7 @@ import {
 } from './places.ts';
 
 /** The part of a socket that is used. Two layers of one connection, such as TLS, have the same addresses and ports. */
-export type Connected = Pick<
-  Socket,
-  'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort' | 'destroy'
->;
+type Connected = Pick<Socket, 'remoteAddress' | 'remotePort' | 'localAddress' | 'localPort' | 'destroy'>;
 
 export type Connections = {
   /** Call at its start; it is closed here when there is no place for it. */

@@ -41,7 +41,7 @@ export type DownloaderOptions = {
 /** The part of a file that is already there, and its ETag. */
 export type Resume = { readonly offset: number; readonly etag: string | undefined };
 
-export type GetOptions = {
+type GetOptions = {
   /** Of the whole file, not of the rest. */
   readonly maxBytes: number;
   readonly resume?: Resume | undefined;

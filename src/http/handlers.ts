@@ -10,20 +10,16 @@ import type { RawBody } from './raw-body.ts';
 
 type Nothing = Readonly<Record<never, never>>;
 
-export type ParamsOf<R extends Route> = R extends { params: infer P extends z.ZodObject }
-  ? z.output<P>
-  : Nothing;
-export type QueryOf<R extends Route> = R extends { query: infer Q extends z.ZodObject }
-  ? z.output<Q>
-  : Nothing;
-export type BodyOf<R extends Route> = R extends { body: { kind: 'json'; schema: infer S extends z.ZodType } }
+type ParamsOf<R extends Route> = R extends { params: infer P extends z.ZodObject } ? z.output<P> : Nothing;
+type QueryOf<R extends Route> = R extends { query: infer Q extends z.ZodObject } ? z.output<Q> : Nothing;
+type BodyOf<R extends Route> = R extends { body: { kind: 'json'; schema: infer S extends z.ZodType } }
   ? z.output<S>
   : R extends { body: { kind: 'stream' } }
     ? RawBody
     : undefined;
 
 /** The answer of a handler: JSON, nothing, or a file. */
-export type AnswerOf<R extends Route> = R extends {
+type AnswerOf<R extends Route> = R extends {
   response: { kind: 'json'; schema: infer S extends z.ZodType };
 }
   ? Promise<z.input<S>>
@@ -31,11 +27,9 @@ export type AnswerOf<R extends Route> = R extends {
     ? Promise<FileAnswer>
     : Promise<void>;
 
-export type AnswerHeaderOf<R extends Route> = R extends { responseHeaders: infer H }
-  ? keyof H & string
-  : never;
+type AnswerHeaderOf<R extends Route> = R extends { responseHeaders: infer H } ? keyof H & string : never;
 
-export type HandlerRequest<R extends Route> = {
+type HandlerRequest<R extends Route> = {
   readonly params: ParamsOf<R>;
   readonly query: QueryOf<R>;
   readonly body: BodyOf<R>;
@@ -49,7 +43,7 @@ export type HandlerRequest<R extends Route> = {
   readonly setHeader: (name: AnswerHeaderOf<R>, value: string) => void;
 };
 
-export type Handler<R extends Route> = (request: HandlerRequest<R>) => AnswerOf<R>;
+type Handler<R extends Route> = (request: HandlerRequest<R>) => AnswerOf<R>;
 export type Handlers<A extends Api> = { readonly [K in keyof A['routes']]: Handler<A['routes'][K]> };
 
 /** A route with its handler, without types: the server parses by the route before the call. */
@@ -60,7 +54,7 @@ export type BoundRoute = {
   readonly handle: ErasedHandler;
 };
 
-export type ErasedRequest = Omit<HandlerRequest<Route>, 'params' | 'query' | 'body' | 'setHeader'> & {
+type ErasedRequest = Omit<HandlerRequest<Route>, 'params' | 'query' | 'body' | 'setHeader'> & {
   readonly params: unknown;
   readonly query: unknown;
   readonly body: unknown;

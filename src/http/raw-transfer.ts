@@ -31,10 +31,10 @@ export type Target = {
   readonly tls: ClientTls | undefined;
 };
 
-export type OnChunk = (chunk: Uint8Array) => Promise<void>;
+type OnChunk = (chunk: Uint8Array) => Promise<void>;
 
 /** What is wanted of a body. */
-export type Wanted = Extent & {
+type Wanted = Extent & {
   /** Of a body that does not announce its length. */
   readonly maxBytes: number;
 };

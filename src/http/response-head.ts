@@ -6,7 +6,7 @@
 import { DepotError } from '../lib/errors.ts';
 
 /** Bounds the memory and the time for a peer that never ends its head. */
-export const MAX_HEAD_BYTES = 16 * 1024;
+const MAX_HEAD_BYTES = 16 * 1024;
 
 export type ResponseHead = {
   readonly status: number;

@@ -31,7 +31,7 @@ import { type AdminKeys, verifyStatement } from './admin-key.ts';
 import type { PeerIdentity } from './peer-identity.ts';
 import { createListeners, createSaver } from './remembered.ts';
 
-export type RefusedStatement = { readonly signed: SignedStatement; readonly reason: string };
+type RefusedStatement = { readonly signed: SignedStatement; readonly reason: string };
 
 export type Statements = {
   /** Those that count, in a fixed order. */

@@ -46,14 +46,14 @@ export type FleetOptions = {
   readonly signal: AbortSignal;
 };
 
-export type RunningNexus = {
+type RunningNexus = {
   readonly name: string;
   readonly operatorUrl: string;
   readonly internalAddress: string;
   readonly pid: number;
 };
 
-export type RunningSled = {
+type RunningSled = {
   readonly id: string;
   /** Its serial number. */
   readonly name: string;

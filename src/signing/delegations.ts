@@ -22,7 +22,7 @@ export type DelegationPlan =
       readonly signers: RoleSigners;
     };
 
-export type RolePlan = {
+type RolePlan = {
   readonly name: string;
   readonly signers: RoleSigners;
   /** The search for a matching target that is not listed here ends. */

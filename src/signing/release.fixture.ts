@@ -22,7 +22,7 @@ import {
 } from './sign-metadata.ts';
 import { generateSigningKey, type SigningKey } from './signing-keys.ts';
 
-export type TestArtifact = {
+type TestArtifact = {
   readonly sizeBytes?: number;
   /** Equal seed and size, equal content. By default of this release and place only. */
   readonly seed?: string;
@@ -77,7 +77,7 @@ export type TestRelease = TestRepository & {
   readonly sha256: string;
 };
 
-export type MadeArtifact = {
+type MadeArtifact = {
   readonly targetName: string;
   readonly version: string;
   readonly tags: Readonly<Record<string, string>>;

@@ -25,7 +25,7 @@ export const SIGNING_KEY_TYPES = ['ed25519', 'ecdsa-p256', 'rsa-pss'] as const;
 export type SigningKeyType = (typeof SIGNING_KEY_TYPES)[number];
 
 /** A key as the `keys` of a root list it. */
-export type ListedKey = {
+type ListedKey = {
   readonly keytype: string;
   readonly scheme: string;
   readonly keyval: { readonly public: string };

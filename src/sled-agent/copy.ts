@@ -23,7 +23,7 @@ import type { Logger } from '../lib/log.ts';
 import type { Slots } from './slots.ts';
 import type { ArtifactStore, ArtifactWriter } from './store/store.ts';
 
-export type CopyRequest = {
+type CopyRequest = {
   readonly sha256: ArtifactHash;
   readonly generation: Generation;
   /** Of the wanted set at that generation, compared where it is given (P13). */

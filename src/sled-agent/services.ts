@@ -36,7 +36,7 @@ import { releaseTrust } from './trust/judge-releases.ts';
 import type { SledTrust } from './trust/trust.ts';
 
 /** How others reach this sled. */
-export type SledAddresses = { readonly agent: string; readonly depotPort: number };
+type SledAddresses = { readonly agent: string; readonly depotPort: number };
 
 export type SledServices = AsyncDisposable & {
   readonly store: ArtifactStore;

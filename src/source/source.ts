@@ -5,7 +5,7 @@
  */
 import type { MetadataSource } from '../tuf/repository.ts';
 
-export type TargetReader = AsyncDisposable & {
+type TargetReader = AsyncDisposable & {
   /** The reader owns the chunks. */
   readonly chunks: AsyncIterable<Uint8Array>;
 };

@@ -48,7 +48,7 @@ export type ClientOptions = {
   readonly signatures: SignaturePolicy;
 };
 
-export type DownloadedTarget = {
+type DownloadedTarget = {
   readonly path: string;
   readonly sizeBytes: number;
   readonly wasThere: boolean;

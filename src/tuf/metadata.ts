@@ -51,16 +51,16 @@ export type Root = Common & {
   readonly keys: Keys;
   readonly roles: Readonly<Record<TopLevelRole, RoleKeys>>;
 };
-export type Timestamp = Common & { readonly snapshot: FileMeta };
+type Timestamp = Common & { readonly snapshot: FileMeta };
 /** By role name; `targets` is always there. */
-export type Snapshot = Common & { readonly meta: ReadonlyMap<string, FileMeta> };
+type Snapshot = Common & { readonly meta: ReadonlyMap<string, FileMeta> };
 export type Targets = Common & {
   readonly targets: ReadonlyMap<string, ListedTarget>;
   readonly delegations: Delegations | undefined;
   /** Every member of the signed object, also those that TUF does not define. */
   readonly object: JsonObject;
 };
-export type RoleContent = { root: Root; timestamp: Timestamp; snapshot: Snapshot; targets: Targets };
+type RoleContent = { root: Root; timestamp: Timestamp; snapshot: Snapshot; targets: Targets };
 
 export type Metadata<R extends TopLevelRole = TopLevelRole> = {
   /** The form of the file. */

@@ -11,7 +11,7 @@ import { until } from '../fleet-process.fixture.ts';
 import type { ReleaseAct } from '../release-history.ts';
 import type { Workload } from '../release-workload.ts';
 
-export type Act = {
+type Act = {
   readonly nexus: TestNexus;
   readonly release: TestRelease;
   readonly kind: ReleaseAct['kind'];

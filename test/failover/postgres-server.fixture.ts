@@ -18,7 +18,7 @@ import { writeBaseBackup } from './base-backup.fixture.ts';
 import { findPostgresProgram, freePort, queryOnce, socketUrl } from './postgres-program.fixture.ts';
 import { freezeTree, killTree, thawTree } from './process-tree.fixture.ts';
 
-export type Settings = Readonly<Record<string, string | number>>;
+type Settings = Readonly<Record<string, string | number>>;
 
 export type PostgresServer = {
   readonly name: string;

@@ -26,7 +26,7 @@ export const usageOf = async (pid: number): Promise<Usage | undefined> => {
 const WARM_UP = 0.25;
 const MIB = 1024 ** 2;
 /** The last third may be above the first by this much: a heap of V8 breathes, and a pool opens connections. */
-export const TOLERANCE = { residentFactor: 1.25, residentBytes: 24 * MIB, handles: 24 } as const;
+const TOLERANCE = { residentFactor: 1.25, residentBytes: 24 * MIB, handles: 24 } as const;
 /** Fewer samples in a third say nothing. */
 const LEAST_SAMPLES = 3;
 

@@ -41,7 +41,7 @@ const shownRemedies: ReadonlySet<ErrorCode> = new Set([
   'SHUTTING_DOWN',
 ]);
 
-export type Failure = {
+type Failure = {
   readonly message: string;
   readonly code: ErrorCode;
   readonly remedy: string | undefined;

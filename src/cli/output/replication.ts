@@ -45,8 +45,7 @@ export const bySerial = <T extends { readonly serial: string }>(sleds: readonly 
   sleds.toSorted((a, b) => a.serial.localeCompare(b.serial, 'en', { numeric: true }));
 
 /** Every artifact on every usable dataset. */
-export const isWhole = (sled: SledReplication): boolean =>
-  sled.artifacts_held_fully === sled.artifacts_wanted;
+const isWhole = (sled: SledReplication): boolean => sled.artifacts_held_fully === sled.artifacts_wanted;
 
 /** One line, for output that cannot be redrawn. */
 export const replicationLine = (release: Omit<ReleaseReplication, 'sleds'>): string =>

@@ -2,7 +2,7 @@
 import { bar } from './bar.ts';
 import { formatBytes, formatDuration, formatPercent, formatRate } from './quantities.ts';
 
-export type TransferSample = { readonly atMs: number; readonly bytes: number };
+type TransferSample = { readonly atMs: number; readonly bytes: number };
 
 /** The rate is that of this last stretch, so that a stall shows and an early burst is forgotten. */
 const RATE_WINDOW_MS = 5_000;

@@ -29,7 +29,7 @@ const WHYS = {
   sled_not_plain: 'as a sled without an identity that nobody approved there',
 } as const;
 
-export type RefusalWhy = keyof typeof WHYS;
+type RefusalWhy = keyof typeof WHYS;
 const RefusalWhy = z.enum(Object.keys(WHYS) as [RefusalWhy, ...RefusalWhy[]]);
 
 /** Refused requests of one caller, for one reason. */

@@ -10,7 +10,7 @@ const uuid = (kind: number, n: number): string =>
 export const hash = (n: number): ArtifactHash => ArtifactHash.parse(n.toString(16).padStart(64, '0'));
 export const sledId = (n: number): SledId => SledId.parse(uuid(1, n));
 export const repoId = (n: number): RepoId => RepoId.parse(uuid(2, n));
-export const uploadId = (n: number): UploadId => UploadId.parse(uuid(3, n));
+const uploadId = (n: number): UploadId => UploadId.parse(uuid(3, n));
 
 export const listing = (held: Iterable<[ArtifactHash, number]> = [], datasets = 2): SledListing => ({
   kind: 'ok',

@@ -75,7 +75,7 @@ const noSource = (name: string): DepotError =>
     `there is no source ${name}; give its address, or the name of one in nexus.toml`,
   );
 
-export const sourceView = (state: SourceState): SourceView => {
+const sourceView = (state: SourceState): SourceView => {
   const { config, outcome, fetching, failure, timeAttemptMs, timeSuccessMs } = state;
   return {
     name: config.name,

@@ -20,7 +20,7 @@ import { DepotError, messageChain } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { ActivationReason, BackgroundTask, TaskResult } from './task.ts';
 
-export type RunningActivation = {
+type RunningActivation = {
   readonly iteration: number;
   readonly reason: ActivationReason;
   readonly startMs: number;

@@ -32,7 +32,7 @@ import { allTrustRoots } from '../releases/upload/check-archive.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import type { BackgroundTask } from './task.ts';
 
-export const FORGOTTEN_ROOTS_TASK = 'forgotten_trust_roots';
+const FORGOTTEN_ROOTS_TASK = 'forgotten_trust_roots';
 /** A restore is rare, and a person waits for none of this: without it a release under a newer root brings the roots itself. */
 const PERIOD_MS = 10 * 60_000;
 const ANSWER_TIMEOUT_MS = 5_000;

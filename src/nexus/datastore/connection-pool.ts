@@ -31,7 +31,7 @@ export type ConnectionPool<C> = {
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
-export type PoolLimits = {
+type PoolLimits = {
   readonly maxConnections: number;
   readonly waitTimeoutMs: number;
   /** An idle connection is closed after this time. */

@@ -19,7 +19,7 @@ export type DatabaseHost = {
 };
 
 const TLS_MODES = ['disable', 'require', 'verify-ca', 'verify-full'] as const;
-export type TlsMode = (typeof TLS_MODES)[number];
+type TlsMode = (typeof TLS_MODES)[number];
 
 export type DatabaseTls = {
   readonly mode: TlsMode;

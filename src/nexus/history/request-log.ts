@@ -13,7 +13,7 @@ import { requestFields, type SledRequest } from './sled-request.ts';
 const REQUEST_RING_CAPACITY = 32 * 64 * 2;
 
 /** In the published names; `…_busy` (429, not an error, B14) and `copy_done`, `copy_failed` (B7) are ours. */
-export type RequestCounters = Record<
+type RequestCounters = Record<
   | `${SledRequest['operation']}_ok`
   | `${SledRequest['operation']}_err`
   | 'put_busy'
@@ -41,7 +41,7 @@ const noRequests = (): RequestCounters => ({
 });
 
 /** A request that has ended just now. */
-export type RequestFacts = Omit<SledRequest, 'elapsedMs' | 'failure'> & { readonly error?: unknown };
+type RequestFacts = Omit<SledRequest, 'elapsedMs' | 'failure'> & { readonly error?: unknown };
 
 export type RequestLog = {
   readonly record: (request: RequestFacts) => void;

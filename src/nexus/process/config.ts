@@ -175,7 +175,7 @@ export const NexusConfigFile = z.strictObject({
 });
 export type NexusConfigFile = z.input<typeof NexusConfigFile>;
 
-export type ReplicationConfig = {
+type ReplicationConfig = {
   readonly periodMs: number;
   readonly disable: boolean;
   readonly minSledReplication: number;
@@ -184,7 +184,7 @@ export type ReplicationConfig = {
   readonly requestLimits: RequestLimits;
 };
 
-export type PrunerConfig = {
+type PrunerConfig = {
   readonly periodMs: number;
   readonly disable: boolean;
   /** Undefined if retention is off. */

@@ -48,7 +48,7 @@ const DRAIN_TIMEOUT_MS = 200;
 const { signal } = new AbortController();
 const wait = { signal };
 
-export type UploadFlags = {
+type UploadFlags = {
   readonly allow_expired?: 'true';
   readonly allow_rollback?: 'true';
   readonly allow_revoked_keys?: 'true';

@@ -18,7 +18,7 @@ export type ConfigFinding =
   | { readonly state: 'ok' | 'old' | 'newer' | 'other_artifacts'; readonly generation: Generation }
   | { readonly state: 'error'; readonly error: string };
 
-export type CheckedSled = {
+type CheckedSled = {
   readonly sledId: SledId;
   readonly serial: string;
   readonly host: string;

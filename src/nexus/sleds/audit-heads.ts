@@ -12,7 +12,7 @@ import type { AuditPort } from '../datastore/ports/audit-port.ts';
 const ANSWER_TIMEOUT_MS = 5_000;
 const CONCURRENCY = 64;
 
-export type HeadsAnswer =
+type HeadsAnswer =
   | { readonly kind: 'heads'; readonly heads: readonly KeptHead[] }
   /** It does not answer; or its version keeps no heads, which a later one may. */
   | { readonly kind: 'not_asked'; readonly isOlder: boolean; readonly message: string };

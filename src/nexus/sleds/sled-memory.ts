@@ -39,7 +39,7 @@ type Pause = {
 };
 
 /** What a list says has happened on the sled since the start of its agent. */
-export type ListTotals = {
+type ListTotals = {
   readonly incarnation: string | undefined;
   readonly copiesDone: number;
   readonly copiesFailed: number;

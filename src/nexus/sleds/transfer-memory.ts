@@ -9,7 +9,7 @@ import { type Failure, failAgain, isForRoom } from './failure.ts';
 const TRANSFER_BACKOFF = { firstMs: 2_000, maxMs: 300_000 };
 const STILL_SHORT = 'a copy has ended, and the artifact is still on fewer datasets than the sled has';
 
-export type FailedTransfer = Failure & Pair & Backoff;
+type FailedTransfer = Failure & Pair & Backoff;
 
 export type TransferMemory = {
   readonly failed: (id: SledId, sha256: ArtifactHash, error: unknown) => void;

@@ -24,7 +24,7 @@ import { type Expiries, readExpiries } from './expiry-warnings.ts';
 /** A person waits for it, and a monitor has a timeout of its own. */
 export const READ_TIMEOUT_MS = 5_000;
 
-export type DatabaseFacts = {
+type DatabaseFacts = {
   readonly generation: Generation;
   readonly nexuses: readonly NexusRecord[];
   readonly sledsExpunged: number;

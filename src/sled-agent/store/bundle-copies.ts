@@ -14,7 +14,7 @@ import { writeEverywhere } from './dataset/write-everywhere.ts';
 import { bundleSize, bundlesIn, readBundle, removeBundle, writeBundle } from './files/bundle-files.ts';
 
 /** A config lists at most 100,000 artifacts, whose metadata has some 50 MiB; this is ten times that. */
-export const MAX_BUNDLES_BYTES = 512 * 2 ** 20;
+const MAX_BUNDLES_BYTES = 512 * 2 ** 20;
 
 export type BundleCopies = {
   /** Those with a whole file on some dataset. */

@@ -198,7 +198,7 @@ export const testTrust = ({
 };
 
 /** In this thread. */
-export const judgeHere: JudgeBundle = (bytes, trustRoots, { signatures }) =>
+const judgeHere: JudgeBundle = (bytes, trustRoots, { signatures }) =>
   judgeBundle(bytes, trustRoots, { signatures });
 
 export const storeTrust = (trust: SledTrust): ReleaseTrust => releaseTrust(trust, judgeHere);

@@ -32,7 +32,7 @@ export const requireInvitableNexus = (
 };
 
 /** @throws `NEXUS_EXPUNGED` */
-export const requireNexusNotExpunged = (id: NexusId, policy: Policy | undefined): void => {
+const requireNexusNotExpunged = (id: NexusId, policy: Policy | undefined): void => {
   if (policy !== 'expunged') return;
   throw new DepotError('NEXUS_EXPUNGED', `Nexus ${id} is expunged: no machine can join as it`);
 };

@@ -18,7 +18,7 @@ import type { FoundRelease } from '../../../source/fetch-repository.ts';
 import type { SourceConfig } from './source-config.ts';
 import type { SyncOutcome } from './sync-source.ts';
 
-export type SourceFailure = {
+type SourceFailure = {
   readonly code: ErrorCode;
   readonly message: string;
   readonly report: readonly ReportedCheck[];

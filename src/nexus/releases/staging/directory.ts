@@ -26,14 +26,14 @@ const ID_FILE = 'nexus-id';
 const MAX_ID_BYTES = 256;
 const UPLOAD_FILE = /^([0-9a-f-]{36})\.(zip\.part|zip|parts|json)$/;
 
-export type UploadFiles = {
+type UploadFiles = {
   readonly part: string;
   readonly archive: string;
   readonly parts: string;
   readonly sidecar: string;
 };
 
-export type UploadPresence = {
+type UploadPresence = {
   readonly archive: boolean;
   readonly parts: boolean;
   readonly sidecar: boolean;

@@ -14,7 +14,7 @@ export type OpenedArtifact = {
 };
 
 /** `row_lost`: the database has lost its row. */
-export type Kept = { readonly kind: 'kept'; readonly because: KeptLocalRepo['because'] | 'row_lost' };
+type Kept = { readonly kind: 'kept'; readonly because: KeptLocalRepo['because'] | 'row_lost' };
 
 export type Staging = {
   /** The owner of these archives. */

@@ -16,7 +16,7 @@ import type { UploadOutcome } from './upload.ts';
 /** Ended uploads that are remembered: a client polls within seconds. */
 const REMEMBERED = 64;
 
-export type UploadState =
+type UploadState =
   | { readonly kind: UploadStage }
   | { readonly kind: 'waiting'; readonly stage: UploadStage; readonly wait: DatabaseWait }
   | { readonly kind: 'recorded'; readonly outcome: UploadOutcome }

@@ -20,7 +20,7 @@ export type UploadRequest = {
   readonly newOrigin?: () => AuditOrigin;
 };
 
-export type ReleaseOutcome = {
+type ReleaseOutcome = {
   readonly status: InsertOutcome['status'];
   readonly repo: RepoRecord;
   readonly report: readonly string[];

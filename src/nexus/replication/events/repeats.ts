@@ -6,7 +6,7 @@
 /** More things than this are forgotten, the oldest first: they are recorded once more than needed. */
 const MAX_THINGS = 20_000;
 
-export type Outcome = {
+type Outcome = {
   /** In a row, this one included. */
   readonly count: number;
   readonly isWorthRecording: boolean;

@@ -29,7 +29,7 @@ import type { Floor, StoreState } from '../store.ts';
 import { presentIds } from './ledger-copies.ts';
 
 /** A config that some ledger has. */
-export type Head = {
+type Head = {
   readonly config: ArtifactConfig;
   readonly previous: Point | undefined;
   readonly hasLineage: boolean;

@@ -55,7 +55,7 @@ import { diskWasAway, readOrCreateIdentity, requireIdentity } from './dataset-id
 import { letOldestGo, quarantinedBytes, setAside } from './quarantine.ts';
 import { createSpace, type Space } from './space.ts';
 
-export type Condition =
+type Condition =
   | { readonly kind: 'ok' }
   | { readonly kind: 'full' | 'read_only' | 'missing' | 'failed'; readonly message: string };
 

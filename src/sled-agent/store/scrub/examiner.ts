@@ -22,7 +22,7 @@ import type { Dataset } from '../dataset/dataset.ts';
 import type { KeyedLock } from '../locks.ts';
 import { lookAtCopy } from './copy-look.ts';
 
-export type Verdict =
+type Verdict =
   | { readonly kind: 'good'; readonly sizeBytes: number }
   | { readonly kind: 'gone' }
   | { readonly kind: 'condemned'; readonly reason: string };
