@@ -6,6 +6,10 @@
  * BZ1. Whole and in memory: no more than `maxBytes` are made, and no more than one block (900 kB) is held beside them.
  * BZ2. Each block and the stream have the checksum that they announce, and nothing follows the stream.
  * BZ3. Every loop consumes input or fills a bounded block, so that the work is linear in both.
+ *
+ * It is our own, although seek-bzip passes most of the tests behind an output that is bounded: that package has stood still since 2020,
+ * calls `Buffer()`, which Node deprecates, and takes a stream that is cut before its end, or goes on after it, for a whole one.
+ * unbzip2-stream works in events alone, and bzip2-wasm starts asynchronously, sets globals, and takes what follows a stream.
  */
 import { createBitReader } from './bit-reader.ts';
 import { createHuffmanDecoder, type HuffmanDecoder } from './huffman.ts';
