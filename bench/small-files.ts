@@ -19,6 +19,9 @@ import { openStore } from '../src/sled-agent/store/open-store.ts';
 import type { ArtifactStore } from '../src/sled-agent/store/store.ts';
 import { compare, median } from './ratio.ts';
 
+/** As `src/cli/main.ts` does. */
+process.env.UV_THREADPOOL_SIZE ??= '16';
+
 const SIZE_BYTES = 10 * 1024;
 const [rounds = 5, count = 2_000, writers = 16] = process.argv.slice(2, 5).map(Number);
 const signal = new AbortController().signal;

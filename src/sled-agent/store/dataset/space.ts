@@ -9,6 +9,7 @@
 
 import type { Disk } from '../../../lib/disk.ts';
 import { DepotError } from '../../../lib/errors.ts';
+import { createSharedRun } from '../../../lib/shared-run.ts';
 
 const GIB = 2 ** 30;
 
@@ -70,6 +71,7 @@ export const createSpace = (
   let reservedBytes = 0;
   let writtenBytes = 0;
   let lastRefusedBytes = 0;
+  const free = createFreeReader(disk, path);
 
   const refusal = (bytes: number, freeBytes: number): DepotError | undefined => {
     const quotaLeftBytes = quotaBytes - usedBytes - reservedBytes;
@@ -85,8 +87,7 @@ export const createSpace = (
   };
 
   const take = async (bytes: number): Promise<void> => {
-    const freeBytes = await disk.freeBytes(path);
-    const refused = refusal(bytes, freeBytes); // no await from here to the sum: two takers cannot both pass
+    const refused = refusal(bytes, await free.bytes()); // no await from here to the sum: two takers cannot both pass
     if (refused !== undefined) {
       lastRefusedBytes = bytes;
       throw refused;
@@ -103,7 +104,7 @@ export const createSpace = (
       usedBytes += bytes;
     },
     async reserve(bytes) {
-      await requireInode(disk, path);
+      requireInode(path, await free.inodes());
       await take(bytes);
       let held = bytes;
       let written = 0;
@@ -128,8 +129,8 @@ export const createSpace = (
       };
     },
     async look(bytes, removedFiles = 0) {
-      const noInodes = await inodesRefusal(disk, path, removedFiles);
-      const freeBytes = await disk.freeBytes(path);
+      const noInodes = inodesRefusal(path, await free.inodes(), removedFiles);
+      const freeBytes = await free.bytes();
       const lastRefusal = refusal(lastRefusedBytes, freeBytes);
       if (lastRefusal === undefined) lastRefusedBytes = 0;
       return { freeBytes, refusal: refusal(bytes, freeBytes) ?? noInodes, lastRefusal };
@@ -137,18 +138,23 @@ export const createSpace = (
   };
 };
 
-const requireInode = async (disk: Disk, path: string): Promise<void> => {
-  const refusal = await inodesRefusal(disk, path, 0);
+/** Many writes may begin at once, and each asks. */
+const createFreeReader = (disk: Disk, path: string) => ({
+  bytes: createSharedRun(() => disk.freeBytes(path)),
+  inodes: createSharedRun(() => disk.freeInodes(path)),
+});
+
+const requireInode = (path: string, freeInodes: number | undefined): void => {
+  const refusal = inodesRefusal(path, freeInodes, 0);
   if (refusal !== undefined) throw refusal;
 };
 
 /** Of one file more, once `removedFiles` are gone. */
-const inodesRefusal = async (
-  disk: Disk,
+const inodesRefusal = (
   path: string,
+  freeInodes: number | undefined,
   removedFiles: number,
-): Promise<DepotError | undefined> => {
-  const freeInodes = await disk.freeInodes(path);
+): DepotError | undefined => {
   if (freeInodes === undefined || freeInodes + removedFiles >= 1) return undefined;
   return new DepotError('NO_SPACE', `dataset ${path} has no space for another file: no inodes are free`, {
     detail: { path, freeInodes },
