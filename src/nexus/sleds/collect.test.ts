@@ -158,6 +158,22 @@ test('a sled behind at a point of the database is given the config again, as its
   expect(sled.offers.slice(2), 'the next time it is known from the start').toMatchObject([pointOf(older)]);
 });
 
+test('a Nexus that has just started offers the config as the successor of the point that a sled registered, and never says that a known point is unknown (CO5, C5)', async () => {
+  const offersTo = async (head: FakeSled['config'], recorded: readonly Point[], isKept = false) => {
+    const sled = fakeSled(1);
+    const heads = [{ ...pointOf(head!), hasLineage: true, isKept }];
+    Object.assign(sled, { config: older, target: { ...sled.target, heads } });
+    await fleetOf([sled], { ...wanted, recorded }).answers();
+    return sled.offers;
+  };
+  expect(await offersTo(older, [pointOf(older)])).toMatchObject([pointOf(older)]);
+  expect(await offersTo(older, []), 'a restored database does not know it').toEqual(['unknown']);
+  expect((await offersTo(other, [pointOf(older), pointOf(other)]))[0], 'not below this config').toBe(
+    'unknown',
+  );
+  expect((await offersTo(older, [pointOf(older)], true))[0], 'kept for a recovery').toBe('unknown');
+});
+
 test('a sled that refuses the config as the successor of its own point is no reason for a round at once: only a person changes it (C5)', async () => {
   const sled = fakeSled(1);
   sled.config = older;

@@ -10,10 +10,12 @@
  * CO2. Once half of the sleds have answered, the others have a bounded time left.
  * CO3. A sled is diverged only against a read of the database that began after its answer (P7).
  * CO4. A listing counts at the point of this round's config alone (R1, G4, P13).
+ * CO5. To a sled of which this process remembers no point, as after a start, the config is offered as the successor of the point that
+ *      the sled registered, if the database knows it: a sled that hears `unknown` may wait for a person afterwards (C5).
  */
-import type { Point } from '../../core/ids.ts';
+import type { Point, SledId } from '../../core/ids.ts';
 import type { SledSilence } from '../../core/inventory.ts';
-import { isKnownPoint, type PointClaim, standingOf } from '../../core/lineage.ts';
+import { isKnownPoint, type PointClaim, samePoint, standingOf } from '../../core/lineage.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -36,6 +38,7 @@ export const collectSleds = async (
 ): Promise<readonly CollectedSled[]> => {
   const stragglers = new AbortController();
   const began = deps.clock.monotonicMs();
+  const registered = await ancestorsRegistered(deps, round, options);
   let answered = 0;
   const drafts = await Promise.all(
     round.sleds.map(async target => {
@@ -44,7 +47,8 @@ export const collectSleds = async (
         stragglers.signal,
         deps.clock.timeout(deps.limits.answerTimeoutMs),
       ]);
-      const draft = await askSled(deps, round.wanted, target, { log: options.log, signal });
+      const head = registered.get(target.id);
+      const draft = await askSled(deps, round.wanted, target, { log: options.log, signal, head });
       answered += 1;
       if (answered === Math.ceil(round.sleds.length / 2)) {
         const graceMs = Math.max(deps.limits.stragglerGraceMs, deps.clock.monotonicMs() - began);
@@ -69,18 +73,38 @@ const hurry = (clock: Clock, graceMs: number, stragglers: AbortController, signa
   );
 };
 
+/** CO5: one read of the database for all of them. */
+const ancestorsRegistered = async (
+  deps: CollectDeps,
+  { wanted, sleds }: { readonly wanted: RoundConfig; readonly sleds: readonly SledTarget[] },
+  { signal }: { readonly signal: AbortSignal },
+): Promise<ReadonlyMap<SledId, PointClaim>> => {
+  const heads = new Map<SledId, PointClaim>();
+  for (const { id, heads: told } of sleds) {
+    const head = told?.find(({ isKept }) => !isKept);
+    if (head !== undefined && deps.memory.sled(id).claim === undefined) heads.set(id, head);
+  }
+  if ([...heads.values()].every(head => samePoint(head, wanted))) return new Map();
+  const now = await deps.pointsRecorded([...heads.values()], { signal });
+  return new Map([...heads].filter(([, head]) => standingOf(head, wanted, now) === 'ancestor'));
+};
+
 const askSled = async (
   deps: CollectDeps,
   round: RoundConfig,
   target: SledTarget,
-  options: { readonly log: Logger; readonly signal: AbortSignal },
+  {
+    head,
+    ...options
+  }: { readonly log: Logger; readonly signal: AbortSignal; readonly head: PointClaim | undefined },
 ): Promise<Draft> => {
   const { silence, claim } = deps.memory.sled(target.id);
   if (silence !== undefined && silence.untilMs > deps.clock.monotonicMs())
     return silent(deps, target, kindOfSilence(silence.code), silence);
   if (target.heads === null) return askWithoutPoints(deps, round, target, options);
   const isKnown = claim !== undefined && isKnownPoint(claim, round.lineage);
-  return offerConfig(deps, round, target, { ...options, succeeds: isKnown ? claim : 'unknown' });
+  const succeeds = isKnown ? claim : (head ?? 'unknown');
+  return offerConfig(deps, round, target, { ...options, succeeds });
 };
 
 /**
