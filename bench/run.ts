@@ -14,6 +14,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   bundles: 'verification of the metadata of releases by a sled, and its start with 30 of them',
   copy: 'a copy of a sled beside curl, tee and openssl, plain or over TLS (needs nginx, curl, openssl)',
   depot: 'a download from a Repo Depot beside nginx (needs nginx, curl)',
+  fleet: 'a release to 8 sleds over links of 100 Mbit/s, beside rsync and libtorrent (needs root, iproute2)',
   idle: 'what 1,000 sleds at rest cost a Nexus (needs PostgreSQL, 3 GiB of memory)',
   memory: 'peak memory of each process during an upload of 2 GiB (needs 22 GiB of disk)',
   plan: 'planning for 32 sleds and 256 artifacts',

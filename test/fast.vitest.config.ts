@@ -18,6 +18,7 @@ export default defineConfig({
     include: [
       'src/**/*.test.ts',
       'sim/**/*.test.ts',
+      'bench/**/*.test.ts',
       'test/architecture-doc.test.ts',
       'test/first-day.test.ts',
       'test/tidy.test.ts',

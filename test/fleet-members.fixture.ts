@@ -37,8 +37,10 @@ export type TestNexus = TestProcess & {
   readonly debug: ReturnType<typeof debugClient>;
   readonly audit: ReturnType<typeof auditClient>;
   readonly statements: ReturnType<typeof statementClient>;
-  readonly upload: (release: TestRelease) => Promise<TufRepoUpload>;
-  readonly trust: (release: TestRelease) => Promise<void>;
+  readonly upload: (
+    release: Pick<TestRelease, 'systemVersion' | 'path' | 'sizeBytes'>,
+  ) => Promise<TufRepoUpload>;
+  readonly trust: (release: Pick<TestRelease, 'trustRoot'>) => Promise<void>;
 };
 
 export type TestSled = TestProcess & {

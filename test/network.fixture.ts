@@ -1,7 +1,7 @@
 /**
- * A network of its own for a test: a bridge, and one network namespace per sled, joined by virtual cables.
+ * A network of its own for a test or a bench: a bridge, and one network namespace per sled, joined by virtual cables.
  *
- *     this test, Nexus ── cable ──┐
+ *     this process, Nexus ─ cable ┐
  *     sled namespace 1 ── cable ──┤ bridge, in a namespace of its own
  *     sled namespace 2 ── cable ──┘
  *
@@ -23,25 +23,33 @@ const command = async (name: 'ip' | 'tc', args: string): Promise<string> =>
   (await run(name, args.split(' '))).stdout;
 const ip = (args: string) => command('ip', args);
 
-export type NetworkPeer = {
+/** Of a cable so far, without what loopback carries. */
+export type CableTraffic = { readonly sentBytes: number; readonly receivedBytes: number };
+
+type Cable = {
+  /** Sets the queueing of both directions, in the syntax of tc; returns the number of dropped packets so far. */
+  readonly shape: (qdisc: string) => Promise<() => Promise<number>>;
+};
+
+export type NetworkPeer = Cable & {
   readonly address: string;
   /** The prefix of a command that runs in the namespace. */
   readonly within: readonly string[];
   /** Pulls its cable, and plugs it in again. */
   readonly unplug: () => Promise<void>;
   readonly plugIn: () => Promise<void>;
-  /** Sets the queueing of both directions of its cable, in the syntax of tc; returns the number of dropped packets so far. */
-  readonly shape: (qdisc: string) => Promise<() => Promise<number>>;
   /** Packets that it sends to an address are lost, also answers; packets from there arrive. */
   readonly loseWhatItSendsTo: (address: string) => Promise<void>;
   readonly sendAgainTo: (address: string) => Promise<void>;
 };
 
-export type TestNetwork = AsyncDisposable & {
-  /** Of this process, for Nexus. */
-  readonly address: string;
-  readonly peers: readonly NetworkPeer[];
-};
+/** The address and the cable are those of this process, for Nexus. */
+export type TestNetwork = AsyncDisposable &
+  Cable & {
+    readonly address: string;
+    readonly peers: readonly NetworkPeer[];
+    readonly traffic: () => Promise<{ readonly own: CableTraffic; readonly peers: readonly CableTraffic[] }>;
+  };
 
 export const createTestNetwork = async (amount: number): Promise<TestNetwork> => {
   await removeLeftovers();
@@ -71,8 +79,16 @@ export const createTestNetwork = async (amount: number): Promise<TestNetwork> =>
     await ip(`-n ${hub} link set sled${n} master hub up`);
     peers.push(peer(namespace, address, { hub, port: `sled${n}` }));
   }
+  const ends = [
+    { at: '', device: own },
+    { at: `-n ${hub} `, device: 'root' },
+  ];
   const owned = undo.move();
-  return { address: `${subnet}.1`, peers, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return {
+    ...{ address: `${subnet}.1`, peers, ...cable(ends) },
+    traffic: () => trafficOf(hub, amount),
+    [Symbol.asyncDispose]: () => owned.disposeAsync(),
+  };
 };
 
 const addNamespace = async (name: string, undo: AsyncDisposableStack): Promise<string> => {
@@ -82,28 +98,46 @@ const addNamespace = async (name: string, undo: AsyncDisposableStack): Promise<s
   return name;
 };
 
+/** Of tc; `at` names the namespace. */
+type CableEnd = { readonly at: string; readonly device: string };
+
+const cable = (ends: readonly CableEnd[]): Cable => ({
+  async shape(qdisc) {
+    for (const { at, device } of ends) await command('tc', `${at}qdisc replace dev ${device} root ${qdisc}`);
+    return async () => {
+      const told = await Promise.all(
+        ends.map(({ at, device }) => command('tc', `-s ${at}qdisc show dev ${device}`)),
+      );
+      return told.reduce((sum, text) => sum + Number(/dropped (\d+)/.exec(text)?.[1] ?? 0), 0);
+    };
+  },
+});
+
 const peer = (namespace: string, address: string, bridge: { hub: string; port: string }): NetworkPeer => {
   const { hub, port } = bridge;
-  const ends = [`-n ${namespace} qdisc`, `-n ${hub} qdisc`] as const;
-  const devices = ['eth0', port] as const;
+  const ends = [
+    { at: `-n ${namespace} `, device: 'eth0' },
+    { at: `-n ${hub} `, device: port },
+  ];
   return {
-    address,
-    within: ['ip', 'netns', 'exec', namespace],
+    ...{ address, within: ['ip', 'netns', 'exec', namespace], ...cable(ends) },
     unplug: async () => void (await ip(`-n ${hub} link set ${port} down`)),
     plugIn: async () => void (await ip(`-n ${hub} link set ${port} up`)),
-    async shape(qdisc) {
-      for (const [at, end] of ends.entries())
-        await command('tc', `${end} replace dev ${devices[at]} root ${qdisc}`);
-      return async () => {
-        const told = await Promise.all(
-          ends.map((end, at) => command('tc', `-s ${end} show dev ${devices[at]}`)),
-        );
-        return told.reduce((sum, text) => sum + Number(/dropped (\d+)/.exec(text)?.[1] ?? 0), 0);
-      };
-    },
     loseWhatItSendsTo: async to => void (await ip(`-n ${namespace} route add blackhole ${to}/32`)),
     sendAgainTo: async to => void (await ip(`-n ${namespace} route delete blackhole ${to}/32`)),
   };
+};
+
+/** What the bridge receives at a port is what the machine at the other end has sent. */
+const trafficOf = async (hub: string, amount: number): ReturnType<TestNetwork['traffic']> => {
+  const ports: { ifname: string; stats64: Record<'rx' | 'tx', { bytes: number }> }[] = JSON.parse(
+    await ip(`-n ${hub} -s -j link show`),
+  );
+  const of = (name: string): CableTraffic => {
+    const { rx, tx } = ports.find(({ ifname }) => ifname === name)!.stats64;
+    return { sentBytes: rx.bytes, receivedBytes: tx.bytes };
+  };
+  return { own: of('root'), peers: Array.from({ length: amount }, (_, n) => of(`sled${n + 1}`)) };
 };
 
 /** Networks that are made at the same time start their search at different addresses. */
