@@ -34,15 +34,24 @@ export const digestFromStart = async (
   const records: Uint8Array[] = [];
   try {
     for await (const entry of entriesFromStart(file, { ...ARCHIVE_LIMITS, ...limits })) {
-      const hash = createHash('sha256');
-      const content = readContent(file, entry, { inflate: inflateOnThreadPool, signal });
-      for await (const chunk of content) hash.update(chunk);
-      records.push(recordOf(entry, hash.digest()));
+      records.push(recordOf(entry, await digestOf(file, entry, { signal })));
     }
   } catch (error) {
     if (errorCodeOf(error) !== 'ARCHIVE_DAMAGED') throw error; // EDG2
   }
   return joined(records);
+};
+
+/** Of the content of one entry. @throws DepotError `ARCHIVE_DAMAGED` (CT2); the signal's reason */
+export const digestOf = async (
+  file: RandomAccessFile,
+  entry: ArchiveEntry,
+  { signal }: { readonly signal: AbortSignal },
+): Promise<Buffer> => {
+  const hash = createHash('sha256');
+  const content = readContent(file, entry, { inflate: inflateOnThreadPool, signal });
+  for await (const chunk of content) hash.update(chunk);
+  return hash.digest();
 };
 
 const joined = (records: readonly Uint8Array[]): DigestRecords => {

@@ -14,7 +14,7 @@ import { outcomeOf, startThread } from '../lib/worker-thread.ts';
 import type { DigestRecords } from './entry-digests.ts';
 
 export type FollowInput = { readonly path: string; readonly limits: Partial<ArchiveLimits> };
-export type FollowOrder = { readonly grewTo: number } | 'ended';
+export type FollowOrder = { readonly grewTo: number } | 'ended' | 'stop';
 export type FollowResult = { readonly records: DigestRecords } | { readonly error: string };
 
 /** A smaller archive is verified faster than a thread starts. */
@@ -37,16 +37,16 @@ export type FollowedArchive = AsyncDisposable & {
 };
 
 export const followArchive: FollowArchive = (path, { limits, onFailure }) => {
-  const stop = new AbortController();
   let following: { readonly worker: Worker; readonly records: Promise<DigestRecords> } | undefined;
   const start = () => {
     const worker = startThread(import.meta.url, 'follow-worker', { path, limits } satisfies FollowInput);
-    const records = resultOf(worker, stop.signal);
+    const records = resultOf(worker);
     // Nobody may wait for it yet, or ever.
     records.catch(() => undefined);
     return { worker, records };
   };
   const order = (message: FollowOrder) => following?.worker.postMessage(message);
+  const stop = () => order('stop');
   return {
     grewTo(sizeBytes) {
       if (sizeBytes < FOLLOWED_FROM_BYTES) return;
@@ -55,30 +55,27 @@ export const followArchive: FollowArchive = (path, { limits, onFailure }) => {
     },
     async digests({ signal }) {
       if (following === undefined) return undefined;
-      order('ended');
-      const abort = () => stop.abort(signal.reason);
-      signal.addEventListener('abort', abort, { once: true });
-      try {
-        signal.throwIfAborted();
-        return await following.records;
-      } catch (error) {
-        signal.throwIfAborted();
-        onFailure(error);
+      signal.addEventListener('abort', stop, { once: true });
+      order(signal.aborted ? 'stop' : 'ended');
+      const records = await following.records.catch((error: unknown) => {
+        if (!signal.aborted) onFailure(error);
         return undefined;
-      } finally {
-        signal.removeEventListener('abort', abort);
-      }
+      });
+      signal.removeEventListener('abort', stop);
+      signal.throwIfAborted();
+      return records;
     },
     async [Symbol.asyncDispose]() {
-      stop.abort();
+      stop();
       await following?.records.catch(() => undefined);
     },
   };
 };
 
-const resultOf = (worker: Worker, signal: AbortSignal): Promise<DigestRecords> =>
+/** The thread is asked to end, and not ended from outside: it closes its file itself. */
+const resultOf = (worker: Worker): Promise<DigestRecords> =>
   outcomeOf<FollowResult, DigestRecords>(worker, {
-    signal,
+    signal: new AbortController().signal,
     died: cause => new Error('the thread that followed an archive ended', { cause }),
     onMessage: (result, { resolve, reject }) =>
       'records' in result ? resolve(result.records) : reject(new Error(result.error)),

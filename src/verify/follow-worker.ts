@@ -15,12 +15,15 @@ const follow = async (): Promise<FollowResult> => {
   try {
     await using file = await openRandomAccessFile(path);
     const growing = createGrowingFile(file);
+    const stop = new AbortController();
     port.on('message', (order: FollowOrder) => {
-      if (order === 'ended') growing.ended();
-      else growing.grewTo(order.grewTo);
+      if (typeof order === 'object') return growing.grewTo(order.grewTo);
+      if (order === 'stop') stop.abort();
+      growing.ended();
     });
-    const { signal } = new AbortController();
-    return { records: await digestFromStart(growing.file, { limits, signal }) };
+    const records = await digestFromStart(growing.file, { limits, signal: stop.signal });
+    stop.signal.throwIfAborted();
+    return { records };
   } catch (error) {
     return { error: messageChain(error) };
   }

@@ -14,6 +14,7 @@ import { TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { ArtifactHash } from '../core/ids.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { type Target, targetFileNames } from '../tuf/targets.ts';
+import type { KnownDigests } from './entry-digests.ts';
 import type { VerifyOptions } from './verified-release.ts';
 
 export type LocatedTarget = { readonly name: string; readonly target: Target; readonly entry: ArchiveEntry };
@@ -62,7 +63,7 @@ const MIN_STEP_BYTES = 1024 * 1024;
 export const hashTargets = async (
   archive: Archive,
   located: readonly LocatedTarget[],
-  { signal, onProgress, known }: VerifyOptions,
+  { signal, onProgress, known, startHelper }: VerifyOptions,
 ): Promise<HashedTargets> => {
   const totalBytes = located.reduce((sum, { entry }) => sum + entry.sizeBytes, 0);
   const stepBytes = Math.max(MIN_STEP_BYTES, totalBytes / STEPS);
@@ -75,8 +76,13 @@ export const hashTargets = async (
     onProgress?.({ doneBytes, totalBytes });
   };
   const sha256Of = new Map<string, ArtifactHash>();
-  for (const target of located)
-    sha256Of.set(target.name, await hashTarget(archive, target, { signal, advance, known }));
+  const isKnown = (target: LocatedTarget) => knownDigest(target, known) !== undefined;
+  const unknown = located.filter(target => isDigestEnough(target) && !isKnown(target));
+  await using helper = startHelper?.(unknown.map(({ entry }) => entry));
+  for (const target of located) {
+    const digest = knownDigest(target, known) ?? (await helper?.take(target.entry));
+    sha256Of.set(target.name, await hashTarget(archive, target, { signal, advance, digest }));
+  }
   onProgress?.({ doneBytes, totalBytes });
   return { totalBytes, sha256Of };
 };
@@ -89,16 +95,25 @@ export type HashedTargets = {
 const hashTarget = async (
   archive: Archive,
   located: LocatedTarget,
-  options: Pick<VerifyOptions, 'signal' | 'known'> & { readonly advance: (bytes: number) => void },
+  options: {
+    readonly signal: AbortSignal;
+    readonly advance: (bytes: number) => void;
+    /** Undefined for one that is to be read. */
+    readonly digest: string | undefined;
+  },
 ): Promise<ArtifactHash> => {
-  const { target, entry } = located;
-  // A digest is a SHA-256: where a SHA-512 is signed too, the bytes are read for it.
-  const known = target.hashes.sha512 === undefined ? options.known?.(entry) : undefined;
-  if (known === undefined) return await readTarget(archive, located, options);
-  options.advance(entry.sizeBytes);
-  requireHash(located, 'sha256', known);
-  return ArtifactHash.parse(known);
+  const { digest } = options;
+  if (digest === undefined) return await readTarget(archive, located, options);
+  options.advance(located.entry.sizeBytes);
+  requireHash(located, 'sha256', digest);
+  return ArtifactHash.parse(digest);
 };
+
+/** A digest is a SHA-256: where a SHA-512 is signed too, the bytes are read for it. */
+const isDigestEnough = ({ target }: LocatedTarget): boolean => target.hashes.sha512 === undefined;
+
+const knownDigest = (target: LocatedTarget, known: KnownDigests | undefined): string | undefined =>
+  isDigestEnough(target) ? known?.(target.entry) : undefined;
 
 const readTarget = async (
   archive: Archive,

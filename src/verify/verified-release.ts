@@ -10,6 +10,7 @@ import type { SignaturePolicy } from '../tuf/signature-policy.ts';
 import type { Override } from '../tuf/trust-policy.ts';
 import type { TrustRoot } from '../tuf/workflow.ts';
 import type { KnownDigests } from './entry-digests.ts';
+import type { StartHashHelper } from './hash-helper.ts';
 
 export type VerifyRequest<Id extends string = string> = {
   /** Tried in turn. */
@@ -34,6 +35,8 @@ export type VerifyOptions = {
   readonly signal: AbortSignal;
   /** Of entries that were read before; what is known of is not read again (EDG1). */
   readonly known?: KnownDigests | undefined;
+  /** A second thread for what is left to hash. */
+  readonly startHelper?: StartHashHelper | undefined;
   /** Called at most some 200 times, the last time with everything done. */
   readonly onProgress?: (progress: VerifyProgress) => void;
 };

@@ -57,7 +57,7 @@ export const verifyRootArchive = <Id extends string>(
   options: VerifyOptions,
 ): Promise<VerifiedRoots<Id>> => inThread({ task: 'roots', path, request }, options);
 
-type ThreadRequest = Omit<VerifyOptions, 'known'> & {
+type ThreadRequest = Omit<VerifyOptions, 'known' | 'startHelper'> & {
   /** Of entries that were read before, by `followArchive`. */
   readonly digests?: DigestRecords | undefined;
 };

@@ -5,6 +5,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { openRandomAccessFile } from '../lib/random-access-file.ts';
 import { encodeError } from '../lib/wire-error.ts';
 import { knownDigests } from './entry-digests.ts';
+import { hashHelperFor } from './hash-helper.ts';
 import { splitVerdict } from './verdict-parts.ts';
 import type { VerifiedRelease, VerifyOptions } from './verified-release.ts';
 import { verifyArchive } from './verify-archive.ts';
@@ -33,6 +34,7 @@ const verdict = async ({ task, path, request, digests }: WorkerInput): Promise<T
   const options: VerifyOptions = {
     signal: new AbortController().signal,
     known: digests === undefined ? undefined : knownDigests(digests),
+    startHelper: hashHelperFor(path),
     onProgress: progress => tell({ kind: 'progress', progress }),
   };
   try {

@@ -1,0 +1,19 @@
+/** The thread of `hashHelperFor`: one digest for each entry that it receives. */
+import assert from 'node:assert/strict';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { ArchiveEntry } from '../archive/content.ts';
+import { openRandomAccessFile } from '../lib/random-access-file.ts';
+import { digestOf } from './entry-digests.ts';
+import type { HashInput, HashResult } from './hash-helper.ts';
+
+assert(parentPort, 'runs as a worker thread only');
+const port = parentPort;
+const { path }: HashInput = workerData;
+
+const file = await openRandomAccessFile(path);
+const { signal } = new AbortController();
+port.on('message', async (entry: ArchiveEntry) => {
+  const digest = await digestOf(file, entry, { signal }).catch(() => undefined);
+  port.postMessage({ sha256: digest?.toString('hex') } satisfies HashResult);
+});
+port.postMessage({ sha256: undefined } satisfies HashResult);
