@@ -32,6 +32,7 @@ export const SOMETIMES = [
   'the limit kept bytes',
   'an artifact made room before its wait was over',
   'a sled waited for a floor',
+  'a sled affirmed its last list',
   'a sled refused an older config',
   'a sled was proven to have diverged',
   'the generation was recovered',

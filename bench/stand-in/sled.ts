@@ -47,11 +47,15 @@ export const startStandIn = async (options: StandInOptions): Promise<AsyncDispos
   const serial = `stand-in-${number}`;
   await using started = new AsyncDisposableStack();
   const standIn = createStandInStore(serial, { ...options, datasets: 2 });
+  let listedMs = Number.NEGATIVE_INFINITY;
   const slots = () => createSlots(PLACES, 'requests');
   const agent = agentHandlers({
     ...{ store: standIn.store, copies: standIn.copies, puts: slots(), bundles: slots() },
     ...{ revocations: credentials.revocations, statements: NO_STATEMENTS, trust: undefined },
     runningVersion: async () => undefined,
+    onListed() {
+      listedMs = performance.now();
+    },
   });
   const server = started.use(
     await serveApi({
@@ -63,7 +67,8 @@ export const startStandIn = async (options: StandInOptions): Promise<AsyncDispos
       ...{ credentials, log: silentLogger },
     }),
   );
-  started.use(register(serial, standIn, server.port, options));
+  const isInTouch = () => performance.now() - listedMs < REGISTRATION_PERIOD_MS;
+  started.use(register(serial, standIn, server.port, { ...options, isInTouch }));
   const owned = started.move();
   return { [Symbol.asyncDispose]: () => owned.disposeAsync() };
 };
@@ -72,7 +77,7 @@ const register = (
   serial: string,
   standIn: StandInStore,
   port: number,
-  { number, nexus, credentials, count }: StandInOptions,
+  { number, nexus, credentials, count, isInTouch }: StandInOptions & { readonly isInTouch: () => boolean },
 ): AsyncDisposable => {
   const url = endpointUrl({ scheme: 'https', ...splitAddress(nexus) });
   const dispatcher = countedDispatcher(credentials, count);
@@ -81,7 +86,7 @@ const register = (
     sledId: SledId.parse(credentials.current().identity.id),
     peers: [{ url, client: createApiClient(internalApi, { baseUrl: url, dispatcher }) }],
     isPlain: false,
-    doubt: () => undefined,
+    ...{ doubt: () => undefined, isInTouch },
     info: () => infoOf(serial, standIn, port),
     acceptAnswer: ({ floor }) => standIn.acceptFloor(floor),
     ...{ clock: systemClock, rng: seededRng(number), log: silentLogger, periodMs: REGISTRATION_PERIOD_MS },

@@ -1,4 +1,5 @@
 /** A sled that lies about its copies (P9): it accepts and discards each put, lists everything, and serves wrong bytes. */
+import { NOT_MODIFIED } from '../../src/http/handlers.ts';
 import type { RunningSled } from './sled-machine.ts';
 import type { SimSled } from './world.ts';
 
@@ -17,7 +18,7 @@ export const createLiar = (sled: SimSled, running: RunningSled): RunningSled => 
     },
     async artifactList(request) {
       const answer = await running.agent.artifactList(request);
-      if (!sled.isLying) return answer;
+      if (!sled.isLying || answer === NOT_MODIFIED) return answer;
       const datasets = sled.plan.datasets.length;
       const wanted = running.store.config()?.artifacts.keys() ?? [];
       return { ...answer, datasets, list: Object.fromEntries([...wanted].map(sha256 => [sha256, datasets])) };

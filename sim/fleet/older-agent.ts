@@ -6,6 +6,7 @@ import type { Rng } from '../../src/core/rng.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import { chance } from '../time/streams.ts';
 import type { RunningSled } from './sled-machine.ts';
+import { wholeList } from './whole-list.ts';
 
 /** `without_digest`: the original's sled agent; `without_points`: an older one of this product. */
 export type AgentVersion = 'current' | 'without_points' | 'without_digest';
@@ -33,12 +34,7 @@ export const asOlderAgent = (version: AgentVersion, running: RunningSled): Runni
         throw new DepotError('NOT_FOUND', 'this version has no such route');
       },
       async artifactList(request) {
-        const {
-          lineage: _,
-          points_kept: __,
-          deletions_held: ___,
-          ...list
-        } = await agent.artifactList(request);
+        const { lineage: _, points_kept: __, deletions_held: ___, ...list } = await wholeList(agent, request);
         if (version === 'without_points') return list;
         const { config_digest: ____, ...plain } = list;
         return plain;

@@ -1,21 +1,28 @@
 /** The context that handlers get beside their parameters: the caller as the server judges it. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller } from '../../src/http/caller.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { Passport } from '../identity/passport.ts';
 import type { Incoming, Presented } from './call.ts';
 
-const contextOf = ({ peer, operator, passport }: Presented, signal: AbortSignal) => ({
+const contextOf = (
+  { peer, operator, passport }: Presented,
+  signal: AbortSignal,
+  headers: IncomingHttpHeaders = {},
+) => ({
   requestId: 'simulated',
   caller: { address: undefined, isLocal: true, claimant: undefined, peer, operator, passport } as const,
-  headers: {},
+  headers,
   log: silentLogger,
   setHeader: () => undefined,
   signal,
 });
 
 /** Of a request over the network. */
-export const requestContext = ({ presented, signal }: Pick<Incoming<unknown>, 'presented' | 'signal'>) =>
-  contextOf(presented, signal);
+export const requestContext = (
+  { presented, signal }: Pick<Incoming<unknown>, 'presented' | 'signal'>,
+  headers?: IncomingHttpHeaders,
+) => contextOf(presented, signal, headers);
 
 /** What a caller of {@link requestContext} presented. */
 export const passportOf = (

@@ -1,7 +1,8 @@
 /** The connection of a Nexus to the sleds, over the simulated network: the agent's handlers without their server. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { depotApi } from '../../src/api/depot-api.ts';
 import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../../src/api/sled-agent-api.ts';
-import type { Handlers } from '../../src/http/handlers.ts';
+import { type Handlers, NOT_MODIFIED } from '../../src/http/handlers.ts';
 import { endpointUrl } from '../../src/lib/endpoint.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import { sledConfigOf } from '../../src/sled-client/sled-config.ts';
@@ -122,7 +123,7 @@ const tellings = (
 const configRequests = (
   ask: Ask,
   speaksOfLineage: () => boolean,
-): Pick<SledConnection, 'putConfig' | 'config' | 'list'> => ({
+): Pick<SledConnection, 'putConfig' | 'config' | 'list' | 'listUnless'> => ({
   async putConfig(target, config, wait) {
     const body = configBody(speaksOfLineage() ? config : { ...config, succeeds: undefined });
     await ask(target, wait, incoming =>
@@ -145,18 +146,28 @@ const configRequests = (
     );
     return sledConfigOf(configOf(body as ArtifactConfigBody));
   },
-  async list(target, wait) {
-    const list = await ask(target, wait, incoming =>
-      incoming.endpoint.agent.artifactList({
-        ...requestContext(incoming),
-        params: {},
-        query: {},
-        body: undefined,
-      }),
-    );
-    return sledReportOf(list as ArtifactListResponse);
+  list: async (target, wait) =>
+    sledReportOf((await askForList(ask, target, {}, wait)) as ArtifactListResponse),
+  async listUnless(target, tag, wait) {
+    const list = await askForList(ask, target, { 'if-none-match': tag }, wait);
+    return list === NOT_MODIFIED ? undefined : sledReportOf(list as ArtifactListResponse);
   },
 });
+
+const askForList = (
+  ask: Ask,
+  target: SledTarget,
+  headers: IncomingHttpHeaders,
+  wait: { readonly signal: AbortSignal },
+) =>
+  ask(target, wait, incoming =>
+    incoming.endpoint.agent.artifactList({
+      ...requestContext(incoming, headers),
+      params: {},
+      query: {},
+      body: undefined,
+    }),
+  );
 
 /** Puts from the Nexus, and copies from another sled. */
 const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' | 'copy'> => ({

@@ -2,6 +2,7 @@
 import type { ArtifactConfig } from '../../src/core/artifact-config.ts';
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import type { Caller } from '../../src/http/caller.ts';
+import { NOT_MODIFIED } from '../../src/http/handlers.ts';
 import { errorCodeOf, findDepotError } from '../../src/lib/errors.ts';
 import { newestOn, pointOfLedger } from '../checkers/ledgers.ts';
 import type { RunningSled } from '../fleet/sled-machine.ts';
@@ -67,6 +68,10 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
         const asked = watch.removals.reported(sled);
         const before = rightCopies(watch, sled);
         const answer = await running.agent.artifactList(request);
+        if (answer === NOT_MODIFIED) {
+          trace.reached('a sled affirmed its last list');
+          return answer;
+        }
         const { incarnation_id: incarnation, generation } = answer;
         if (!wasUnmounted(sled)) watch.removals.onListed(sled, asked, { incarnation, generation });
         if ((answer.deletions_deferred ?? []).length > 0) trace.reached('a deletion was deferred by a lease');

@@ -73,6 +73,8 @@ export type Route = Admission & {
   readonly body?: RequestBody;
   /** Of a `stream` answer: serves parts by `Range`, and HEAD as the operation of this id. */
   readonly servesRanges?: string;
+  /** Of a `json` answer: it may have an `etag`, and is 304 to a request whose `If-None-Match` names that. */
+  readonly revalidates?: true;
   readonly status: 200 | 201 | 202 | 204;
   readonly response: ResponseBody;
   /** Headers of a successful answer that callers rely on: name (lower case) to description. */

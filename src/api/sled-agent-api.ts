@@ -224,6 +224,8 @@ export type ScrubProgress = z.infer<typeof ScrubProgress>;
 /** Points of other histories that a sled keeps at once; each needs the decision of an operator. */
 export const MAX_POINTS_KEPT = 16;
 
+const MAX_LIST_TAG_CHARS = 64;
+
 export const ArtifactListResponse = z
   .object({
     generation: Generation,
@@ -266,6 +268,8 @@ export const ArtifactListResponse = z
     trust: WireTrustReport.optional(),
     /** The release that the machine runs, where its configuration says how to know. */
     running_version: SystemVersion.optional(),
+    /** The `etag` of this answer; absent while the list changes by itself, and from a sled agent without that. */
+    tag: z.string().max(MAX_LIST_TAG_CHARS).optional(),
   })
   .meta({ id: 'ArtifactListResponse' });
 export type ArtifactListResponse = z.infer<typeof ArtifactListResponse>;
@@ -339,6 +343,7 @@ export const sledAgentApi = {
       method: 'GET',
       path: '/artifacts',
       summary: 'The artifacts of the config that this sled holds, and on how many datasets.',
+      revalidates: true,
       status: 200,
       response: { kind: 'json', schema: ArtifactListResponse },
       errors: ['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'],

@@ -59,6 +59,8 @@ export type SledReport = {
   readonly withheld?: ReadonlySet<ArtifactHash> | undefined;
   /** What the sled has pinned. */
   readonly trust?: TrustReport | undefined;
+  /** By which the sled can say that this report is still right; absent from a sled agent without that. */
+  readonly tag?: string | undefined;
   /** The release that the machine runs, if it says so. */
   readonly runningVersion?: SystemVersion | undefined;
 };

@@ -80,11 +80,22 @@ type ClientAnswer<R extends Route> = R extends {
 
 export type ApiClient<A extends Api> = {
   /** Without the routes that answer with a stream: raw-get.ts fetches those. */
-  readonly [K in keyof A['routes'] as A['routes'][K] extends { response: { kind: 'stream' } } ? never : K]: (
-    input: ClientInput<A['routes'][K]>,
-    options: { signal: AbortSignal },
-  ) => Promise<ClientAnswer<A['routes'][K]>>;
+  readonly [K in keyof A['routes'] as A['routes'][K] extends { response: { kind: 'stream' } }
+    ? never
+    : K]: Call<A['routes'][K]>;
 } & AsyncDisposable;
+
+type Call<R extends Route> = ((
+  input: ClientInput<R>,
+  options: { signal: AbortSignal },
+) => Promise<ClientAnswer<R>>) &
+  (R extends { revalidates: true } ? Revalidation<R> : unknown);
+
+/** Resolves with undefined if the etag that `ifNoneMatch` names is still right. */
+type Revalidation<R extends Route> = (
+  input: ClientInput<R> & { readonly ifNoneMatch: string | undefined },
+  options: { signal: AbortSignal },
+) => Promise<ClientAnswer<R> | undefined>;
 
 /** The deadlines of this file replace undici's own, which also count the delays of this side. */
 export const POOL_LIMITS = { connections: MAX_CONNECTIONS_PER_PEER, headersTimeout: 0, bodyTimeout: 0 };
@@ -110,12 +121,13 @@ export const createApiClient = <A extends Api>(api: A, options: ClientOptions): 
 };
 
 type ErasedInput = {
+  readonly ifNoneMatch?: string | undefined;
   readonly params?: Readonly<Record<string, unknown>>;
   readonly query?: Readonly<Record<string, unknown>>;
   readonly body?: unknown;
 };
 
-type Call = {
+type CallOptions = {
   readonly baseUrl: string;
   readonly version: ApiVersion;
   readonly token?: string | undefined;
@@ -124,7 +136,7 @@ type Call = {
   readonly signal: AbortSignal;
 };
 
-const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<unknown> => {
+const callRoute = async (route: Route, input: ErasedInput, call: CallOptions): Promise<unknown> => {
   const { timeouts, signal } = call;
   signal.throwIfAborted();
   const peer = peerName(call.baseUrl);
@@ -147,12 +159,17 @@ const callRoute = async (route: Route, input: ErasedInput, call: Call): Promise<
       method: route.method,
       dispatcher: call.dispatcher,
       signal: AbortSignal.any([signal, deadline.signal]),
-      headers: { ...requestHeaders(route, call.token, body), ...versionHeader(call.version) },
+      headers: {
+        ...requestHeaders(route, call.token, body),
+        ...versionHeader(call.version),
+        ...(input.ifNoneMatch !== undefined && { 'if-none-match': input.ifNoneMatch }),
+      },
       // undici takes any async iterable; its types name only Readable.
       body: (upload?.chunks as Readable | undefined) ?? jsonText(input.body) ?? null,
     });
     isUnanswered = false;
     const text = await boundedText(response.body, peer);
+    if (input.ifNoneMatch !== undefined && response.statusCode === 304) return undefined;
     return readAnswer(route, peer, response, text);
   } catch (error) {
     signal.throwIfAborted();

@@ -7,7 +7,7 @@ import type { Logger } from '../lib/log.ts';
 import { type ErrorForm, errorAnswer, sendBytes, sendJson } from './answers.ts';
 import type { Caller } from './caller.ts';
 import { type FileAnswer, sendFile } from './file-body.ts';
-import type { BoundRoute, Page } from './handlers.ts';
+import { type BoundRoute, NOT_MODIFIED, type Page } from './handlers.ts';
 import { openPage } from './page-token.ts';
 import type { ProgressDeadline } from './progress.ts';
 import { rawBody, readJsonBody, requireBareFile } from './raw-body.ts';
@@ -87,6 +87,8 @@ export const answerRoute = async (
     signal,
     setHeader: (name: string, value: string) => response.setHeader(name, value),
   });
+  if (result === NOT_MODIFIED)
+    return sendBytes(request, response, { status: 304, headers: {}, bytes: undefined });
   const { status } = route;
   switch (route.response.kind) {
     case 'json':

@@ -18,16 +18,24 @@ type BodyOf<R extends Route> = R extends { body: { kind: 'json'; schema: infer S
     ? RawBody
     : undefined;
 
+/** Of a route that revalidates: what the `If-None-Match` of the request names is still right. */
+export const NOT_MODIFIED = Symbol('not modified');
+type NotModified = typeof NOT_MODIFIED;
+
 /** The answer of a handler: JSON, nothing, or a file. */
 type AnswerOf<R extends Route> = R extends {
   response: { kind: 'json'; schema: infer S extends z.ZodType };
 }
-  ? Promise<z.input<S>>
+  ? Promise<R extends { revalidates: true } ? z.input<S> | NotModified : z.input<S>>
   : R extends { response: { kind: 'stream' } }
     ? Promise<FileAnswer>
     : Promise<void>;
 
-type AnswerHeaderOf<R extends Route> = R extends { responseHeaders: infer H } ? keyof H & string : never;
+type AnswerHeaderOf<R extends Route> = R extends { responseHeaders: infer H }
+  ? keyof H & string
+  : R extends { revalidates: true }
+    ? 'etag'
+    : never;
 
 type HandlerRequest<R extends Route> = {
   readonly params: ParamsOf<R>;

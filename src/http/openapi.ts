@@ -98,15 +98,20 @@ const operation = (route: Route, components: Components): JsonObject => ({
     ...parameters('path', route.params, components),
     ...parameters('query', route.query, components),
     ...(route.servesRanges === undefined ? [] : [RANGE]),
+    ...(route.revalidates === undefined ? [] : [IF_NONE_MATCH]),
   ],
   ...(route.body !== undefined && { requestBody: requestBody(route.body, components) }),
   responses: {
     [route.status]: {
       description: 'successful operation',
       ...(route.responseHeaders !== undefined && { headers: headers(route.responseHeaders) }),
+      ...(route.revalidates !== undefined && { headers: headers(ETAG) }),
       ...responseContent(route.response, components),
     },
     ...(route.servesRanges !== undefined && RANGE_ANSWERS),
+    ...(route.revalidates !== undefined && {
+      '304': { description: 'what if-none-match names is still right' },
+    }),
     '4XX': { $ref: '#/components/responses/Error' },
     '5XX': { $ref: '#/components/responses/Error' },
   },
@@ -116,6 +121,13 @@ const RANGE = {
   in: 'header',
   name: 'range',
   description: 'One range of bytes, as in RFC 9110.',
+  schema: { type: 'string' },
+};
+const ETAG = { etag: 'absent while the answer changes by itself' };
+const IF_NONE_MATCH = {
+  in: 'header',
+  name: 'if-none-match',
+  description: 'The etag of an earlier answer, as in RFC 9110.',
   schema: { type: 'string' },
 };
 const CONTENT_RANGE = {

@@ -31,6 +31,7 @@ test('a put is stored on every dataset and listed, in the published shapes (S2)'
     lineage: false,
     points_kept: [],
     incarnation_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    tag: expect.any(String),
     datasets: 2,
     dataset_health: sled.datasets.map(path => expect.objectContaining({ path, state: 'ok' })),
     copies_in_flight: [],
@@ -231,6 +232,22 @@ test('with every slot taken a put is answered 429, which is no error of the sled
   finish.resolve();
   expect(await slow).toEqual({ datasets: 2, successful_writes: 2 });
   expect(await sled.put('abc', generation)).toEqual({ datasets: 2, successful_writes: 2 });
+});
+
+test('a sled affirms the list with the tag that is named, and sends one that has changed (LT3)', async () => {
+  await using sled = await startTestSled();
+  const generation = await sled.want('abc');
+  const { tag } = await sled.client.artifactList({}, { signal });
+  expect(tag).toBeDefined();
+  const unless = (ifNoneMatch = tag) => sled.client.artifactList({ ifNoneMatch }, { signal });
+  expect(await unless()).toBeUndefined();
+  expect(await unless('W/"other"')).toMatchObject({ generation, tag });
+  const answer = await fetch(`http://${sled.agent.agentAddress}/artifacts`, {
+    headers: { 'if-none-match': tag! },
+  });
+  expect([answer.status, answer.headers.get('etag'), await answer.text()]).toEqual([304, tag, '']);
+  await sled.put('abc', generation);
+  expect((await unless())?.list).toEqual({ [hashOf('abc')]: 2 });
 });
 
 test('a lease is taken, renewed, listed and returned over HTTP, and its file stays served (B6, P11)', async () => {

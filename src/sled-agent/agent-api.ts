@@ -2,7 +2,7 @@
 import type { ArtifactConfigBody, sledAgentApi } from '../api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type ArtifactHash, type Generation, type Point, pointText } from '../core/ids.ts';
-import type { Handlers } from '../http/handlers.ts';
+import { type Handlers, NOT_MODIFIED } from '../http/handlers.ts';
 import { strangerOf } from '../http/places.ts';
 import { readWholeBody } from '../http/raw-body.ts';
 import type { Revocations } from '../identity/revocations.ts';
@@ -10,6 +10,7 @@ import type { Statements } from '../identity/statements.ts';
 import { DepotError } from '../lib/errors.ts';
 import { keptHeadsBody } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
+import { listTag } from '../sled-wire/list-tag.ts';
 import { putResultBody } from '../sled-wire/put-result.ts';
 import { listBody } from '../sled-wire/report.ts';
 import { leaseBody } from '../sled-wire/report-items.ts';
@@ -50,6 +51,8 @@ export type AgentDependencies = {
   /** Undefined without an identity: then nothing is pinned here. */
   readonly trust: Pick<SledTrust, 'chains' | 'addChains'> | undefined;
   readonly runningVersion: ReadRunningVersion;
+  /** A Nexus asks for the list: it has this sled in its database. */
+  readonly onListed: () => void;
 };
 
 export const agentHandlers = ({
@@ -61,6 +64,7 @@ export const agentHandlers = ({
   statements,
   trust,
   runningVersion,
+  onListed,
 }: AgentDependencies): Handlers<typeof sledAgentApi> => ({
   async artifactConfigGet({ query: { point } }) {
     if (point !== undefined) return sorted(requireConfigAt(store, point));
@@ -76,7 +80,8 @@ export const agentHandlers = ({
       log.info({ generation: body.generation, artifacts: body.artifacts.length }, 'artifact config adopted');
   },
 
-  async artifactList() {
+  async artifactList({ headers, setHeader }) {
+    onListed();
     if (store.config() === undefined) throw noConfig();
     requireCertainty(store);
     const listing = await store.list();
@@ -84,7 +89,11 @@ export const agentHandlers = ({
     requireCertainty(store);
     if (listing.generation === undefined) throw noConfig();
     const report = reportOf(listing, listing.generation, copies.report());
-    return listBody({ ...report, runningVersion: await runningVersion() });
+    const list = listBody({ ...report, runningVersion: await runningVersion() });
+    const tag = listTag(list);
+    if (tag === undefined) return list;
+    setHeader('etag', tag);
+    return headers['if-none-match'] === tag ? NOT_MODIFIED : { ...list, tag };
   },
 
   async artifactPut({ params: { sha256 }, query: { generation, config_digest: digest }, body, caller, log }) {

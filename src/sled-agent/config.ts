@@ -108,7 +108,7 @@ export const SledAgentFile = z.strictObject({
     .prefault({}),
   intervals: z
     .strictObject({
-      /** How often a registered sled registers again: the database may have been restored. */
+      /** How often a sled registers that no Nexus lists: the database may have been restored. A listed one: each tenth time. */
       registration_s: Seconds.default(60),
       /** How often datasets are examined, and leftovers of a crash removed (B10). */
       reconcile_s: Seconds.default(300),

@@ -92,6 +92,7 @@ const register = (urls: readonly string[], own: Partial<RegistrationDependencies
     rng: seededRng(1),
     log: silentLogger,
     periodMs: PERIOD_MS,
+    isInTouch: () => false,
     ...own,
   });
   const stop = new AbortController();
@@ -107,6 +108,34 @@ test('a registration brings the floor from the database to the store (P5)', asyn
   expect(nexus.seen).toEqual([registrationBody({ ...nothing, generation: expect.any(Number) })]);
   stop.abort();
   await ended;
+});
+
+test('a sled that Nexuses list registers each tenth period, and one that is not listed any more within a period (SR6)', async () => {
+  const nexus = await startNexus();
+  let isListed = true;
+  const periods: PromiseWithResolvers<void>[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    sleep(_, { signal }) {
+      const period = Promise.withResolvers<void>();
+      periods.push(period);
+      return Promise.race([period.promise, once(signal, 'abort').then(() => undefined)]);
+    },
+  };
+  register([nexus.url], { clock, isInTouch: () => isListed });
+  const pass = async (n: number) => {
+    await expect.poll(() => periods.length).toBe(n);
+    periods.at(-1)?.resolve();
+  };
+  for (let n = 1; n <= 9; n += 1) await pass(n);
+  await expect.poll(() => periods.length).toBe(10);
+  expect(nexus.seen).toHaveLength(1);
+  await pass(10);
+  await expect.poll(() => nexus.seen.length).toBe(2);
+  await expect.poll(() => periods.length).toBe(11);
+  isListed = false;
+  await pass(11);
+  await expect.poll(() => nexus.seen.length).toBe(3);
 });
 
 test('the Nexus instances are tried in turn, and the next registration goes to another than the last one (SR4)', async () => {

@@ -15,6 +15,8 @@
  *      a period, and not for ever.
  * SR5. A sled without an identity may have a Nexus of another implementation, which sends no floor. If such a sled has no config on
  *      any dataset, it adopts the first one that it is offered; otherwise it waits. With an identity a missing floor is an error.
+ * SR6. A sled that Nexuses list is in their database: while they do, only each tenth period brings a registration. Where the
+ *      database has lost the sled nobody lists it, and it registers within a period.
  */
 import { type internalApi, RECORDED_ADDRESS_DETAIL } from '../api/internal-api.ts';
 import { asGeneration, type SledId } from '../core/ids.ts';
@@ -47,8 +49,10 @@ export type RegistrationDependencies = {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  /** Between successful registrations. */
+  /** Between successful registrations; and how long ago a Nexus may have listed this sled that is in touch. */
   readonly periodMs: number;
+  /** Whether a Nexus has listed this sled within a period, and an answer would decide nothing here (SR6). */
+  readonly isInTouch: () => boolean;
 };
 
 export type Registration = {
@@ -59,6 +63,8 @@ export type Registration = {
 };
 
 const BACKOFF = { firstMs: 250, maxMs: 30_000 };
+/** SR6 */
+const MOST_PERIODS = 10;
 
 export const createRegistration = (dependencies: RegistrationDependencies): Registration => {
   const { peers, clock, rng, log, periodMs } = dependencies;
@@ -105,6 +111,13 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
     await clock.sleep(ms, { signal: AbortSignal.any([signal, wake.signal]) }).catch(() => undefined);
   };
 
+  const rest = async (signal: AbortSignal): Promise<void> => {
+    for (let periods = 0; periods < MOST_PERIODS; periods += 1) {
+      await pause(periodMs, signal);
+      if (isChanged || signal.aborted || !dependencies.isInTouch()) return;
+    }
+  };
+
   return {
     async run({ signal }) {
       while (!signal.aborted) {
@@ -112,7 +125,8 @@ export const createRegistration = (dependencies: RegistrationDependencies): Regi
         isChanged = false;
         const isRegistered = await registerAnywhere(signal);
         failures = isRegistered ? 0 : failures + 1;
-        await pause(isRegistered ? periodMs : backoffMs(failures, BACKOFF, rng.next()), signal);
+        if (isRegistered) await rest(signal);
+        else await pause(backoffMs(failures, BACKOFF, rng.next()), signal);
       }
     },
     changed() {

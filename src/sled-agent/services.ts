@@ -97,26 +97,44 @@ export const startSledServices = async (
   const puts = createSlots(config.limits.puts, 'puts', known);
   const bundles = createSlots(MAX_BUNDLES_RECEIVED, 'bundles', known);
   const reads = createSlots(config.limits.depotReads, 'reads', known);
+  let listedMs: number | undefined;
+  const isListed = (): boolean =>
+    listedMs !== undefined && clock.monotonicMs() - listedMs < config.registrationPeriodMs;
   const owned = started.move();
   return {
     store,
     agent: agentHandlers({
+      onListed() {
+        listedMs = clock.monotonicMs();
+      },
       ...{ store, copies, puts, bundles, revocations: deps.revocations, statements: deps.statements },
       trust: pinned,
       runningVersion: runningVersionReader(config.runningVersionFile, { disk: deps.disk, log }),
     }),
     depot: depotHandlers({ store, reads }),
-    startUpkeep: addresses => startUpkeep(config, deps, store, addresses),
+    startUpkeep: addresses => startUpkeep(config, { ...deps, isListed }, store, addresses),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
 };
+
+/** An answer of the database would decide nothing here: neither on a doubt, nor on a config of another history. */
+const isSettled = (store: ArtifactStore): boolean =>
+  store.state().kind === 'ready' && store.claims().every(({ isKept }) => !isKept);
 
 const doubtOf = (state: StoreState): string | undefined =>
   state.kind === 'awaiting_floor' ? state.reason : undefined;
 
 const startUpkeep = async (
   config: SledAgentConfig,
-  { clock, rng, log, peers, statements, isPlain }: SledServicesDependencies,
+  {
+    clock,
+    rng,
+    log,
+    peers,
+    statements,
+    isPlain,
+    isListed,
+  }: SledServicesDependencies & { readonly isListed: () => boolean },
   store: ArtifactStore,
   addresses: SledAddresses,
 ): Promise<AsyncDisposable> => {
@@ -128,6 +146,7 @@ const startUpkeep = async (
     peers,
     isPlain,
     doubt: () => doubtOf(store.state()),
+    isInTouch: () => isListed() && isSettled(store),
     info: () => sledInfo(config, addresses, store, health),
     acceptAnswer: ({ floor, verdicts }) => store.acceptFloor(floor, verdicts),
     clock,
@@ -184,14 +203,20 @@ const situation = (store: ArtifactStore, health: readonly DatasetHealth[]): stri
   JSON.stringify([
     store.incarnationId(),
     store.state().kind,
-    health.map(({ id, path, state, quarantined, timeLastQuarantinedMs }) => [
+    health.map(({ id, path, state, quarantined, timeLastQuarantinedMs, quotaBytes, ...space }) => [
       id,
       path,
       state,
       quarantined,
       timeLastQuarantinedMs,
+      [space.freeBytes, space.reclaimableBytes, space.retainedBytes].map(bytes =>
+        Math.floor((SPACE_STEPS * (bytes ?? 0)) / (quotaBytes ?? Number.POSITIVE_INFINITY)),
+      ),
     ]),
   ]);
+
+/** Of a quota: an upload is refused by the space that sleds have registered. */
+const SPACE_STEPS = 64;
 
 /** Does not change while a process runs. */
 const HARDWARE = {

@@ -47,6 +47,10 @@ export const createHttpConnection = (
       return sledConfigOf(configOf(await agent(sled).artifactConfigGet({ query }, wait)));
     },
     list: async (sled, wait) => sledReportOf(await agent(sled).artifactList({}, wait)),
+    async listUnless(sled, tag, wait) {
+      const list = await agent(sled).artifactList({ ifNoneMatch: tag }, wait);
+      return list && sledReportOf(list);
+    },
     async put(sled, { sha256, generation, digest, sizeBytes, chunks }, wait) {
       const body = { sizeBytes, chunks };
       const query = { generation, config_digest: digest };

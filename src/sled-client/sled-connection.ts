@@ -42,6 +42,8 @@ export type SledConnection = {
   /** The config in force, or the one of a point that the sled has or keeps. Its digest is computed from what it lists. */
   readonly config: (sled: SledTarget, options: Wait & { readonly point?: Point }) => Promise<SledConfig>;
   readonly list: (sled: SledTarget, wait: Wait) => Promise<SledReport>;
+  /** Undefined if the sled says that its list is still the one with this tag. */
+  readonly listUnless: (sled: SledTarget, tag: string, wait: Wait) => Promise<SledReport | undefined>;
   /** Resolves when the sled has stored the artifact; the deadline is on progress, not on the whole (B13). */
   readonly put: (
     sled: SledTarget,

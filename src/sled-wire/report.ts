@@ -5,6 +5,7 @@ import { type ArtifactHash, isArtifactHash } from '../core/ids.ts';
 import { MAX_OFFERED_RELEASES } from '../core/release-trust.ts';
 import type { SledReport } from '../core/sled-report.ts';
 import { datasetBody, datasetOf } from './dataset.ts';
+import { listTag } from './list-tag.ts';
 import { pointBody, pointOf } from './point.ts';
 import { bundleReportBody, bundleReportOf, trustReportBody, trustReportOf } from './release-trust.ts';
 import {
@@ -53,6 +54,7 @@ export const sledReportOf = (list: ArtifactListResponse): SledReport => ({
   ...(list.withheld !== undefined && { withheld: new Set(list.withheld) }),
   ...(list.trust !== undefined && { trust: trustReportOf(list.trust) }),
   ...(list.running_version !== undefined && { runningVersion: list.running_version }),
+  ...(list.tag !== undefined && list.tag === listTag(list) && { tag: list.tag }), // LT3
 });
 
 /** Bogus hashes are not passed on. Unknown fields are omitted. */

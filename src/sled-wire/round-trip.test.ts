@@ -28,6 +28,7 @@ import { BUNDLE_STATES, REFUSAL_CAUSES } from '../core/release-trust.ts';
 import type { DatasetHealth, SledReport } from '../core/sled-report.ts';
 import { auditHeadsBody, keptHeadsBody, keptHeadsOf } from './audit-heads.ts';
 import { configBody, configOf } from './config.ts';
+import { listTag } from './list-tag.ts';
 import { putResultBody, putResultOf } from './put-result.ts';
 import { refusedClaimDetail, refusedClaimOf } from './refused-claim.ts';
 import { registrationBody, registrationOf } from './registration.ts';
@@ -201,6 +202,15 @@ test('a report is the same after it was listed', () => {
   fc.assert(
     fc.property(report, told => {
       expect(sledReportOf(over(ArtifactListResponse, listBody(told)))).toEqual(told);
+    }),
+  );
+});
+
+test('both sides compute one tag of a list (LT3)', () => {
+  fc.assert(
+    fc.property(report, told => {
+      const list = listBody(told);
+      expect(listTag(over(ArtifactListResponse, list))).toBe(listTag(list));
     }),
   );
 });

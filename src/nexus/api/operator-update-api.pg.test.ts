@@ -150,6 +150,7 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
       putBundle: async () => undefined,
       tellRoots: async () => undefined,
       roots: async () => [],
+      listUnless: async () => undefined,
       async putConfig(_sled, given) {
         config = given;
       },

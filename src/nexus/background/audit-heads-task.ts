@@ -9,6 +9,7 @@
  * HT3. A sled that does not answer is told in a later period, and one whose version keeps no heads is tried again with the
  *      next entry. Nothing waits for either.
  * HT4. A sled that keeps a head which the log does not have is a reason of the status, until the entry of a recovery explains it.
+ * HT5. While every sled knows the newest head, the sleds are read from the database once a minute: so late a new one is told.
  */
 import { createHash } from 'node:crypto';
 import { type AuditHead, type AuditRow, followChain } from '../../core/audit-chain.ts';
@@ -28,6 +29,7 @@ import { createToldSleds, tellSleds } from './tell-sleds.ts';
 
 /** A head that no sled was told cannot be missed: the period is how much can be cut unseen. One row is read. */
 const PERIOD_MS = 10_000;
+const SETTLED_MS = 60_000;
 const PAGE_ROWS = 100;
 /** A sled that was away for more entries than this keeps its older head beside the newest one. */
 const MAX_FOLLOWED = 10_000;
@@ -52,6 +54,8 @@ export type AuditHeads = {
 export const createAuditHeads = (deps: Deps): AuditHeads => {
   const told = createToldSleds<Told>(deps.clock);
   const explained = createExplainedHeads(deps.datastore);
+  /** HT5 */
+  let settled: { readonly hash: string; readonly untilMs: number } | undefined;
   const contradicting = () => [...told.all()].flatMap(([id, { contradicts }]) => (contradicts ? [id] : []));
   const task: BackgroundTask = {
     name: 'audit_heads',
@@ -59,6 +63,8 @@ export const createAuditHeads = (deps: Deps): AuditHeads => {
     periodMs: PERIOD_MS,
     async activate({ log, signal }) {
       const head = await deps.datastore.auditHead({ signal });
+      const summary = { newest_entry: head.seq, waiting: [] as SledId[], contradicting: contradicting() };
+      if (settled?.hash === head.hash && settled.untilMs > deps.clock.monotonicMs()) return { summary };
       const sleds = await inServiceTargets(deps, signal);
       const waited = told.untold(sleds, ({ hash }) => hash === head.hash);
       const untold = head.seq === 0 ? [] : waited;
@@ -72,9 +78,9 @@ export const createAuditHeads = (deps: Deps): AuditHeads => {
             waiting.delete(id);
           },
         });
-      return {
-        summary: { newest_entry: head.seq, waiting: [...waiting], contradicting: contradicting() },
-      };
+      settled =
+        waiting.size > 0 ? undefined : { hash: head.hash, untilMs: deps.clock.monotonicMs() + SETTLED_MS };
+      return { summary: { ...summary, waiting: [...waiting], contradicting: contradicting() } };
     },
   };
   return {

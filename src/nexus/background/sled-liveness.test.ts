@@ -12,7 +12,9 @@ const watching = () => {
   const fleet = {
     inService: sleds,
     returned: [] as SledId[],
+    tag: undefined as string | undefined,
   };
+  const connection = fakeConnection(sleds);
   const liveness = createSledLiveness({
     datastore: {
       sledList: async ({ policy }) => {
@@ -29,13 +31,14 @@ const watching = () => {
         };
       },
     },
-    connection: fakeConnection(sleds),
+    connection,
     clock: systemClock,
+    tagOf: () => fleet.tag,
     onReturn: id => fleet.returned.push(id),
   });
   const look = () =>
     liveness.task.activate({ reason: 'timeout', log: silentLogger, signal: new AbortController().signal });
-  return { sleds, fleet, liveness, look };
+  return { sleds, fleet, connection, liveness, look };
 };
 
 test('a sled that returns, or falls silent, activates replication (S23, B16)', async () => {
@@ -49,6 +52,13 @@ test('a sled that returns, or falls silent, activates replication (S23, B16)', a
   expect(await look()).toMatchObject({ summary: { alive: 2 }, changed: true });
   expect(fleet.returned).toEqual([first!.target.id]);
   expect(await look(), 'once').toMatchObject({ changed: false });
+});
+
+test('a sled at rest is asked only whether its list has changed', async () => {
+  const { sleds, fleet, connection, look } = watching();
+  fleet.tag = 'W/"any"';
+  expect(await look()).toMatchObject({ summary: { alive: 2 } });
+  expect(connection.log.filter(each => each.startsWith('list unless'))).toHaveLength(sleds.length);
 });
 
 test.each(['PEER_STALLED', 'PEER_IDENTITY'] as const)(

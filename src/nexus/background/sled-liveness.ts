@@ -33,7 +33,9 @@ export type SledLiveness = {
 
 type Deps = {
   readonly datastore: Pick<SledPort, 'sledList'>;
-  readonly connection: Pick<SledConnection, 'scheme' | 'list'>;
+  readonly connection: Pick<SledConnection, 'scheme' | 'list' | 'listUnless'>;
+  /** Of a list that a sled need not send again: the probe is then a few hundred bytes. */
+  readonly tagOf: (id: SledId) => string | undefined;
   readonly clock: Clock;
   /** Ends the back-off of a sled that has returned. */
   readonly onReturn: (id: SledId) => void;
@@ -90,10 +92,11 @@ const NO_SIGNS: ReadonlySet<string> = new Set([
 ]);
 
 const isThere = async (deps: Deps, sled: SledTarget, signal: AbortSignal): Promise<boolean> => {
+  const wait = { signal: AbortSignal.any([signal, deps.clock.timeout(ANSWER_TIMEOUT_MS)]) };
+  const tag = deps.tagOf(sled.id);
   try {
-    await deps.connection.list(sled, {
-      signal: AbortSignal.any([signal, deps.clock.timeout(ANSWER_TIMEOUT_MS)]),
-    });
+    if (tag === undefined) await deps.connection.list(sled, wait);
+    else await deps.connection.listUnless(sled, tag, wait);
     return true;
   } catch (error) {
     signal.throwIfAborted();

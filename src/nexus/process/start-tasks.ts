@@ -96,7 +96,11 @@ export const startTasks = (stack: AsyncDisposableStack, deps: Deps): Tasks => {
       policy: replicationPolicy(config),
     }),
   );
-  const liveness = createSledLiveness({ datastore, connection, clock, onReturn: replication.sledReturned });
+  const liveness = createSledLiveness({
+    ...{ datastore, connection, clock },
+    tagOf: replication.tagOf,
+    onReturn: replication.sledReturned,
+  });
   const { signatures } = config;
   const sources = createSources(config.sources);
   const database = createCommitDurability({ datastore, databaseUrl: config.databaseUrl });

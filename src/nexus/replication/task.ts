@@ -48,6 +48,7 @@ import type { LostSets } from '../releases/upload/lost-sets.ts';
 import { collectSleds } from '../sleds/collect.ts';
 import { createExecutor, type ExecuteLimits, type ExecuteOutcome, type Executor } from '../sleds/execute.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
+import { createListingMemory, type ListingMemory } from '../sleds/listing-memory.ts';
 import { createLostPointsMemory, type LostPointsMemory } from '../sleds/lost-points.ts';
 import { type BundlePusher, createBundlePusher } from '../sleds/push-bundles.ts';
 import type { CollectedSled, CollectLimits } from '../sleds/sled-draft.ts';
@@ -102,12 +103,15 @@ export type Replication = {
   readonly observer: ReplicationObserver;
   /** Ends a sled's back-off: it is alive. */
   readonly sledReturned: (id: SledId) => void;
+  /** Of the last listing of a sled that is at rest. */
+  readonly tagOf: ListingMemory['tag'];
   /** Aborts the puts in flight and waits for them. */
   readonly [Symbol.asyncDispose]: () => Promise<void>;
 };
 
 export const createReplication = (deps: ReplicationDeps): Replication => {
   const memory = createFleetMemory(deps);
+  const listings = createListingMemory(deps);
   const executor = createExecutor({ ...deps, memory, limits: deps.policy.executeLimits });
   const observer = createObserver();
   const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
@@ -122,10 +126,15 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       disable: deps.policy.disable,
       dependsOn: [LIVENESS_TASK, PRUNER_TASK, RELEASE_BUNDLE_TASK], // B16
       activate: activation =>
-        activate(deps, { memory, executor, observer, held, lostPoints, bundles, keptArchives }, activation),
+        activate(
+          deps,
+          { memory, listings, executor, observer, held, lostPoints, bundles, keptArchives },
+          activation,
+        ),
     },
     observer,
     sledReturned: memory.sledAnswered,
+    tagOf: listings.tag,
     async [Symbol.asyncDispose]() {
       await Promise.all([executor[Symbol.asyncDispose](), bundles[Symbol.asyncDispose]()]);
     },
@@ -134,6 +143,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
 
 type State = {
   readonly memory: FleetMemory;
+  readonly listings: ListingMemory;
   readonly executor: Executor;
   readonly observer: ReplicationObserver;
   /** Of the previous round: copies held, its wait (P6), its generation. */
@@ -155,7 +165,9 @@ const activate = async (
   const nonce = await beginRound(deps, { log, signal }); // R3
   const wanted = await deps.datastore.wantedSet({ claims: memory.claims(), signal });
   const targets = await inServiceTargets(deps, signal);
-  memory.retain(new Set(targets.map(target => target.id)), wanted.artifacts);
+  const inService = new Set(targets.map(target => target.id));
+  memory.retain(inService, wanted.artifacts);
+  state.listings.retain(inService);
   log.info(
     { generation: wanted.generation, releases: wanted.releases.map(r => r.systemVersion) },
     'releases present',
@@ -164,7 +176,7 @@ const activate = async (
   const { pointsRecorded } = deps.datastore;
   const sleds = await collectSleds(
     {
-      ...{ ...deps, memory, pointsRecorded },
+      ...{ ...deps, memory, listings: state.listings, pointsRecorded },
       limits: deps.policy.collectLimits,
       pushBundles: state.bundles.push,
     },

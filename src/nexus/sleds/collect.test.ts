@@ -20,6 +20,7 @@ import {
   pointOf,
   unreachable,
 } from './fleet.fixture.ts';
+import { createListingMemory } from './listing-memory.ts';
 import { createBundlePusher } from './push-bundles.ts';
 import type { RoundConfig } from './sled-draft.ts';
 import { createFleetMemory } from './sled-memory.ts';
@@ -58,7 +59,8 @@ const fleetOf = (
     datastore: { bundleGet: async sha256 => stored.get(sha256) },
     connection,
   });
-  const deps = { connection, memory, requests, clock, limits, pushBundles: bundles.push };
+  const listings = createListingMemory({ clock, rng: seededRng(3) });
+  const deps = { connection, memory, listings, requests, clock, limits, pushBundles: bundles.push };
   const stop = new AbortController();
   const errors: object[] = [];
   const log = { ...silentLogger, error: (fields: object) => void errors.push(fields) } as Logger;

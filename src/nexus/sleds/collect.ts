@@ -1,7 +1,8 @@
 /**
  * Collect: offers the config to every in-service sled at once and lists each sled's artifacts.
  *
- *     per sled: put config ─▶ list ─▶ listing
+ *     per sled: the listing that it affirms (listing-memory.ts), else
+ *               put config ─▶ list ─▶ listing
  *                  └────────────┴──▶ silence, with its reason, or a claim       then: a later read of the database tells
  *                                                                               a sled that is ahead or behind from one
  *                                                                               that diverged
@@ -21,12 +22,14 @@ import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { SledTarget } from '../../sled-client/sled-connection.ts';
 import { askWithoutPoints } from './ask-without-points.ts';
+import { offerOf } from './listing-memory.ts';
 import { offerConfig } from './offer-config.ts';
 import {
   type CollectDeps,
   type CollectedSled,
   type Draft,
   kindOfSilence,
+  type OfferedRound,
   type RoundConfig,
   silent,
 } from './sled-draft.ts';
@@ -36,6 +39,7 @@ export const collectSleds = async (
   round: { readonly wanted: RoundConfig; readonly sleds: readonly SledTarget[] },
   options: { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<readonly CollectedSled[]> => {
+  const wanted = { ...round.wanted, offer: offerOf(round.wanted) };
   const stragglers = new AbortController();
   const began = deps.clock.monotonicMs();
   const registered = await ancestorsRegistered(deps, round, options);
@@ -48,7 +52,7 @@ export const collectSleds = async (
         deps.clock.timeout(deps.limits.answerTimeoutMs),
       ]);
       const head = registered.get(target.id);
-      const draft = await askSled(deps, round.wanted, target, { log: options.log, signal, head });
+      const draft = await askSled(deps, wanted, target, { log: options.log, signal, head });
       answered += 1;
       if (answered === Math.ceil(round.sleds.length / 2)) {
         const graceMs = Math.max(deps.limits.stragglerGraceMs, deps.clock.monotonicMs() - began);
@@ -58,7 +62,7 @@ export const collectSleds = async (
     }),
   ).finally(() => stragglers.abort());
   options.signal.throwIfAborted();
-  return judgeClaims(deps, round.wanted, drafts, options);
+  return judgeClaims(deps, wanted, drafts, options);
 };
 
 /** CO2: ends the wait for the slower half after its grace. */
@@ -91,7 +95,7 @@ const ancestorsRegistered = async (
 
 const askSled = async (
   deps: CollectDeps,
-  round: RoundConfig,
+  round: OfferedRound,
   target: SledTarget,
   {
     head,
@@ -113,7 +117,7 @@ const askSled = async (
  */
 const judgeClaims = async (
   deps: CollectDeps,
-  round: RoundConfig,
+  round: OfferedRound,
   drafts: readonly Draft[],
   options: { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<readonly CollectedSled[]> => {

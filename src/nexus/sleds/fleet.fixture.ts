@@ -23,6 +23,8 @@ import type { SledReport } from '../../core/sled-report.ts';
 import { endpoint } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
+import { listTag } from '../../sled-wire/list-tag.ts';
+import { listBody } from '../../sled-wire/report.ts';
 
 export const digestOf = (hashes: Iterable<ArtifactHash>): string =>
   createHash('sha256').update(digestInput(hashes)).digest('hex');
@@ -125,6 +127,12 @@ const reportOf = (sled: FakeSled): SledReport => {
   });
 };
 
+/** As the codec of the real connection. */
+const withTag = (report: SledReport): SledReport => {
+  const tag = listTag(listBody(report));
+  return tag === undefined ? report : { ...report, tag };
+};
+
 const requireGeneration = (sled: FakeSled, generation: Generation): void => {
   if (sled.config?.generation !== generation) {
     throw new DepotError(
@@ -147,6 +155,12 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
   const byId = new Map(sleds.map(sled => [sled.target.id, sled]));
   const of = (target: SledTarget) => byId.get(target.id)!;
   const log: string[] = [];
+  const listOf = async (target: SledTarget, { signal }: { readonly signal: AbortSignal }) => {
+    const sled = of(target);
+    if (sled.fault.putConfig === unreachable) return unreachable();
+    const honest = reportOf(sled);
+    return withTag(sled.fault.list === undefined ? honest : await within(signal, sled.fault.list(honest)));
+  };
   return {
     scheme: 'http',
     log,
@@ -203,12 +217,14 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
         throw new DepotError('NOT_FOUND', 'no such point');
       return { ...held, artifacts: new Set(config.artifacts.keys()) };
     },
-    async list(target, { signal }) {
-      const sled = of(target);
+    async list(target, wait) {
       log.push(`list ${target.serial}`);
-      if (sled.fault.putConfig === unreachable) return unreachable();
-      const honest = reportOf(sled);
-      return sled.fault.list === undefined ? honest : within(signal, sled.fault.list(honest));
+      return listOf(target, wait);
+    },
+    async listUnless(target, tag, wait) {
+      log.push(`list unless tagged ${target.serial}`);
+      const report = await listOf(target, wait);
+      return report.tag === tag ? undefined : report;
     },
     async put(target, { sha256, generation, chunks }, { signal }) {
       const sled = of(target);

@@ -1,10 +1,12 @@
 /** A sled that compares points: it receives the config, lists its artifacts, and receives the bundles that it lacks. */
+import { isListing } from '../../core/inventory.ts';
 import { type PointClaim, type Predecessor, samePoint } from '../../core/lineage.ts';
 import type { SledReport } from '../../core/sled-report.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { refusedClaim } from '../../sled-client/refusal.ts';
 import type { SledTarget } from '../../sled-client/sled-connection.ts';
+import { askWhetherUnchanged } from './affirmed.ts';
 import { offeredReleases } from './offered-releases.ts';
 import {
   type CollectDeps,
@@ -14,17 +16,20 @@ import {
   giveConfig,
   listingDraft,
   listSled,
+  type OfferedRound,
   orStalled,
   type RoundConfig,
 } from './sled-draft.ts';
 
-/** Sends the config to a sled that compares points, and lists its artifacts. */
+/** Sends the config to a sled that compares points, and lists its artifacts; neither where the sled affirms its last listing. */
 export const offerConfig = async (
   deps: CollectDeps,
-  round: RoundConfig,
+  round: OfferedRound,
   target: SledTarget,
   options: { readonly succeeds: Predecessor; readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<Draft> => {
+  const unchanged = await askWhetherUnchanged(deps, round.offer, target, options);
+  if (unchanged !== undefined) return unchanged;
   let refusal: unknown;
   try {
     const { generation, artifacts } = round;
@@ -65,7 +70,7 @@ const listWithBundles = async (
 
 const draftOf = (
   deps: CollectDeps,
-  round: RoundConfig,
+  round: OfferedRound,
   target: SledTarget,
   answer: { readonly report: SledReport; readonly refusal: unknown; readonly log: Logger },
 ): Draft => {
@@ -81,7 +86,7 @@ const draftOf = (
   };
   deps.memory.claimed(target.id, claim);
   if (samePoint(claim, round)) {
-    if (refusal === undefined) return listingDraft(deps, target, round, report, log); // CO4
+    if (refusal === undefined) return keptDraft(deps, target, round, report, log); // CO4
     const words = `refuses the config of generation ${report.generation} that it lists`;
     return failed(deps, target, new DepotError('PEER_BAD_ANSWER', words, { cause: refusal }));
   }
@@ -90,4 +95,17 @@ const draftOf = (
     return failed(deps, target, new DepotError('PEER_BAD_ANSWER', words));
   }
   return claiming(deps, target, { claim, report, refusal });
+};
+
+const keptDraft = (
+  deps: CollectDeps,
+  target: SledTarget,
+  round: OfferedRound,
+  report: SledReport,
+  log: Logger,
+): Draft => {
+  const draft = listingDraft(deps, target, round, report, log);
+  const { answer } = draft.collected;
+  if (isListing(answer)) deps.listings.keep(target.id, round.offer, { report, listing: answer });
+  return draft;
 };

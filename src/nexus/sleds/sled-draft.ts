@@ -11,12 +11,14 @@ import type { SledConnection, SledTarget } from '../../sled-client/sled-connecti
 import type { PresentRelease, WantedSet, WantedSetPort } from '../datastore/ports/wanted-set-port.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import { isUnreachable } from './failure.ts';
+import type { KeptListing, ListingMemory } from './listing-memory.ts';
 import type { PushBundles } from './push-bundles.ts';
 import type { FleetMemory } from './sled-memory.ts';
 
 export type CollectDeps = {
   readonly connection: SledConnection;
   readonly memory: FleetMemory;
+  readonly listings: ListingMemory;
   readonly requests: RequestLog;
   readonly clock: Clock;
   readonly limits: CollectLimits;
@@ -37,6 +39,9 @@ export const DEFAULT_COLLECT_LIMITS: CollectLimits = { answerTimeoutMs: 15_000, 
 /** The config of a round, and the recorded points, read in the same transaction. */
 export type RoundConfig = Wanted<WantedRelease & Pick<PresentRelease, 'bundle'>> &
   Pick<WantedSet, 'digest' | 'lineage'>;
+
+/** With what tells it from a round that offers something else (LM2). */
+export type OfferedRound = RoundConfig & { readonly offer: string };
 
 export type CollectedSled = InventorySled & {
   readonly target: SledTarget;
@@ -89,6 +94,38 @@ export const listSled = (
 ): Promise<SledReport> =>
   timed(deps, { operation: 'list', sledId: target.id }, () => deps.connection.list(target, options));
 
+/** @returns undefined if the list has this tag */
+export const listUnless = (
+  deps: CollectDeps,
+  target: SledTarget,
+  tag: string,
+  options: { readonly signal: AbortSignal },
+): Promise<SledReport | undefined> =>
+  timed(deps, { operation: 'list', sledId: target.id }, () =>
+    deps.connection.listUnless(target, tag, options),
+  );
+
+/** Of a sled that affirms what it listed before. */
+export const affirmedDraft = (
+  deps: CollectDeps,
+  target: SledTarget,
+  { report, listing }: KeptListing,
+): Draft => {
+  deps.memory.sledAnswered(target.id);
+  noteRecopies(deps, target, report, listing);
+  return { collected: { ...withoutAnswer(deps, target), report, answer: listing }, claim: undefined };
+};
+
+const noteRecopies = (
+  { memory }: CollectDeps,
+  { id }: SledTarget,
+  { datasetHealth = [] }: SledReport,
+  { copiesInFlight }: SledListing,
+): void => {
+  const faults = datasetHealth.flatMap(({ message }) => message ?? []);
+  memory.recopiesEnded(id, hash => copiesInFlight.has(hash), faults);
+};
+
 export const listingDraft = (
   deps: CollectDeps,
   target: SledTarget,
@@ -109,8 +146,6 @@ export const listingDraft = (
   const datasets = report.datasets ?? Math.max(1, ...held.values());
   const copiesInFlight = new Set(report.copiesInFlight.map(copy => copy.sha256));
   for (const [hash, copies] of held) if (copies >= datasets) deps.memory.transferDone(target.id, hash);
-  const faults = (report.datasetHealth ?? []).flatMap(({ message }) => message ?? []);
-  deps.memory.recopiesEnded(target.id, hash => copiesInFlight.has(hash), faults);
   const answer: SledListing = {
     kind: 'ok',
     held,
@@ -119,6 +154,7 @@ export const listingDraft = (
     incarnationId: report.incarnationId,
     ...(report.withheld !== undefined && { withheld: report.withheld }),
   };
+  noteRecopies(deps, target, report, answer);
   return { collected: { ...withoutAnswer(deps, target), report, answer }, claim: undefined };
 };
 

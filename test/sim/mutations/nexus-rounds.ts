@@ -45,6 +45,23 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     why: 'P7: after a restore the sleds stay ahead of the database, and the status names no remedy',
   },
   {
+    name: 'affirmed-listing-of-another-point',
+    breaks: ['G1'],
+    in: 'createListingMemory',
+    find: 'kept?.offer !== offer',
+    replace: 'kept === undefined',
+    withinSeeds: 100,
+    why: 'LM2, P13: a 304 is taken for a listing of another point, and a sled at rest never receives another config',
+  },
+  {
+    name: 'listing-counts-unaffirmed',
+    in: 'askWhetherUnchanged',
+    find: 'const other = await listUnless(deps, target, kept.tag, options);',
+    replace: 'const other = undefined;',
+    tests: 'affirmed.test.ts',
+    why: 'LM3, P9: a listing of an earlier round counts in this one, although the sled did not affirm it',
+  },
+  {
     name: 'silence-never-ends',
     breaks: ['G1'],
     in: 'askSled',
