@@ -46,7 +46,7 @@ const rules: Record<string, readonly string[]> = {
   ],
   http: ['api', 'identity', 'lib', 'core/ids', 'core/operator-role', 'core/facts/refusal', 'node:', 'npm'],
   join: ['api', 'http', 'identity', 'lib', 'core/ids', 'node:'],
-  'sled-wire': ['core', 'api', 'lib', 'zod'],
+  'sled-wire': ['core', 'api', 'lib', 'zod', 'node:crypto'],
   'sled-client': ['core', 'api', 'http', 'sled-wire', 'lib', 'node:crypto'],
   nexus: [
     'core',

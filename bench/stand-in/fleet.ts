@@ -16,7 +16,7 @@ import { countTraffic } from './traffic.ts';
 
 export type SeededArtifact = { readonly seed: string; readonly sizeBytes: number };
 
-export type StandInOrder = {
+type StandInOrder = {
   /** `host:port` of the internal API. */
   readonly nexus: string;
   /** One for each stand-in. */
@@ -27,7 +27,7 @@ export type StandInOrder = {
   readonly holdsAll: boolean;
 };
 
-export type TrafficSeen = { readonly bytes: number; readonly connections: number };
+type TrafficSeen = { readonly bytes: number; readonly connections: number };
 
 export type StandInFleet = AsyncDisposable & {
   /** Since the start, of all connections between stand-ins and Nexus, in both directions, below TLS. */

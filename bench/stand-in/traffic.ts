@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 
 export type CountSocket = (socket: Socket) => void;
 
-export type Traffic = {
+type Traffic = {
   readonly count: CountSocket;
   readonly bytes: () => number;
   readonly connections: () => number;

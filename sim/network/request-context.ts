@@ -1,5 +1,4 @@
 /** The context that handlers get beside their parameters: the caller as the server judges it. */
-import type { IncomingHttpHeaders } from 'node:http';
 import type { Caller } from '../../src/http/caller.ts';
 import { silentLogger } from '../../src/lib/log.ts';
 import type { Passport } from '../identity/passport.ts';
@@ -8,7 +7,7 @@ import type { Incoming, Presented } from './call.ts';
 const contextOf = (
   { peer, operator, passport }: Presented,
   signal: AbortSignal,
-  headers: IncomingHttpHeaders = {},
+  headers: Readonly<Record<string, string>> = {},
 ) => ({
   requestId: 'simulated',
   caller: { address: undefined, isLocal: true, claimant: undefined, peer, operator, passport } as const,
@@ -21,7 +20,7 @@ const contextOf = (
 /** Of a request over the network. */
 export const requestContext = (
   { presented, signal }: Pick<Incoming<unknown>, 'presented' | 'signal'>,
-  headers?: IncomingHttpHeaders,
+  headers?: Readonly<Record<string, string>>,
 ) => contextOf(presented, signal, headers);
 
 /** What a caller of {@link requestContext} presented. */

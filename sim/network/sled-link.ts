@@ -1,5 +1,4 @@
 /** The connection of a Nexus to the sleds, over the simulated network: the agent's handlers without their server. */
-import type { IncomingHttpHeaders } from 'node:http';
 import type { depotApi } from '../../src/api/depot-api.ts';
 import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import { type Handlers, NOT_MODIFIED } from '../../src/http/handlers.ts';
@@ -157,7 +156,7 @@ const configRequests = (
 const askForList = (
   ask: Ask,
   target: SledTarget,
-  headers: IncomingHttpHeaders,
+  headers: Readonly<Record<string, string>>,
   wait: { readonly signal: AbortSignal },
 ) =>
   ask(target, wait, incoming =>

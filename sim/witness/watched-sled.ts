@@ -1,4 +1,6 @@
 /** A sled whose answers are checked against its disks before they are sent. */
+import type { z } from 'zod';
+import type { ArtifactListResponse } from '../../src/api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../../src/core/artifact-config.ts';
 import type { ArtifactHash } from '../../src/core/ids.ts';
 import type { Caller } from '../../src/http/caller.ts';
@@ -68,14 +70,10 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
         const asked = watch.removals.reported(sled);
         const before = rightCopies(watch, sled);
         const answer = await running.agent.artifactList(request);
-        if (answer === NOT_MODIFIED) {
-          trace.reached('a sled affirmed its last list');
-          return answer;
-        }
-        const { incarnation_id: incarnation, generation } = answer;
-        if (!wasUnmounted(sled)) watch.removals.onListed(sled, asked, { incarnation, generation });
-        if ((answer.deletions_deferred ?? []).length > 0) trace.reached('a deletion was deferred by a lease');
-        if (!isOfHostile(world, running)) requireRightLengths(watch, sled, answer.list, before);
+        if (answer === NOT_MODIFIED) trace.reached('a sled affirmed its last list');
+        else noteList(watch, sled, { answer, asked });
+        if (answer !== NOT_MODIFIED && !isOfHostile(world, running))
+          requireRightLengths(watch, sled, answer.list, before);
         return answer;
       },
     },
@@ -87,6 +85,21 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
       },
     },
   };
+};
+
+const noteList = (
+  { removals, world: { trace } }: Watch,
+  sled: SimSled,
+  {
+    answer: { incarnation_id: incarnation, generation, deletions_deferred: deferred = [] },
+    asked,
+  }: {
+    readonly answer: z.input<typeof ArtifactListResponse>;
+    readonly asked: ReturnType<Watch['removals']['reported']>;
+  },
+): void => {
+  if (!wasUnmounted(sled)) removals.onListed(sled, asked, { incarnation, generation });
+  if (deferred.length > 0) trace.reached('a deletion was deferred by a lease');
 };
 
 const noteHostileOffer = (

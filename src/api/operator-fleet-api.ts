@@ -52,6 +52,10 @@ export const Reason = z
   .meta({ id: 'Reason' });
 export type Reason = z.infer<typeof Reason>;
 
+/** How many reasons of each code there are, the worst codes first: of many alike only some are listed. */
+export const ReasonTotals = z.array(z.object({ code: z.string(), total: z.number().int().min(1) }));
+export type ReasonTotals = z.infer<typeof ReasonTotals>;
+
 export const SledReplication = z.object({
   sled_id: SledId,
   serial: z.string(),
@@ -104,6 +108,7 @@ export const ReleaseReplication = z
       })
       .optional(),
     reasons: z.array(Reason),
+    reason_totals: ReasonTotals.optional(),
     /** When the sleds were asked; absent before the first activation of this Nexus. */
     time_observed: Timestamp.optional(),
   })
@@ -245,6 +250,7 @@ export const FleetStatus = z
   .object({
     verdict: Verdict,
     reasons: z.array(Reason),
+    reason_totals: ReasonTotals.optional(),
     nexus_id: NexusId,
     generation: Generation,
     min_sled_replication: z.number().int().min(1),
@@ -256,7 +262,8 @@ export const FleetStatus = z
       plain: z.number().int().min(0).optional(),
     }),
     nexuses: z.object({ alive: z.number().int().min(0), silent: z.number().int().min(0) }),
-    releases: z.array(ReleaseReplication.omit({ sleds: true })),
+    /** Each with its own reasons alone. */
+    releases: z.array(ReleaseReplication.omit({ sleds: true, reason_totals: true })),
     /** Archives that this Nexus still holds, and how many of them are not yet safe on sleds. */
     local_repos: z.number().int().min(0),
     local_repos_not_safe: z.number().int().min(0),

@@ -41,10 +41,7 @@ export const ArtifactConfigBody = z
       .refine(hashes => new Set(hashes).size === hashes.length, 'lists a hash twice'),
     /** Hash to length in bytes; ignored by the equality of configs (P10). */
     sizes: z.record(RequestedHash, ByteCount).optional(),
-    /**
-     * The point that this config succeeds, as the database knows it: the sled's point, or `unknown` (P13). Absent from a
-     * control plane without lineage, which is judged by numbers.
-     */
+    /** The point that this config succeeds in the database: the sled's, or `unknown` (P13). Absent without lineage. */
     succeeds: z.union([WirePoint, z.literal('unknown')]).optional(),
     /** What vouches for each release; ignored by the equality of configs, and never a reason to refuse one. */
     releases: z.array(WireOfferedRelease).max(MAX_OFFERED_RELEASES).optional(),
@@ -224,8 +221,6 @@ export type ScrubProgress = z.infer<typeof ScrubProgress>;
 /** Points of other histories that a sled keeps at once; each needs the decision of an operator. */
 export const MAX_POINTS_KEPT = 16;
 
-const MAX_LIST_TAG_CHARS = 64;
-
 export const ArtifactListResponse = z
   .object({
     generation: Generation,
@@ -268,8 +263,8 @@ export const ArtifactListResponse = z
     trust: WireTrustReport.optional(),
     /** The release that the machine runs, where its configuration says how to know. */
     running_version: SystemVersion.optional(),
-    /** The `etag` of this answer; absent while the list changes by itself, and from a sled agent without that. */
-    tag: z.string().max(MAX_LIST_TAG_CHARS).optional(),
+    /** The `etag` of this answer; absent while the list changes by itself. */
+    tag: z.string().max(64).optional(),
   })
   .meta({ id: 'ArtifactListResponse' });
 export type ArtifactListResponse = z.infer<typeof ArtifactListResponse>;

@@ -10,7 +10,7 @@
 import type { Blocked } from './facts/blocked.ts';
 import type { ReleaseState } from './facts/event.ts';
 import { type HealthReason, type ReasonCode, Verdict } from './facts/reason.ts';
-import type { ArtifactHash } from './ids.ts';
+import type { ArtifactHash, SledId } from './ids.ts';
 import { type InventorySled, isListing, type SledSilence, type Wanted } from './inventory.ts';
 import type { ReleaseProgress } from './progress.ts';
 
@@ -158,6 +158,7 @@ export const sledReasons = (
   nowMs: number,
 ): HealthReason[] => {
   const reasons: HealthReason[] = [];
+  const failed = failuresBySled(blocked);
   for (const sled of sleds) {
     const { id: sledId, serial, answer } = sled;
     if (!isListing(answer)) {
@@ -168,7 +169,7 @@ export const sledReasons = (
       const error = sled.writesPausedBecause ?? 'it is busy';
       reasons.push({ code: 'SLED_WRITES_PAUSED', sledId, serial, error });
     }
-    const failures = blocked.filter(b => b.code === 'TRANSFER_FAILED').filter(b => b.sledId === sledId);
+    const failures = failed.get(sledId) ?? [];
     const [first] = failures;
     if (first !== undefined) {
       const { code, sha256, error, sources } = failures.find(each => each.sources !== undefined) ?? first;
@@ -180,6 +181,20 @@ export const sledReasons = (
     }
   }
   return reasons;
+};
+
+type FailedTransfer = Extract<Blocked, { readonly code: 'TRANSFER_FAILED' }>;
+
+/** A large fleet has many of both. */
+const failuresBySled = (blocked: readonly Blocked[]): ReadonlyMap<SledId, readonly FailedTransfer[]> => {
+  const bySled = new Map<SledId, FailedTransfer[]>();
+  for (const each of blocked) {
+    if (each.code !== 'TRANSFER_FAILED') continue;
+    const known = bySled.get(each.sledId);
+    if (known === undefined) bySled.set(each.sledId, [each]);
+    else known.push(each);
+  }
+  return bySled;
 };
 
 const silenceReason = (

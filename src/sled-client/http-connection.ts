@@ -22,6 +22,8 @@ const piecesOf = async function* (bytes: Uint8Array): AsyncGenerator<Uint8Array>
   for (let from = 0; from < bytes.length; from += PIECE_BYTES) yield bytes.subarray(from, from + PIECE_BYTES);
 };
 
+const report = (list: Parameters<typeof sledReportOf>[0] | undefined) => list && sledReportOf(list);
+
 /** Disposing closes the connections, but not those of `peers`, if they are given. */
 export const createHttpConnection = (
   options: { readonly timeouts?: Partial<ClientTimeouts>; readonly peers?: Peers } = {},
@@ -47,10 +49,7 @@ export const createHttpConnection = (
       return sledConfigOf(configOf(await agent(sled).artifactConfigGet({ query }, wait)));
     },
     list: async (sled, wait) => sledReportOf(await agent(sled).artifactList({}, wait)),
-    async listUnless(sled, tag, wait) {
-      const list = await agent(sled).artifactList({ ifNoneMatch: tag }, wait);
-      return list && sledReportOf(list);
-    },
+    listUnless: async (sled, tag, wait) => report(await agent(sled).artifactList({ ifNoneMatch: tag }, wait)),
     async put(sled, { sha256, generation, digest, sizeBytes, chunks }, wait) {
       const body = { sizeBytes, chunks };
       const query = { generation, config_digest: digest };

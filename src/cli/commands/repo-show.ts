@@ -72,7 +72,7 @@ const releaseLines = (
   );
   return [
     ...facts,
-    ...reasonLines(replication.reasons, style, nowMs),
+    ...reasonLines(replication.reasons, style, nowMs, replication.reason_totals),
     '',
     ...sledProgressLines(replication.sleds, style),
     '',

@@ -60,7 +60,12 @@ export const reportWait = (
       ? `${terminal.noteStyle.bad('error:')} ${release.system_version} has failed: no copy of an artifact is left`
       : `${terminal.noteStyle.bad('error:')} ${release.system_version} is not ${goal} after ${formatDuration(elapsedMs)}`,
   );
-  for (const line of reasonLines(release.reasons, terminal.noteStyle, session.clock.nowMs()))
+  for (const line of reasonLines(
+    release.reasons,
+    terminal.noteStyle,
+    session.clock.nowMs(),
+    release.reason_totals,
+  ))
     terminal.note(line);
   session.exit(kind === 'failed' ? exitCodes.failed : exitCodes.timedOut);
 };

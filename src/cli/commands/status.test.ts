@@ -35,6 +35,18 @@ test('a status whose database answers does not mention it', async () => {
   expect(run.out).not.toContain('database:');
 });
 
+test('of many reasons alike the status names some, and says how many there are besides', async () => {
+  const reason = { code: 'SLED_UNREACHABLE', message: 'sled-1 does not answer' };
+  const reason_totals = [
+    { code: 'SLED_UNREACHABLE', total: 9_000 },
+    { code: 'REPLICATION_PAUSED', total: 1 },
+  ];
+  const paused = { code: 'REPLICATION_PAUSED', message: 'replication is paused' };
+  const run = await statusWith({ reasons: [reason, paused], reason_totals });
+  expect(run.out).toContain('and 8999 more of these [SLED_UNREACHABLE]');
+  expect(run.out).not.toContain('more of these [REPLICATION_PAUSED]');
+});
+
 test('repo wait outlasts an outage of the database', async () => {
   let looks = 0;
   await using nexus = await serveTestNexus({

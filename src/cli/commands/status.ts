@@ -104,7 +104,7 @@ const statusLines = ({ terminal, clock }: Session, status: FleetStatus): string[
   );
   return [
     ...facts,
-    ...reasonLines(status.reasons, style, nowMs),
+    ...reasonLines(status.reasons, style, nowMs, status.reason_totals),
     ...(status.releases.length === 0 ? ['', 'No releases.'] : ['', ...releases]),
   ];
 };

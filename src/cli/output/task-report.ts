@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import type { ActivationReason, BackgroundTaskView } from '../../api/debug-api.ts';
-import { Reason, RequestRecord } from '../../api/operator-fleet-api.ts';
+import { Reason, ReasonTotals, RequestRecord } from '../../api/operator-fleet-api.ts';
 import { formatAge } from './quantities.ts';
 import { reasonLines } from './reasons.ts';
 import { printable, type Style } from './style.ts';
@@ -29,6 +29,7 @@ const ReplicationDetails = z.object({
   requests_deferred: z.number().optional(),
   blocked: z.array(Reason).optional().catch(undefined),
   reasons: z.array(Reason).optional().catch(undefined),
+  reason_totals: ReasonTotals.optional().catch(undefined),
   releases: z.array(ReleaseSummary).optional().catch(undefined),
 });
 type ReplicationDetails = z.infer<typeof ReplicationDetails>;
@@ -180,7 +181,10 @@ const moreLines = (details: ReplicationDetails, style: Style, nowMs: number): st
       : ['    releases:', ...details.releases.map(releaseLine)]),
     ...(reasons.length === 0
       ? []
-      : ['    reasons:', ...reasonLines(reasons, style, nowMs).map(line => `    ${line}`)]),
+      : [
+          '    reasons:',
+          ...reasonLines(reasons, style, nowMs, details.reason_totals).map(line => `    ${line}`),
+        ]),
   ];
 };
 

@@ -62,7 +62,7 @@ export const waitForRelease = async (
         region.show(
           () => [
             ...sledProgressLines(answer.sleds, terminal.noteStyle),
-            ...reasonLines(answer.reasons, terminal.noteStyle, clock.nowMs()),
+            ...reasonLines(answer.reasons, terminal.noteStyle, clock.nowMs(), answer.reason_totals),
           ],
           () => replicationLine(answer),
         );

@@ -2,6 +2,7 @@
 
 import { toDetails } from '../../core/facts/details.ts';
 import { renderReason } from '../../core/facts/reason-text.ts';
+import { nameReasons } from '../../core/named-reasons.ts';
 import type { TaskResult } from '../background/task.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import { requestRecord } from '../history/sled-request.ts';
@@ -20,6 +21,10 @@ export const replicationReport = (round: {
   const lastRun = requests.takeRun();
   const lifetime = requests.lifetime();
   const totals = observer.totals();
+  const { named, totals: reasonTotals } = nameReasons([
+    ...observation.reasons,
+    ...observation.releases.flatMap(release => release.reasons),
+  ]);
   const summary = {
     generation: observation.generation,
     last_run_counters: lastRun,
@@ -37,9 +42,12 @@ export const replicationReport = (round: {
     releases_failed_total: totals.failed,
     sleds_in_service: observation.sleds.length,
     sleds_answering: observation.sleds.filter(sled => sled.answer.kind === 'ok').length,
-    reasons: [...observation.reasons, ...observation.releases.flatMap(release => release.reasons)].map(
-      reason => ({ code: reason.code, ...renderReason(reason), details: toDetails(reason) }),
-    ),
+    reasons: named.map(reason => ({
+      code: reason.code,
+      ...renderReason(reason),
+      details: toDetails(reason),
+    })),
+    reason_totals: reasonTotals,
     again_in_ms: againInMs ?? null,
   };
   return {

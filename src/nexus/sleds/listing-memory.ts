@@ -14,13 +14,12 @@
  * LM6. Bounded: one for each sled in service.
  */
 import { createHash } from 'node:crypto';
-import { pointText, type SledId } from '../../core/ids.ts';
+import { type Point, pointText, type SledId } from '../../core/ids.ts';
 import type { SledListing } from '../../core/inventory.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { SledReport } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { offeredReleases } from './offered-releases.ts';
-import type { RoundConfig } from './sled-draft.ts';
 
 const KEPT_MS = 4 * 3_600_000;
 
@@ -79,7 +78,9 @@ const isSettled = ({ hasLineage, deletionsHeld, bundles = [] }: SledReport): boo
   hasLineage && deletionsHeld === undefined && bundles.every(({ state }) => state !== 'missing');
 
 /** Equal for rounds that offer the same (LM2). Lengths follow from the hashes. */
-export const offerOf = (round: RoundConfig): string => {
+export const offerOf = (
+  round: Point & { readonly releases: Parameters<typeof offeredReleases>[0] },
+): string => {
   const releases = JSON.stringify(offeredReleases(round.releases));
   return `${pointText(round)} ${createHash('sha256').update(releases).digest('hex')}`;
 };

@@ -3,6 +3,7 @@ import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { worst } from '../../core/health.ts';
 import { asGeneration, type NexusId } from '../../core/ids.ts';
+import { nameReasons } from '../../core/named-reasons.ts';
 import { isoTime } from '../../lib/clock.ts';
 import { formatAddress, type SocketAddress } from '../../lib/endpoint.ts';
 import { isSilent } from '../background/heartbeat.ts';
@@ -10,7 +11,7 @@ import type { NexusRecord } from '../datastore/ports/nexus-port.ts';
 import type { Observation } from '../replication/observation.ts';
 import { type DatabaseReading, databaseView, outageReasons } from './database-reading.ts';
 import { reasonView } from './reasons.ts';
-import { releaseView } from './release-view.ts';
+import { releaseSummary } from './release-view.ts';
 
 export type StatusFacts = {
   readonly nexusId: NexusId;
@@ -45,9 +46,11 @@ export const fleetStatus = (facts: StatusFacts): FleetStatus => {
     ...(observation?.reasons ?? []),
     ...(observation?.releases.flatMap(release => release.reasons) ?? []),
   ];
+  const { named, totals } = nameReasons(reasons);
   return {
     verdict: worst(reasons),
-    reasons: reasons.map(reasonView),
+    reasons: named.map(reasonView),
+    reason_totals: [...totals],
     nexus_id: facts.nexusId,
     // Every database has one above 0: this says that none was ever read.
     generation: read?.generation ?? NEVER_READ,
@@ -59,7 +62,7 @@ export const fleetStatus = (facts: StatusFacts): FleetStatus => {
       plain: observation?.sleds.filter(sled => sled.isPlain === true).length ?? 0,
     },
     nexuses: { alive: inService.length - silent.length, silent: silent.length },
-    releases: observation?.releases.map(release => releaseView(observation, release)) ?? [],
+    releases: observation?.releases.map(release => releaseSummary(observation, release)) ?? [],
     local_repos: facts.localRepos,
     local_repos_not_safe: observation?.localRepos.notSafe ?? facts.localRepos,
     uploads_in_progress: facts.uploadsInProgress,

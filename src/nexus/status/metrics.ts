@@ -69,8 +69,8 @@ const fleetGauges = (gauge: MakeGauge, status: FleetStatus): void => {
   const verdict = gauge('health_verdict', '1 for the verdict that holds, 0 for the others', 'verdict');
   for (const each of Verdict.options) verdict.set({ verdict: each }, each === status.verdict ? 1 : 0);
   const reasons = gauge('health_reasons', 'Reasons in the status, by code', 'code');
-  for (const code of Object.keys(reasonCodes))
-    reasons.set({ code }, status.reasons.filter(reason => reason.code === code).length);
+  const totals = new Map(status.reason_totals?.map(({ code, total }) => [code, total]));
+  for (const code of Object.keys(reasonCodes)) reasons.set({ code }, totals.get(code) ?? 0);
   const releases = gauge('releases', 'Present releases, by state', 'state');
   for (const state of ReleaseState.options)
     releases.set({ state }, status.releases.filter(release => release.state === state).length);

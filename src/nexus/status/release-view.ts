@@ -1,6 +1,7 @@
 /** How far a release is, on the wire: folded from the last observation (architecture, ⑦). */
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
+import { nameReasons } from '../../core/named-reasons.ts';
 import type { SledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
 import type { Outage } from '../datastore/database-watch.ts';
@@ -9,27 +10,41 @@ import type { Observation, ObservedRelease } from '../replication/observation.ts
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { reasonView } from './reasons.ts';
 
+/** Without its sleds, and with the reasons of the release itself alone. */
+export const releaseSummary = (
+  { minSledReplication, timeMs }: Observation,
+  { progress, state, reasons, bundle }: ObservedRelease,
+): Omit<ReleaseReplication, 'sleds'> => ({
+  system_version: progress.systemVersion,
+  state,
+  safe: progress.safe,
+  complete: progress.complete,
+  min_sled_replication: minSledReplication,
+  sleds_in_service: progress.sleds.length,
+  sleds_holding_all: progress.sledsHoldingAll,
+  artifacts: progress.artifacts,
+  copies_wanted: progress.copiesWanted,
+  copies_held: progress.copiesHeld,
+  bytes_wanted: progress.bytesWanted,
+  bytes_held: progress.bytesHeld,
+  ...(bundle !== undefined && { bundle: bundleView(bundle) }),
+  reasons: nameReasons(reasons, MOST_OF_A_RELEASE).named.map(reasonView),
+  time_observed: isoTime(timeMs),
+});
+
+/** Beside those of the fleet, for each of its releases. */
+const MOST_OF_A_RELEASE = 4;
+
 export const releaseView = (observation: Observation, release: ObservedRelease): ReleaseReplication => {
-  const { progress, state, reasons } = release;
+  const { progress, reasons } = release;
   const sleds = new Map(observation.sleds.map(sled => [sled.id, sled]));
+  // What holds a release up is often a sled: its reasons are the release's as long as it is not complete.
+  const { named, totals } = nameReasons([...reasons, ...(progress.complete ? [] : observation.reasons)]);
   return {
-    system_version: progress.systemVersion,
-    state,
-    safe: progress.safe,
-    complete: progress.complete,
-    min_sled_replication: observation.minSledReplication,
-    sleds_in_service: progress.sleds.length,
-    sleds_holding_all: progress.sledsHoldingAll,
-    artifacts: progress.artifacts,
-    copies_wanted: progress.copiesWanted,
-    copies_held: progress.copiesHeld,
-    bytes_wanted: progress.bytesWanted,
-    bytes_held: progress.bytesHeld,
+    ...releaseSummary(observation, release),
     sleds: progress.sleds.map(sled => sledReplicationView(sled, sleds.get(sled.sledId))),
-    ...(release.bundle !== undefined && { bundle: bundleView(release.bundle) }),
-    // What holds a release up is often a sled: its reasons are the release's as long as it is not complete.
-    reasons: [...reasons, ...(progress.complete ? [] : observation.reasons)].map(reasonView),
-    time_observed: isoTime(observation.timeMs),
+    reasons: named.map(reasonView),
+    reason_totals: [...totals],
   };
 };
 
