@@ -57,9 +57,16 @@ const fleet = (share: number): PlanInput => ({
   })),
   policy: {
     minSledReplication: 3,
-    limits: { maxRequestsPerActivation: 1e6, maxTransfersToSled: 1e6, maxCopiesFromSource: 1e6 },
+    limits: {
+      maxTransfers: 1e6,
+      maxTransfersToSled: 1e6,
+      maxCopiesFromSource: 1e6,
+      maxPuts: 1e6,
+      smallBytes: 0,
+    },
   },
-  putsInFlight: [],
+  underWay: [],
+  idleSinceMs: new Map(),
   backoff: new Map(),
   routes: new Map(),
   nowMs: 0,

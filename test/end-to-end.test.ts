@@ -66,7 +66,7 @@ test('without a trust root an upload is refused, nothing is recorded, and stagin
   expect((await readdir(nexus().stagingDirectory)).filter(name => name.includes('.zip'))).toEqual([]);
 });
 
-test('3 puts and 1 copy of each artifact, then only config and list, and no local repo (G1, S5, S20)', async () => {
+test('each artifact is sent to every sled once, by Nexus or by a sled, then only config and list, and no local repo (G1, S5, S20)', async () => {
   await nexus().trust(one);
   const before = (await replicationDetails(nexus())).lifetime_counters;
   const { status, repo } = await nexus().upload(one);
@@ -82,16 +82,17 @@ test('3 puts and 1 copy of each artifact, then only config and list, and no loca
   const { lifetime_counters: after, generation } = await replicationDetails(nexus());
   const grown = Object.fromEntries(Object.entries(after).map(([name, n]) => [name, n - (before[name] ?? 0)]));
   expect(grown).toMatchObject({
-    put_ok: 3 * artifacts,
     put_err: 0,
     put_busy: 0,
-    copy_ok: artifacts,
     copy_err: 0,
-    copy_done: artifacts,
     copy_failed: 0,
     put_config_err: 0,
     list_err: 0,
   });
+  // Once from Nexus, and again only for a sled that waits a second, as one may on a slow machine (PL1).
+  expect(grown.put_ok).toBeGreaterThanOrEqual(artifacts);
+  expect(grown.put_ok! + grown.copy_ok!).toBe(4 * artifacts);
+  expect(grown.copy_done).toBe(grown.copy_ok);
   expect(generation).toBe(2);
 
   await activateReplication(nexus());
@@ -144,8 +145,8 @@ test('only the unshared artifacts of a second release are transferred (S5)', asy
   const after = (await replicationDetails(nexus())).lifetime_counters;
   const fresh = hashesOf(two).filter(hash => !hashesOf(one).includes(hash)).length;
   expect(fresh).toBeLessThan(hashesOf(two).length);
-  expect(after.put_ok! - before.put_ok!).toBe(3 * fresh);
-  expect(after.copy_ok! - before.copy_ok!).toBe(fresh);
+  const grown = (counter: 'put_ok' | 'copy_ok') => after[counter]! - before[counter]!;
+  expect(grown('put_ok') + grown('copy_ok')).toBe(4 * fresh);
 });
 
 test('a deleted release removes exactly its unshared artifacts, and they are not fetched again (G3)', async () => {

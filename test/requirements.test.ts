@@ -14,7 +14,7 @@ const PAGES_AT_THE_ROOT = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANG
 /** What looks like a code and is a word. */
 const WORDS = new Set(['ZIP64', 'INT4', 'INT8', 'UTF8', 'V8']);
 const CODE = '[A-Z]{1,3}\\d{1,2}[a-z]?';
-/** Not in a path, in code between backticks, or in a longer word; `E1-E2` are two. */
+/** Not in a path, in code between backticks, or in a longer word; `P1-P2` are two. */
 const CODES = new RegExp(`(?<![\\w./#&%\`$])(?<!\\D-)${CODE}(?!\\w)`, 'g');
 const isRequirement = (code: string): boolean => /^[GSPTB]\d/.test(code);
 

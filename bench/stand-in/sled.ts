@@ -56,6 +56,7 @@ export const startStandIn = async (options: StandInOptions): Promise<AsyncDispos
     onListed() {
       listedMs = performance.now();
     },
+    clock: systemClock,
   });
   const server = started.use(
     await serveApi({

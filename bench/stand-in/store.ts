@@ -183,6 +183,8 @@ const createHoldings = ({
         held.set(sha256, datasets);
         copied += 1;
       },
+      outcome: async sha256 =>
+        held.has(sha256) ? { kind: 'stored', datasets, successfulWrites: datasets } : { kind: 'unknown' },
       report: () => ({ inFlight: [], completedTotal: copied, failedTotal: 0, failed: [] }),
       [Symbol.asyncDispose]: async () => undefined,
     },

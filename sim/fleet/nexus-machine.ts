@@ -71,9 +71,9 @@ const nexusConfig = (name: string, { minSledReplication, prunes }: NexusPlan): N
     periodMs: 60_000,
     disable: false,
     minSledReplication,
-    putConcurrency: 8,
     copyConcurrency: 32,
-    requestLimits: { maxRequestsPerActivation: 2048, maxTransfersToSled: 2, maxCopiesFromSource: 2 },
+    // No simulated artifact is large, so each takes a whole place.
+    limits: { maxTransfers: 2048, maxTransfersToSled: 2, maxCopiesFromSource: 2, maxPuts: 2, smallBytes: 0 },
   },
   pruner: {
     periodMs: prunes ? 60_000 : 300_000,
@@ -132,7 +132,8 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
           createSledLink(deps.network, { machine: host.name, process, identity: member }, deps),
           {
             nexus: host.name,
-            mostToSled: config.replication.requestLimits.maxTransfersToSled,
+            mostToSled: config.replication.limits.maxTransfersToSled,
+            nowMs: clock.monotonicMs,
             onTransfer: deps.onTransfer,
             fail: deps.fail,
           },

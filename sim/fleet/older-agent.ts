@@ -33,6 +33,9 @@ export const asOlderAgent = (version: AgentVersion, running: RunningSled): Runni
       async statementsPut() {
         throw new DepotError('NOT_FOUND', 'this version has no such route');
       },
+      async artifactCopyOutcome() {
+        throw new DepotError('NOT_FOUND', 'this version has no such route');
+      },
       async artifactList(request) {
         const { lineage: _, points_kept: __, deletions_held: ___, ...list } = await wholeList(agent, request);
         if (version === 'without_points') return list;

@@ -1,32 +1,38 @@
 /**
- * Counts the requests of a Nexus that move an artifact: at most twice the configured number is in flight to one sled.
- *
- * Twice, because a round knows the copies in flight only by the sled's last list, and may overlap the round before.
+ * Counts the requests of a Nexus that move an artifact: no more than the configured number is in flight to one sled, those aside
+ * that last so long that they keep a share of a place only (QU3).
  */
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
 import type { Fail } from '../violation.ts';
 
+/** QU3, of an artifact without a byte. */
+const NEVER_OVERDUE_MS = 5_000;
+
 type Watch = {
   readonly nexus: string;
   readonly mostToSled: number;
+  readonly nowMs: () => number;
   readonly onTransfer: () => void;
   readonly fail: Fail;
 };
 
 export const watchTransfers = <C extends SledConnection>(
   connection: C,
-  { nexus, mostToSled, onTransfer, fail }: Watch,
+  { nexus, mostToSled, nowMs, onTransfer, fail }: Watch,
 ): C => {
-  const underWay = new Map<string, number>();
+  const underWay = new Map<string, Set<{ readonly sinceMs: number }>>();
   const counted = async <T>({ serial }: SledTarget, move: () => Promise<T>): Promise<T> => {
-    const count = (underWay.get(serial) ?? 0) + 1;
-    underWay.set(serial, count);
+    const moves = underWay.get(serial) ?? new Set();
+    underWay.set(serial, moves);
+    const own = { sinceMs: nowMs() };
+    moves.add(own);
     onTransfer();
-    if (count > 2 * mostToSled) fail('bounds', `${nexus} moves ${count} artifacts to ${serial} at once`);
+    const fresh = [...moves].filter(({ sinceMs }) => own.sinceMs - sinceMs <= NEVER_OVERDUE_MS).length;
+    if (fresh > mostToSled) fail('bounds', `${nexus} moves ${fresh} artifacts to ${serial} at once`);
     try {
       return await move();
     } finally {
-      underWay.set(serial, underWay.get(serial)! - 1);
+      moves.delete(own);
     }
   };
   return {

@@ -1,12 +1,14 @@
 /** The connection of a Nexus to the sleds, over the simulated network: the agent's handlers without their server. */
 import type { depotApi } from '../../src/api/depot-api.ts';
 import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../../src/api/sled-agent-api.ts';
+import type { ArtifactCopyOutcome } from '../../src/api/transfer-api.ts';
 import { type Handlers, NOT_MODIFIED } from '../../src/http/handlers.ts';
 import { endpointUrl } from '../../src/lib/endpoint.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import { sledConfigOf } from '../../src/sled-client/sled-config.ts';
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
 import { configBody, configOf } from '../../src/sled-wire/config.ts';
+import { copyOutcomeOf } from '../../src/sled-wire/copy-outcome.ts';
 import { putResultOf } from '../../src/sled-wire/put-result.ts';
 import { rootChainsBody, rootChainsOf } from '../../src/sled-wire/release-trust.ts';
 import { sledReportOf } from '../../src/sled-wire/report.ts';
@@ -169,7 +171,7 @@ const askForList = (
   );
 
 /** Puts from the Nexus, and copies from another sled. */
-const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' | 'copy'> => ({
+const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' | 'copy' | 'copyOutcome'> => ({
   async put(target, { sha256, generation, digest, sizeBytes, chunks }, wait) {
     const sent = chunksOf(await collect(chunks));
     const answer = await ask(target, wait, incoming =>
@@ -191,6 +193,17 @@ const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' |
         body: { depot_base_url: endpointUrl(source.depot), source_sled_id: source.id },
       }),
     );
+  },
+  async copyOutcome(target, { sha256, waitMs }, wait) {
+    const answer = await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactCopyOutcome({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: { wait_s: Math.floor(waitMs / 1_000) },
+        body: undefined,
+      }),
+    );
+    return copyOutcomeOf(answer as ArtifactCopyOutcome);
   },
 });
 

@@ -18,8 +18,6 @@ import { WireBundleReport, WireTrustReport } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import {
   ArtifactDeletion,
-  CopyFailure,
-  CopyInFlight,
   DatasetHealth,
   DeferredDeletion,
   QuarantinedFile,
@@ -29,6 +27,7 @@ import {
   WirePoint,
 } from './sled-agent-api.ts';
 import { ReachableIp } from './socket-address.ts';
+import { CopyFailure, CopyInFlight } from './transfer-api.ts';
 import { OPERATOR_VERSION } from './versions.ts';
 import { ByteCount, Details, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
 

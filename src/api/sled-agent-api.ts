@@ -12,7 +12,6 @@ import {
   RequestedHash,
   SetDigest,
   Sha256Hex,
-  SledId,
   SystemVersion,
 } from '../core/ids.ts';
 import { MAX_OFFERED_RELEASES } from '../core/release-trust.ts';
@@ -25,10 +24,10 @@ import {
   WireTrustReport,
 } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
-import { SocketAddressText } from './socket-address.ts';
 import { SignedStatement } from './statement.ts';
+import { CopyFailure, CopyInFlight, HashParam, SMALL_BODY_BYTES, transferRoutes } from './transfer-api.ts';
 import { SLED_AGENT_VERSION } from './versions.ts';
-import { ByteCount, isVisible, NOT_VISIBLE, queryNumber, Timestamp } from './wire.ts';
+import { ByteCount, isVisible, NOT_VISIBLE, Timestamp } from './wire.ts';
 
 export const WirePoint = z.object({ generation: Generation, config_digest: SetDigest }).meta({ id: 'Point' });
 
@@ -100,20 +99,6 @@ export const KeptAuditHeads = z
   .meta({ id: 'KeptAuditHeads' });
 export type KeptAuditHeads = z.infer<typeof KeptAuditHeads>;
 
-export const CopyInFlight = z.object({
-  sha256: ArtifactHash,
-  depot_base_url: z.string(),
-  received_bytes: ByteCount,
-  size_bytes: ByteCount.optional(),
-  time_started: Timestamp,
-});
-export const CopyFailure = z.object({
-  sha256: ArtifactHash,
-  depot_base_url: z.string(),
-  error_code: z.string(),
-  message: z.string(),
-  time: Timestamp,
-});
 export const ArtifactDeletion = z.object({
   sha256: ArtifactHash,
   generation: Generation,
@@ -269,38 +254,11 @@ export const ArtifactListResponse = z
   .meta({ id: 'ArtifactListResponse' });
 export type ArtifactListResponse = z.infer<typeof ArtifactListResponse>;
 
-export const ArtifactPutResponse = z
-  .object({ datasets: z.number().int().min(0), successful_writes: z.number().int().min(0) })
-  .meta({ id: 'ArtifactPutResponse' });
-export type ArtifactPutResponse = z.infer<typeof ArtifactPutResponse>;
-
 /** A config of 100,000 artifacts with sizes is 15 MiB; nothing else comes near. */
 const MAX_CONFIG_BODY_BYTES = 32 * 1024 * 1024;
 /** The most statements, each with the longest text in escaped form. */
 const MAX_STATEMENTS_BODY_BYTES = 16 * 1024 * 1024;
-/** A lease, or the address of a copy source. */
-const SMALL_BODY_BYTES = 16 * 1024;
-
-/**
- * The server of a copy source, and nothing beside it: a sled that fetched any URL would be a way to whatever it can reach. No
- * name, so that what is ordered is what is connected to.
- */
-const DepotBaseUrl = z
-  .string()
-  .max(128)
-  .refine(
-    url => SocketAddressText.safeParse(/^https?:\/\/([^/]*)\/?$/.exec(url)?.[1]).success,
-    'must be a URL of an address and a port alone, such as http://192.0.2.1:12348',
-  );
-
-const HashParam = z.object({ sha256: RequestedHash });
 const LeaseParams = z.object({ sha256: RequestedHash, id: LeaseId });
-const GenerationQuery = z.object({
-  generation: queryNumber(Generation),
-  /** Extra to the published shape: the digest of the wanted set at that generation, compared if present (P13). */
-  config_digest: SetDigest.optional(),
-});
-
 export const sledAgentApi = {
   title: 'Sled Agent API, artifact endpoints',
   version: SLED_AGENT_VERSION,
@@ -343,63 +301,7 @@ export const sledAgentApi = {
       response: { kind: 'json', schema: ArtifactListResponse },
       errors: ['NO_ARTIFACT_CONFIG', 'AWAITING_FLOOR'],
     }),
-    artifactPut: defineRoute({
-      operationId: 'artifact_put',
-      audience: 'nexus',
-      method: 'PUT',
-      path: '/artifacts/{sha256}',
-      summary: 'Store one artifact of the current config, streamed and verified.',
-      params: HashParam,
-      query: GenerationQuery,
-      body: { kind: 'stream' },
-      status: 200,
-      response: { kind: 'json', schema: ArtifactPutResponse },
-      errors: [
-        'ARTIFACT_HASH_MISMATCH',
-        'ARTIFACT_NOT_IN_CONFIG',
-        'ARTIFACT_WITHHELD',
-        'ARTIFACT_GENERATION',
-        'AWAITING_FLOOR',
-        'SLED_BUSY',
-        'NO_USABLE_DATASET',
-        'NO_SPACE',
-      ],
-    }),
-    artifactCopyFromDepot: defineRoute({
-      operationId: 'artifact_copy_from_depot',
-      audience: 'nexus',
-      method: 'POST',
-      path: '/artifacts/{sha256}/copy-from-depot',
-      summary:
-        "Fetch one artifact from another sled's Repo Depot; answered when the source has begun to send.",
-      params: HashParam,
-      query: GenerationQuery,
-      body: {
-        kind: 'json',
-        schema: z
-          .object({
-            depot_base_url: DepotBaseUrl,
-            /** Extra: whom the certificate of the source has to name. Required of a sled agent that has one itself. */
-            source_sled_id: SledId.optional(),
-            /** `plain`: the source has no identity, and serves plain HTTP at an address that an admin approved. */
-            source_transport: z.enum(['tls', 'plain']).optional(),
-          })
-          .meta({ id: 'ArtifactCopyFromDepotBody' }),
-        maxBytes: SMALL_BODY_BYTES,
-      },
-      status: 202,
-      response: { kind: 'json', schema: z.object({}).meta({ id: 'ArtifactCopyFromDepotResponse' }) },
-      errors: [
-        'ARTIFACT_NOT_IN_CONFIG',
-        'ARTIFACT_WITHHELD',
-        'ARTIFACT_GENERATION',
-        'AWAITING_FLOOR',
-        'SLED_BUSY',
-        'COPY_SOURCE',
-        'NO_USABLE_DATASET',
-        'NO_SPACE',
-      ],
-    }),
+    ...transferRoutes,
     ...releaseTrustRoutes,
     revokedIdentitiesPut: defineRoute({
       operationId: 'revoked_identities_put',

@@ -68,6 +68,12 @@ export type SledReport = {
 /** On how many datasets a sled has stored an artifact, of those that took part. */
 export type PutResult = { readonly datasets: number; readonly successfulWrites: number };
 
+/** How the last copy of an artifact on a sled ended; `unknown` of one from before the start of its agent. */
+export type CopyOutcome =
+  | ({ readonly kind: 'stored' } & PutResult)
+  | ({ readonly kind: 'failed' } & CopyFailure)
+  | { readonly kind: 'in_flight' | 'unknown' };
+
 export type DatasetHealth = {
   readonly id: DatasetId | null;
   /** The directory, as configured. */

@@ -52,6 +52,7 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
     'get /artifacts-config artifact_config_get 200',
     'put /artifacts-config artifact_config_put 204',
     'put /artifacts/{sha256} artifact_put 200',
+    'get /artifacts/{sha256}/copy artifact_copy_outcome 200',
     'post /artifacts/{sha256}/copy-from-depot artifact_copy_from_depot 202',
     'get /artifacts/{sha256}/leases artifact_lease_list 200',
     'put /artifacts/{sha256}/leases/{id} artifact_lease_put 200',

@@ -93,7 +93,10 @@ test('a client from before the words reads the errors of processes, and of opera
   await using processes = await serveTestApi(refusing);
   await using operators = await serveTestApi(refusing, { operators: oneOperator('secret') });
   const bodyAt = async ({ address }: { address: string }) =>
-    (await (await fetch(`http://${address}/greet/a?times=1`)).json()) as { message: string; error_code?: string };
+    (await (await fetch(`http://${address}/greet/a?times=1`)).json()) as {
+      message: string;
+      error_code?: string;
+    };
   expect(readEarlier(await bodyAt(processes))).toBe('RELEASE_CONFLICT');
   const told = await bodyAt(operators);
   expect(readEarlier(told)).toBe('PEER_BAD_ANSWER');

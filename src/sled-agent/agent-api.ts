@@ -7,9 +7,11 @@ import { strangerOf } from '../http/places.ts';
 import { readWholeBody } from '../http/raw-body.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { Statements } from '../identity/statements.ts';
+import type { Clock } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { keptHeadsBody } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
+import { copyOutcomeBody } from '../sled-wire/copy-outcome.ts';
 import { listTag } from '../sled-wire/list-tag.ts';
 import { putResultBody } from '../sled-wire/put-result.ts';
 import { listBody } from '../sled-wire/report.ts';
@@ -53,6 +55,7 @@ export type AgentDependencies = {
   readonly runningVersion: ReadRunningVersion;
   /** A Nexus asks for the list: it has this sled in its database. */
   readonly onListed: () => void;
+  readonly clock: Pick<Clock, 'timeout'>;
 };
 
 export const agentHandlers = ({
@@ -65,6 +68,7 @@ export const agentHandlers = ({
   trust,
   runningVersion,
   onListed,
+  clock,
 }: AgentDependencies): Handlers<typeof sledAgentApi> => ({
   async artifactConfigGet({ query: { point } }) {
     if (point !== undefined) return sorted(requireConfigAt(store, point));
@@ -120,6 +124,11 @@ export const agentHandlers = ({
     };
     await copies.start({ sha256, generation, digest, ...source }, caller.claimant);
     return {};
+  },
+
+  async artifactCopyOutcome({ params: { sha256 }, query: { wait_s }, signal }) {
+    const wait = AbortSignal.any([signal, clock.timeout(wait_s * 1_000)]);
+    return copyOutcomeBody(await copies.outcome(sha256, { signal: wait }));
   },
 
   async revokedIdentitiesPut({ body }) {

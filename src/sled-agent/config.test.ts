@@ -35,7 +35,7 @@ test('a minimal file is enough; relative paths are relative to it', async () => 
       directories: [join(directory, 'm2-a'), '/mnt/m2-b'],
       deletion: { waitMs: 600_000, limitPercent: 50, limitWaitMs: 604_800_000 },
     },
-    limits: { puts: 4, copies: 4 },
+    limits: { puts: 16, copies: 16 },
     runningVersionFile: undefined,
     readyFile: undefined,
   });

@@ -93,8 +93,8 @@ export const SledAgentFile = z.strictObject({
   limits: z
     .strictObject({
       /** At once; more are answered 429. */
-      puts: Count.default(4),
-      copies: Count.default(4),
+      puts: Count.default(16),
+      copies: Count.default(16),
       depot_reads: Count.default(32),
       artifact_bytes: Bytes.default(DEFAULT_MAX_ARTIFACT_BYTES),
       /** Of one dataset. */

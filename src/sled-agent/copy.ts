@@ -9,17 +9,18 @@
  * CY2. At most one copy of a hash is in flight; a second request joins the first.
  * CY3. A copy ends: its source has a deadline on progress (B13), and it is not retried here (P6).
  * CY4. The store checks the hash (G5): a source is never trusted.
+ * CY5. How a copy ended is known until enough later ones have ended: a requester that waits for the end of its copy learns it.
  */
 import { depotArtifactUrl } from '../api/depot-api.ts';
-import { MAX_LISTED_EVENTS } from '../api/sled-agent-api.ts';
 import type { ArtifactHash, Generation, SledId } from '../core/ids.ts';
-import type { CopyFailure, CopyInFlight } from '../core/sled-report.ts';
+import type { CopyFailure, CopyInFlight, CopyOutcome } from '../core/sled-report.ts';
 import type { Claimant } from '../http/places.ts';
 import type { ProgressDeadline } from '../http/progress.ts';
 import type { RawAnswer } from '../http/raw-get.ts';
 import type { Clock } from '../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
+import { type CopyRecord, createCopyRecord } from './copy-record.ts';
 import type { Slots } from './slots.ts';
 import type { ArtifactStore, ArtifactWriter } from './store/store.ts';
 
@@ -36,19 +37,15 @@ type CopyRequest = {
 
 type Started = CopyRequest & { readonly timeStartedMs: number };
 
-export type CopyReport = {
-  readonly inFlight: readonly CopyInFlight[];
-  readonly completedTotal: number;
-  readonly failedTotal: number;
-  /** The last ones, oldest first, at most {@link MAX_LISTED_EVENTS}. */
-  readonly failed: readonly CopyFailure[];
-};
+export type CopyReport = ReturnType<CopyRecord['report']> & { readonly inFlight: readonly CopyInFlight[] };
 
 /** Disposing aborts the copies in flight and waits for their end. */
 export type Copies = AsyncDisposable & {
   /** Resolves as CY1 says. @throws `SLED_BUSY`, `COPY_SOURCE`, and what the store's `beginWrite` throws */
   readonly start: (request: CopyRequest, orderedBy: Claimant) => Promise<void>;
   readonly report: () => CopyReport;
+  /** How the last copy of an artifact ended; waits while one is in flight, until the signal (CY5). Never rejects. */
+  readonly outcome: (sha256: ArtifactHash, wait: { readonly signal: AbortSignal }) => Promise<CopyOutcome>;
 };
 
 /** GET from another sled's depot: `rawGet`, or its counterpart in the simulator. */
@@ -94,8 +91,7 @@ export const createCopies = (deps: CopyDependencies): Copies => {
   const { store, clock, log, slots } = deps;
   const stop = new AbortController();
   const inFlight = new Map<ArtifactHash, Copy>();
-  const failed: CopyFailure[] = [];
-  const totals = { completed: 0, failed: 0 };
+  const record = createCopyRecord();
 
   /** From the writer to the commit; the request is answered in between. */
   const run = async (copy: Copy): Promise<void> => {
@@ -106,17 +102,13 @@ export const createCopies = (deps: CopyDependencies): Copies => {
       using answer = await openSource(deps, copy.request, expectedSizeBytes, stop.signal);
       copy.sizeBytes = answer.sizeBytes ?? expectedSizeBytes;
       copy.begun.resolve();
-      const { successfulWrites } = await transfer(answer, writer, copy);
-      totals.completed += 1;
+      const stored = await transfer(answer, writer, copy);
+      record.stored(sha256, stored);
       const elapsed_ms = clock.nowMs() - timeStartedMs;
-      log.info(
-        { sha256, source, size_bytes: copy.receivedBytes, successful_writes: successfulWrites, elapsed_ms },
-        'artifact copied',
-      );
+      const done = { size_bytes: copy.receivedBytes, successful_writes: stored.successfulWrites, elapsed_ms };
+      log.info({ sha256, source, ...done }, 'artifact copied');
     } catch (error) {
-      totals.failed += 1;
-      failed.push(failedCopy(copy.request, clock.nowMs(), error));
-      if (failed.length > MAX_LISTED_EVENTS) failed.shift();
+      record.failed(failedCopy(copy.request, clock.nowMs(), error));
       log.warn({ sha256, source, received_bytes: copy.receivedBytes, err: error }, 'copy failed');
       copy.begun.reject(error);
     }
@@ -150,16 +142,31 @@ export const createCopies = (deps: CopyDependencies): Copies => {
         receivedBytes,
         sizeBytes,
       })),
-      completedTotal: totals.completed,
-      failedTotal: totals.failed,
-      failed,
+      ...record.report(),
     }),
+    async outcome(sha256, { signal }) {
+      const present = inFlight.get(sha256);
+      if (present !== undefined) await settledOr(present.over, signal);
+      if (inFlight.has(sha256)) return { kind: 'in_flight' };
+      return record.outcome(sha256);
+    },
     async [Symbol.asyncDispose]() {
       stop.abort(new DepotError('SHUTTING_DOWN', 'this sled agent is stopping'));
       await Promise.all([...inFlight.values()].map(({ over }) => over));
     },
   };
 };
+
+const settledOr = (over: Promise<void>, signal: AbortSignal): Promise<void> =>
+  new Promise(resolve => {
+    const done = (): void => {
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    if (signal.aborted) return resolve();
+    signal.addEventListener('abort', done, { once: true });
+    void over.then(done);
+  });
 
 const failedCopy = ({ sha256, depotBaseUrl }: CopyRequest, timeMs: number, error: unknown): CopyFailure => ({
   sha256,

@@ -110,6 +110,7 @@ export const startSledServices = async (
       ...{ store, copies, puts, bundles, revocations: deps.revocations, statements: deps.statements },
       trust: pinned,
       runningVersion: runningVersionReader(config.runningVersionFile, { disk: deps.disk, log }),
+      clock: deps.clock,
     }),
     depot: depotHandlers({ store, reads }),
     startUpkeep: addresses => startUpkeep(config, { ...deps, isListed }, store, addresses),

@@ -2,12 +2,18 @@
 import { depotArtifactUrl } from '../api/depot-api.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
 import { pointText } from '../core/ids.ts';
-import { type ClientTimeouts, createApiClient, DEFAULT_CLIENT_TIMEOUTS } from '../http/client.ts';
+import {
+  type ApiClient,
+  type ClientTimeouts,
+  createApiClient,
+  DEFAULT_CLIENT_TIMEOUTS,
+} from '../http/client.ts';
 import { type Peers, plainPeers } from '../http/peers.ts';
 import { rawGet } from '../http/raw-get.ts';
 import { type Endpoint, endpointUrl } from '../lib/endpoint.ts';
 import { auditHeadsBody, keptHeadsOf } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
+import { copyOutcomeOf } from '../sled-wire/copy-outcome.ts';
 import { putResultOf } from '../sled-wire/put-result.ts';
 import { rootChainsBody, rootChainsOf } from '../sled-wire/release-trust.ts';
 import { sledReportOf } from '../sled-wire/report.ts';
@@ -32,7 +38,7 @@ export const createHttpConnection = (
   const plain = plainPeers(timeouts);
   const peers = options.peers ?? plain;
   const peersOf = ({ scheme }: Endpoint): Peers => (scheme === 'http' ? plain : peers);
-  const agent = ({ agent: endpoint }: SledTarget) =>
+  const agent: AgentOf = ({ agent: endpoint }) =>
     createApiClient(sledAgentApi, {
       baseUrl: endpointUrl(endpoint),
       dispatcher: peersOf(endpoint).dispatcher(endpoint.expected),
@@ -50,20 +56,7 @@ export const createHttpConnection = (
     },
     list: async (sled, wait) => sledReportOf(await agent(sled).artifactList({}, wait)),
     listUnless: async (sled, tag, wait) => report(await agent(sled).artifactList({ ifNoneMatch: tag }, wait)),
-    async put(sled, { sha256, generation, digest, sizeBytes, chunks }, wait) {
-      const body = { sizeBytes, chunks };
-      const query = { generation, config_digest: digest };
-      return putResultOf(await agent(sled).artifactPut({ params: { sha256 }, query, body }, wait));
-    },
-    async copy(sled, { sha256, generation, digest, source }, wait) {
-      const body = {
-        depot_base_url: endpointUrl(source.depot),
-        source_sled_id: source.id,
-        ...(source.isPlain === true && { source_transport: 'plain' as const }),
-      };
-      const query = { generation, config_digest: digest };
-      await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query, body }, wait);
-    },
+    ...artifactMoves(agent),
     async putBundle(sled, { sha256, bytes }, wait) {
       const body = { sizeBytes: bytes.length, chunks: piecesOf(bytes) };
       await agent(sled).releaseMetadataPut({ params: { sha256 }, body }, wait);
@@ -98,3 +91,27 @@ export const createHttpConnection = (
     },
   };
 };
+
+type AgentOf = (sled: SledTarget) => ApiClient<typeof sledAgentApi>;
+
+/** Puts from this process, and copies from another sled. */
+const artifactMoves = (agent: AgentOf): Pick<SledConnection, 'put' | 'copy' | 'copyOutcome'> => ({
+  async put(sled, { sha256, generation, digest, sizeBytes, chunks }, wait) {
+    const body = { sizeBytes, chunks };
+    const query = { generation, config_digest: digest };
+    return putResultOf(await agent(sled).artifactPut({ params: { sha256 }, query, body }, wait));
+  },
+  async copy(sled, { sha256, generation, digest, source }, wait) {
+    const body = {
+      depot_base_url: endpointUrl(source.depot),
+      source_sled_id: source.id,
+      ...(source.isPlain === true && { source_transport: 'plain' as const }),
+    };
+    const query = { generation, config_digest: digest };
+    await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query, body }, wait);
+  },
+  async copyOutcome(sled, { sha256, waitMs }, wait) {
+    const query = { wait_s: Math.floor(waitMs / 1_000) };
+    return copyOutcomeOf(await agent(sled).artifactCopyOutcome({ params: { sha256 }, query }, wait));
+  },
+});

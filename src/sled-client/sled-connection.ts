@@ -5,7 +5,7 @@ import type { KeptHead } from '../core/audit-heads.ts';
 import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
 import type { Revocation } from '../core/revocation.ts';
-import type { PutResult, SledReport } from '../core/sled-report.ts';
+import type { CopyOutcome, PutResult, SledReport } from '../core/sled-report.ts';
 import type { SignedStatement } from '../core/statement.ts';
 import type { Endpoint, Scheme } from '../lib/endpoint.ts';
 import type { StatementRefusal } from '../sled-wire/statements.ts';
@@ -57,7 +57,7 @@ export type SledConnection = {
     },
     wait: Wait,
   ) => Promise<PutResult>;
-  /** Resolves when the sled has begun to copy; the outcome comes in a later list (B7). */
+  /** Resolves when the sled has begun to copy; {@link copyOutcome} and later lists say how it ends (B7). */
   readonly copy: (
     sled: SledTarget,
     artifact: {
@@ -68,6 +68,15 @@ export type SledConnection = {
     },
     wait: Wait,
   ) => Promise<void>;
+  /**
+   * How the last copy of the artifact ended there; waits for at most `waitMs` while one is in flight. `NOT_FOUND` from a sled
+   * agent that only lists it.
+   */
+  readonly copyOutcome: (
+    sled: SledTarget,
+    artifact: { readonly sha256: ArtifactHash; readonly waitMs: number },
+    wait: Wait,
+  ) => Promise<CopyOutcome>;
   /** A bundle that the config in force names. `NOT_FOUND` from a version that keeps none. */
   readonly putBundle: (
     sled: SledTarget,

@@ -1,5 +1,5 @@
 /** The answer to a put. */
-import type { ArtifactPutResponse } from '../api/sled-agent-api.ts';
+import type { ArtifactPutResponse } from '../api/transfer-api.ts';
 import type { PutResult } from '../core/sled-report.ts';
 
 export const putResultOf = ({ datasets, successful_writes }: ArtifactPutResponse): PutResult => ({

@@ -3,8 +3,6 @@ import type { z } from 'zod';
 import {
   type ArtifactDeletion as ArtifactDeletionBody,
   type ArtifactLease as ArtifactLeaseBody,
-  type CopyFailure as CopyFailureBody,
-  type CopyInFlight as CopyInFlightBody,
   type DeferredDeletion as DeferredDeletionBody,
   MAX_LISTED_EVENTS,
   MAX_LISTED_LEASES,
@@ -13,6 +11,10 @@ import {
   type WaitingDeletion as WaitingDeletionBody,
   type WaitingDeletions as WaitingDeletionsBody,
 } from '../api/sled-agent-api.ts';
+import type {
+  CopyFailure as CopyFailureBody,
+  CopyInFlight as CopyInFlightBody,
+} from '../api/transfer-api.ts';
 import type {
   ArtifactDeletion,
   ArtifactLease,

@@ -8,13 +8,13 @@ import {
   ArtifactConfigBody,
   ArtifactLease,
   ArtifactListResponse,
-  ArtifactPutResponse,
   AuditHeadsBody,
   KeptAuditHeads,
   MAX_LISTED_EVENTS,
   MAX_LISTED_LEASES,
   MAX_POINTS_KEPT,
 } from '../api/sled-agent-api.ts';
+import { ArtifactPutResponse } from '../api/transfer-api.ts';
 import {
   ArtifactHash,
   asGeneration,

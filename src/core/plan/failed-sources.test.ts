@@ -41,7 +41,7 @@ const planWith = (routes: readonly (RouteFailure | undefined)[], more: Partial<P
     seededRng(seed),
   );
 const sourcesOf = (plan: ReturnType<typeof planWith>, n: number) =>
-  plan.copies.filter(({ sha256 }) => sha256 === hash(n)).map(({ source }) => source.sledId);
+  plan.copies.filter(({ sha256 }) => sha256 === hash(n)).map(({ source }) => source);
 const local = [archiveOf(wanted, 0)];
 
 test('a source that failed for a sled is passed over at once for another, whatever the artifact (PL9, B21)', () => {
@@ -129,7 +129,7 @@ test('each sled that lacks an artifact gets it in the round, or the plan says wh
           expect(code === 'TRANSFER_FAILED' ? plan.nextAttemptMs : NOW + 1).toBeGreaterThan(NOW);
       }
       for (const { sha256, source } of plan.copies) {
-        const route = routes[[1, 2, 3, 4, 5].findIndex(n => sledId(n) === source.sledId)];
+        const route = routes[[1, 2, 3, 4, 5].findIndex(n => sledId(n) === source)];
         expect(route?.untilMs ?? 0).toBeLessThanOrEqual(NOW);
         expect(route?.artifacts.get(sha256)?.untilMs ?? 0).toBeLessThanOrEqual(NOW);
       }

@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { ArtifactHash, asGeneration, RepoId, SledId, SystemVersion, UploadId } from '../ids.ts';
 import type { InventorySled, LocalRepo, SledListing, Wanted } from '../inventory.ts';
-import type { PlanInput, RouteFailure, RouteFailures } from './input.ts';
-import type { Plan } from './plan.ts';
+import type { PlanInput, RouteFailure, RouteFailures, TransferLimits } from './input.ts';
+import type { NextTransfers } from './plan.ts';
 
 const uuid = (kind: number, n: number): string =>
   `${kind.toString(16).padStart(8, '0')}-0000-4000-8000-${n.toString(16).padStart(12, '0')}`;
@@ -60,24 +60,27 @@ export const routesTo = (target: number, bySource: readonly (RouteFailure | unde
     ],
   ]);
 
-export const ROOMY = {
-  maxRequestsPerActivation: 10_000,
+export const ROOMY: TransferLimits = {
+  maxTransfers: 10_000,
   maxTransfersToSled: 10_000,
   maxCopiesFromSource: 10_000,
+  maxPuts: 10_000,
+  smallBytes: 0,
 };
 
 export const planInput = (input: Partial<PlanInput> & Pick<PlanInput, 'wanted' | 'sleds'>): PlanInput => ({
   local: [],
   policy: { minSledReplication: 3, limits: ROOMY },
-  putsInFlight: [],
+  underWay: [],
+  idleSinceMs: new Map(),
   backoff: new Map(),
   routes: new Map(),
   nowMs: 0,
   ...input,
 });
 
-/** The fleet after every request of the plan succeeded; throws on a request that no real fleet could carry out. */
-export const obey = (input: PlanInput, plan: Plan): PlanInput => {
+/** The fleet after every request succeeded; throws on one that no real fleet could carry out. */
+export const obey = (input: PlanInput, plan: NextTransfers): PlanInput => {
   const held = new Map(
     input.sleds.map(s => [
       s.id,
@@ -93,11 +96,8 @@ export const obey = (input: PlanInput, plan: Plan): PlanInput => {
     held.get(put.target)!.set(put.sha256, datasets.get(put.target)!);
   }
   for (const copy of plan.copies) {
-    const hasSource =
-      copy.source.kind === 'sled'
-        ? (before.get(copy.source.sledId)?.get(copy.sha256) ?? 0) > 0
-        : plan.puts.some(put => put.sha256 === copy.sha256 && put.target === copy.source.sledId);
-    const [source, target] = [copy.source.sledId, copy.target].map(id => input.sleds.find(s => s.id === id));
+    const hasSource = (before.get(copy.source)?.get(copy.sha256) ?? 0) > 0;
+    const [source, target] = [copy.source, copy.target].map(id => input.sleds.find(s => s.id === id));
     if (target?.isPlain === true && source?.isPlain !== true)
       throw new Error(`copy of ${copy.sha256} to ${copy.target}, which has no identity, from one that has`);
     if (!hasSource) throw new Error(`copy of ${copy.sha256} to ${copy.target} from a sled that lacks it`);
@@ -129,9 +129,11 @@ export const arbFleet: fc.Arbitrary<PlanInput> = fc
     archives: fc.uniqueArray(fc.nat({ max: 2 })),
     minSledReplication: fc.integer({ min: 1, max: 4 }),
     limits: fc.record({
-      maxRequestsPerActivation: fc.integer({ min: 1, max: 40 }),
+      maxTransfers: fc.integer({ min: 1, max: 40 }),
       maxTransfersToSled: fc.integer({ min: 1, max: 8 }),
       maxCopiesFromSource: fc.integer({ min: 1, max: 8 }),
+      maxPuts: fc.integer({ min: 1, max: 8 }),
+      smallBytes: fc.constantFrom(0, 4096),
     }),
   })
   .map(({ releases, sleds, archives, minSledReplication, limits }) => {

@@ -15,13 +15,27 @@ export type RouteFailure = Backoff & {
 /** By sled, then by source (B21). */
 export type RouteFailures = ReadonlyMap<SledId, ReadonlyMap<SledId, RouteFailure>>;
 
-export type RequestLimits = {
-  /** Puts and copies of one round. */
-  readonly maxRequestsPerActivation: number;
-  /** Puts and copies that one sled receives at a time, those in flight from earlier rounds included. */
+/** In places, which {@link Quota} shares out. */
+export type TransferLimits = {
+  /** Puts and copies under way at once, in all. */
+  readonly maxTransfers: number;
+  /** Puts and copies that one sled receives at once. */
   readonly maxTransfersToSled: number;
-  /** Copies of one round that one sled serves. */
+  /** Copies that one sled serves at once. */
   readonly maxCopiesFromSource: number;
+  /** Puts at once: all of them read the staging directory's disk and share Nexus's uplink. */
+  readonly maxPuts: number;
+  /** A shorter artifact takes a share of a place (QU2). */
+  readonly smallBytes: number;
+};
+
+/** A put or a copy that this Nexus has requested, and of whose end it does not know. */
+export type TransferUnderWay = Pair & {
+  /** Undefined for a put. */
+  readonly source: SledId | undefined;
+  readonly sizeBytes: number;
+  /** On the monotonic clock. */
+  readonly startedMs: number;
 };
 
 export type PlanInput = {
@@ -30,9 +44,12 @@ export type PlanInput = {
   readonly sleds: readonly InventorySled[];
   /** Read before `wanted` was (P1). */
   readonly local: readonly LocalRepo[];
-  readonly policy: { readonly minSledReplication: number; readonly limits: RequestLimits };
-  /** Puts of an earlier round that are still being sent. */
-  readonly putsInFlight: readonly Pair[];
+  readonly policy: { readonly minSledReplication: number; readonly limits: TransferLimits };
+  readonly underWay: readonly TransferUnderWay[];
+  /** Sleds that lack something and receive nothing, and since when (PL1). */
+  readonly idleSinceMs: ReadonlyMap<SledId, number>;
+  /** The rate of most transfers, if any has ended (QU3). */
+  readonly typicalBytesPerMs?: number | undefined;
   /** {@link pairKey} to the time before which this artifact is not sent to this sled again, and why. */
   readonly backoff: ReadonlyMap<string, Backoff>;
   readonly routes: RouteFailures;

@@ -3,8 +3,12 @@ import { type Blocked, MAX_NAMED_SOURCES } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId, UploadId } from '../ids.ts';
 import type { LocalRepo } from '../inventory.ts';
 import { type Rng, shuffled } from '../rng.ts';
-import { type Backoff, type PlanInput, type PlanSled, pairKey } from './input.ts';
-import type { Quota } from './quota.ts';
+import { failuresOf, pauseOf, retriedIn } from './failed-routes.ts';
+import { type PlanInput, type PlanSled, pairKey, type TransferUnderWay } from './input.ts';
+import { isOverdue, type Quota } from './quota.ts';
+
+/** The archive serves a sled that copies could serve only after it has received nothing for so long (PL1). */
+export const IDLE_BEFORE_PUT_MS = 1_000;
 
 export type PutRequest = {
   readonly kind: 'put';
@@ -19,8 +23,8 @@ export type CopyRequest = {
   readonly sha256: ArtifactHash;
   readonly sizeBytes: number;
   readonly target: SledId;
-  /** A sled that confirmed the artifact; `after_put`: a target of a put in this plan whose put succeeds. */
-  readonly source: { readonly kind: 'sled' | 'after_put'; readonly sledId: SledId };
+  /** A sled that confirmed the artifact. */
+  readonly source: SledId;
   /** The target holds it on fewer datasets than it has. */
   readonly recopy: boolean;
 };
@@ -31,13 +35,16 @@ type ArtifactContext = {
   readonly answering: readonly PlanSled[];
   readonly silentSleds: number;
   readonly archives: readonly LocalRepo[];
-  readonly sending: ReadonlySet<SledId>;
+  /** Transfers of this artifact, by their target. */
+  readonly underWay: ReadonlyMap<SledId, TransferUnderWay>;
+  /** Whether an archive may send what it has sent already, to an idle sled (PL1). */
+  readonly mayRepeat: boolean;
   readonly input: PlanInput;
   readonly quota: Quota;
   readonly rng: Rng;
 };
 
-type ArtifactPlan = {
+export type ArtifactPlan = {
   readonly puts: PutRequest[];
   readonly copies: CopyRequest[];
   readonly blocked: Blocked[];
@@ -47,7 +54,7 @@ type ArtifactPlan = {
 };
 
 export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
-  const { sha256, sending, input } = context;
+  const { sha256, underWay } = context;
   const withholding = context.answering.filter(sled => sled.answer.withheld?.has(sha256) === true);
   const answering = context.answering.filter(sled => !withholding.includes(sled)); // PL8
   const plan: ArtifactPlan = {
@@ -58,143 +65,127 @@ export const planArtifact = (context: ArtifactContext): ArtifactPlan => {
     deferred: 0,
     nextAttemptMs: undefined,
   };
+  const lacking = answering.filter(sled => copiesOn(sled, sha256) < sled.answer.datasets);
+  if (lacking.length > 0) planLacking(lacking, answering, context, plan);
+  if (withholding.length > 0)
+    plan.blocked.push({ code: 'ARTIFACT_WITHHELD', sha256, withholdingSleds: withholding.length });
+  const isAnywhere =
+    plan.puts.length > 0 ||
+    underWay.size > 0 ||
+    context.archives.length > 0 ||
+    // A sled that withholds it may have its bytes.
+    withholding.length > 0 ||
+    answering.some(sled => copiesOn(sled, sha256) > 0 || sled.answer.copiesInFlight.has(sha256));
+  const isMissed = lacking.some(sled => mayWrite(sled, context) === undefined);
+  if (!isAnywhere && isMissed) plan.blocked.push(noKnownCopy(context));
+  return plan;
+};
 
-  // In random order, or a failing source would be the first choice of every later round too.
+const planLacking = (
+  lacking: readonly PlanSled[],
+  answering: readonly PlanSled[],
+  context: ArtifactContext,
+  plan: ArtifactPlan,
+): void => {
+  const { sha256, rng } = context;
+  // In random order, or a failing source would be the first choice of every later plan too.
   const holders = shuffled(
     answering.filter(sled => copiesOn(sled, sha256) > 0),
-    context.rng,
+    rng,
   );
-  const coming = answering.filter(sled => copiesOn(sled, sha256) === 0 && isComing(sled, context));
-  const short = answering.filter(
-    sled => copiesOn(sled, sha256) < sled.answer.datasets && !isComing(sled, context),
-  );
-  const ready = shuffled(short, context.rng).filter(sled => mayWrite(sled, context, plan));
-  const missing = ready.filter(sled => copiesOn(sled, sha256) === 0);
-
-  // A copy in flight counts while a reachable sled can be its source: the claim of one sled must
-  // not keep the artifact from all the others (G8).
-  const expected = holders.length > 0 ? coming.length : coming.filter(sled => sending.has(sled.id)).length;
-  const targets = planPuts(
-    missing,
-    input.policy.minSledReplication - holders.length - expected,
+  const coming = lacking.filter(sled => copiesOn(sled, sha256) === 0 && isComing(sled, context));
+  const ready = shuffled(
+    lacking.filter(sled => !isComing(sled, context)),
+    rng,
+  ).filter(sled => isReady(sled, context, plan));
+  planFirstPuts(
+    ready.filter(sled => copiesOn(sled, sha256) === 0),
+    { holders, coming },
     context,
     plan,
   );
-  for (const sled of ready) {
-    if (targets.has(sled.id)) continue;
-    const sources = holders.filter(holder => mayServe(holder, sled));
-    const putTargets = [...targets].filter(
-      id => mayServe(requireSled(answering, id), sled) && pauseOf(sled, id, context) === undefined,
-    );
-    const usable = sources.filter(source => pauseOf(sled, source.id, context) === undefined);
-    if (needsArchive(sled, sources, usable, context)) planFromArchive(sled, context, plan);
-    else if (usable.length > 0 || putTargets.length > 0)
-      planCopy(sled, usable, new Set(putTargets), context, plan);
-    else if (sources.length > 0) waitForSources(sled, sources, context, plan);
-    else if (isCutOff(sled, holders, targets)) planFromArchive(sled, context, plan);
-    else if (context.archives.length > 0) plan.deferred += 1;
-  }
-  plan.retried.push(...retriedAt(answering, context, plan));
-  if (withholding.length > 0)
-    plan.blocked.push({ code: 'ARTIFACT_WITHHELD', sha256, withholdingSleds: withholding.length });
-  const nobodyHasIt = holders.length === 0 && targets.size === 0 && sending.size === 0 && coming.length === 0;
-  // A sled that withholds it may have its bytes.
-  if (nobodyHasIt && missing.length > 0 && context.archives.length === 0 && withholding.length === 0)
-    plan.blocked.push(noKnownCopy(context));
-  return plan;
+  const targets = new Set(plan.puts.map(({ target }) => target));
+  const comers = [...coming, ...ready.filter(({ id }) => targets.has(id))];
+  for (const sled of ready) if (!targets.has(sled.id)) planOne(sled, { holders, comers }, context, plan);
+  plan.retried.push(...retriedIn(lacking, context, plan.blocked));
+};
+
+/** A sled that receives no first put. */
+const planOne = (
+  sled: PlanSled,
+  { holders, comers }: { readonly holders: readonly PlanSled[]; readonly comers: readonly PlanSled[] },
+  context: ArtifactContext,
+  plan: ArtifactPlan,
+): void => {
+  const sources = holders.filter(holder => mayServe(holder, sled));
+  const usable = sources.filter(source => pauseOf(sled, source.id, context) === undefined);
+  const willServe = comers.some(comer => mayServe(comer, sled));
+  if (needsArchive(sled, sources, usable, context)) planFromArchive(sled, context, plan);
+  else if (usable.length > 0) planCopy(sled, usable, context, plan);
+  else if (willServe) waitForPlace(sled, context, plan);
+  else if (sources.length > 0) waitForSources(sled, sources, context, plan);
+  // Others have it, or receive it, and this sled can copy from none of them.
+  else if (sled.isPlain === true && holders.length + comers.length > 0) planFromArchive(sled, context, plan);
+  else if (context.archives.length > 0) plan.deferred += 1;
 };
 
 const copiesOn = (sled: PlanSled, sha256: ArtifactHash): number => sled.answer.held.get(sha256) ?? 0;
 
-const isComing = (sled: PlanSled, { sha256, sending }: ArtifactContext): boolean =>
-  sled.answer.copiesInFlight.has(sha256) || sending.has(sled.id);
+const isComing = (sled: PlanSled, { sha256, underWay }: ArtifactContext): boolean =>
+  sled.answer.copiesInFlight.has(sha256) || underWay.has(sled.id);
+
+type Pause = { readonly untilMs: number; readonly because: string | undefined };
+
+/** PL3: undefined, or the back-off that lasts. */
+const mayWrite = (
+  sled: PlanSled,
+  { sha256, input }: ArtifactContext,
+): (Pause & { readonly code: 'SLED_WRITES_PAUSED' | 'TRANSFER_FAILED' }) | undefined => {
+  const { writesPausedUntilMs: untilMs, writesPausedBecause: because } = sled;
+  if (untilMs !== undefined && untilMs > input.nowMs) return { code: 'SLED_WRITES_PAUSED', untilMs, because };
+  const pair = input.backoff.get(pairKey(sled.id, sha256));
+  if (pair === undefined || pair.untilMs <= input.nowMs) return undefined;
+  return { code: 'TRANSFER_FAILED', untilMs: pair.untilMs, because: pair.because };
+};
 
 /** PL3: false, with the reason and the time in the plan, while a back-off lasts. */
-const mayWrite = (sled: PlanSled, { sha256, input }: ArtifactContext, plan: ArtifactPlan): boolean => {
-  const pair = input.backoff.get(pairKey(sled.id, sha256));
-  const pauses = [
-    {
-      untilMs: sled.writesPausedUntilMs,
-      because: sled.writesPausedBecause,
-      code: 'SLED_WRITES_PAUSED' as const,
-    },
-    { untilMs: pair?.untilMs, because: pair?.because, code: 'TRANSFER_FAILED' as const },
-  ];
-  for (const { untilMs, because, code } of pauses) {
-    if (untilMs === undefined || untilMs <= input.nowMs) continue;
-    plan.blocked.push({
-      sha256,
-      code,
-      sledId: sled.id,
-      serial: sled.serial,
-      error: because ?? 'waiting before the next attempt',
-    });
-    plan.nextAttemptMs = Math.min(plan.nextAttemptMs ?? Number.POSITIVE_INFINITY, untilMs);
-    return false;
-  }
-  return true;
+const isReady = (sled: PlanSled, context: ArtifactContext, plan: ArtifactPlan): boolean => {
+  const pause = mayWrite(sled, context);
+  if (pause === undefined) return true;
+  const { code, untilMs, because = 'waiting before the next attempt' } = pause;
+  plan.blocked.push({ sha256: context.sha256, code, sledId: sled.id, serial: sled.serial, error: because });
+  plan.nextAttemptMs = Math.min(plan.nextAttemptMs ?? Number.POSITIVE_INFINITY, untilMs);
+  return false;
 };
 
-/** PL1: at most `wanted` puts, to the least loaded sleds; returns their targets. */
-const planPuts = (
+/** PL1: to the least loaded sleds. */
+const planFirstPuts = (
   missing: readonly PlanSled[],
-  wanted: number,
-  { sha256, sizeBytes, archives, quota }: ArtifactContext,
+  { holders, coming }: { readonly holders: readonly PlanSled[]; readonly coming: readonly PlanSled[] },
+  { sha256, sizeBytes, archives: [archive], quota, underWay, input }: ArtifactContext,
   plan: ArtifactPlan,
-): Set<SledId> => {
-  const targets = new Set<SledId>();
-  const archive = archives[0];
-  if (archive === undefined || wanted <= 0) return targets;
+): void => {
+  if (archive === undefined) return;
+  // A copy in flight counts while a reachable sled can be its source, and a put while it is not overdue: the claim of one
+  // sled, or a slow one, must not keep the artifact from all the others (G8).
+  const isExpected = ({ id }: PlanSled): boolean => {
+    const transfer = underWay.get(id);
+    if (transfer === undefined || transfer.source !== undefined) return holders.length > 0;
+    return holders.length > 0 || !isOverdue(transfer, input);
+  };
+  let copies = holders.length + coming.filter(isExpected).length;
   const byLoad = missing.toSorted((a, b) => quota.incoming(a.id) - quota.incoming(b.id));
-  for (const sled of byLoad.slice(0, wanted)) {
-    if (!quota.take(sled.id)) break;
-    targets.add(sled.id);
+  for (const sled of byLoad) {
+    if (copies >= (sled.isPlain === true ? input.policy.minSledReplication : 1)) continue;
+    if (!quota.take(sled.id, sizeBytes)) continue;
+    copies += 1;
     plan.puts.push({ kind: 'put', sha256, sizeBytes, target: sled.id, uploadId: archive.uploadId });
   }
-  return targets;
-};
-
-const requireSled = (sleds: readonly PlanSled[], id: SledId): PlanSled => {
-  const sled = sleds.find(each => each.id === id);
-  if (sled === undefined) throw new Error(`sled ${id} answers`);
-  return sled;
 };
 
 /** A sled without an identity reads from no depot that asks for one; it serves everybody, itself too. */
 const mayServe = (source: PlanSled, target: PlanSled): boolean =>
   target.isPlain !== true || source.isPlain === true;
-
-/** Others have the artifact, or receive it in this round, and it can copy from none of them. */
-const isCutOff = (sled: PlanSled, holders: readonly PlanSled[], putTargets: ReadonlySet<SledId>): boolean =>
-  sled.isPlain === true && (holders.length > 0 || putTargets.size > 0);
-
-/** A source that failed for this sled, for as long as the sled does not copy the artifact from there. */
-const pauseOf = (sled: PlanSled, source: SledId, { sha256, input }: ArtifactContext): Backoff | undefined => {
-  const route = input.routes.get(sled.id)?.get(source);
-  return [route?.artifacts.get(sha256), route].find(
-    pause => pause !== undefined && pause.untilMs > input.nowMs,
-  );
-};
-
-const failuresOf = (sled: PlanSled, source: SledId, { sha256, input }: ArtifactContext): number =>
-  input.routes.get(sled.id)?.get(source)?.artifacts.get(sha256)?.failures ?? 0;
-
-/** PL10: sleds that lack it after copies failed, and are sent it all the same. */
-const retriedAt = (
-  answering: readonly PlanSled[],
-  { sha256, input }: ArtifactContext,
-  { blocked }: ArtifactPlan,
-): Blocked<'TRANSFER_FAILED'>[] =>
-  answering.flatMap(sled => {
-    if (copiesOn(sled, sha256) >= sled.answer.datasets) return [];
-    const routes = [...(input.routes.get(sled.id)?.values() ?? [])];
-    const failures = routes.flatMap(({ artifacts }) => artifacts.get(sha256) ?? []);
-    const [last] = failures.toSorted((a, b) => b.untilMs - a.untilMs);
-    const isNamed = blocked.some(each => 'sledId' in each && each.sledId === sled.id);
-    if (last === undefined || isNamed) return [];
-    const { id: sledId, serial } = sled;
-    return [{ code: 'TRANSFER_FAILED', sha256, sledId, serial, error: last.because }];
-  });
 
 /** PL9: every source waits, or two of them have failed: however many sleds claim to hold it, the archive has it. */
 const needsArchive = (
@@ -238,16 +229,30 @@ const planFromArchive = (
 ): void => {
   const { id: sledId, serial } = sled;
   if (archive === undefined) plan.blocked.push({ code: 'NO_PLAIN_SOURCE', sha256, sledId, serial });
-  else if (quota.take(sledId))
+  else if (quota.take(sledId, sizeBytes))
     plan.puts.push({ kind: 'put', sha256, sizeBytes, target: sledId, uploadId: archive.uploadId });
   else plan.deferred += 1;
 };
 
-/** PL2: from one of the least loaded holders, or after a put of this plan. */
+/** PL1 */
+export const isIdle = (
+  sled: SledId,
+  { idleSinceMs, nowMs }: Pick<PlanInput, 'idleSinceMs' | 'nowMs'>,
+): boolean => nowMs - (idleSinceMs.get(sled) ?? nowMs) >= IDLE_BEFORE_PUT_MS;
+
+/** PL1: its sources have no place; an archive that has one serves a sled that would receive nothing. */
+const waitForPlace = (sled: PlanSled, context: ArtifactContext, plan: ArtifactPlan): void => {
+  const { archives, input, mayRepeat } = context;
+  const isMissing = copiesOn(sled, context.sha256) === 0;
+  if (mayRepeat && isMissing && archives.length > 0 && isIdle(sled.id, input))
+    planFromArchive(sled, context, plan);
+  else plan.deferred += 1;
+};
+
+/** PL2: from one of the least loaded holders. */
 const planCopy = (
   sled: PlanSled,
   holders: readonly PlanSled[],
-  putTargets: ReadonlySet<SledId>,
   context: ArtifactContext,
   plan: ArtifactPlan,
 ): void => {
@@ -256,23 +261,15 @@ const planCopy = (
   const trusted = others.filter(holder => holder.isDistrusted !== true);
   // If only this sled has it, it fetches from its own depot: the good dataset feeds the other one.
   const confirmed = [trusted, others, holders].find(candidates => candidates.length > 0) ?? [];
-  const sources = leastFailed(
+  const least = leastFailed(
     confirmed.map(source => source.id),
     source => failuresOf(sled, source, context),
   );
-  const kind = sources.length > 0 ? 'sled' : 'after_put';
-  const source = leastLoaded(sources.length > 0 ? sources : putTargets, quota);
-  if (source !== undefined && quota.take(sled.id, source)) {
+  const source = leastLoaded(least, quota);
+  if (source !== undefined && quota.take(sled.id, sizeBytes, source)) {
     const recopy = copiesOn(sled, sha256) > 0;
-    plan.copies.push({
-      kind: 'copy',
-      sha256,
-      sizeBytes,
-      target: sled.id,
-      source: { kind, sledId: source },
-      recopy,
-    });
-  } else plan.deferred += 1;
+    plan.copies.push({ kind: 'copy', sha256, sizeBytes, target: sled.id, source, recopy });
+  } else waitForPlace(sled, context, plan);
 };
 
 /** A sled that cannot copy from one source may succeed with another: each is tried before any is retried. */

@@ -1,17 +1,20 @@
 /**
- * The plan of one round: a pure function from the wanted set and the listings of the sleds to requests and reasons.
+ * The plan: a pure function from the wanted set and what the sleds hold to requests and reasons.
  *
  *     wanted, sleds, local archives ─▶ shortfalls (per artifact) ─▶ puts, copies, re-copies ─▶ within limits
  *                                   └▶ local repos that are replicated             └▶ the rest: deferred, blocked
  *
- * PL1. A put goes to a sled that lacks the artifact, from an archive of this Nexus, while fewer than `minSledReplication`
- *      sleds hold it or are receiving it (S5, S7).
- * PL2. A copy names a source that confirmed the artifact in this round: a trusted sled before a distrusted one, then the
- *      fewest failures of this pair, then the least load. Without one it waits for a put of this plan and uses a target
- *      whose put succeeded (B8).
+ * {@link planReplication} plans everything, with its reasons: once in a round. {@link nextTransfers} plans what can begin now,
+ * each time that a transfer has ended.
+ *
+ * PL1. A put goes from an archive of this Nexus to one sled that lacks the artifact; the others copy from it. To sleds without
+ *      an identity puts go until `minSledReplication` sleds hold it or are receiving it (S5). A further sled receives a put
+ *      only after {@link IDLE_BEFORE_PUT_MS} in which it has received nothing, while no source has a place for it.
+ * PL2. A copy names a source that confirmed the artifact: a trusted sled before a distrusted one, then the fewest failures of
+ *      this pair, then the least load. Without one it waits until a put has ended (B8).
  * PL3. Nothing is requested that is in flight already (B7), nor before a back-off has passed (P6).
  * PL4. Everything that is not requested has a reason: deferred by a limit, or blocked by a named cause (S12).
- * PL5. The number of requests is bounded: in all, to each sled and from each source (S6, B14).
+ * PL5. The number of transfers under way is bounded: in all, to each sled, from each source, and of puts (S6, B14).
  * PL6. A local repo counts as replicated only if this very config lists its release, or some of its artifacts for other
  *      releases, and `minSledReplication` answering sleds hold all that it lists of them (P1, G4).
  * PL7. A sled without an identity copies only from sleds that have none either: the others serve nobody without one. Where only
@@ -20,20 +23,25 @@
  * PL9. A source that failed for a sled waits, for this sled alone (B21). Where every source waits, or two have failed for the
  *      artifact, the sled receives a put from an archive, however many sleds claim to hold it; without an archive the plan
  *      names the sources.
- * PL10. A sled that lacks an artifact after copies failed is named until it has it, also while it copies from another source.
+ * PL10. A sled that lacks an artifact after transfers failed is named until it has it, also while it receives it once more.
  */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId } from '../ids.ts';
-import { answeringSleds, isListing, type LocalRepo, type Wanted } from '../inventory.ts';
+import { answeringSleds, type LocalRepo } from '../inventory.ts';
 import { type Rng, shuffled } from '../rng.ts';
-import type { Pair, PlanInput, PlanSled } from './input.ts';
+import type { PlanInput, PlanSled, TransferUnderWay } from './input.ts';
 import { type LocalRepoVerdict, localRepoVerdicts } from './local-repos.ts';
-import { type CopyRequest, type PutRequest, planArtifact } from './plan-artifact.ts';
+import {
+  type ArtifactPlan,
+  type CopyRequest,
+  isIdle,
+  type PutRequest,
+  planArtifact,
+} from './plan-artifact.ts';
 import { createQuota } from './quota.ts';
 
 export type Plan = {
   readonly puts: readonly PutRequest[];
-  /** From a confirmed source, or after a put of this plan. */
   readonly copies: readonly CopyRequest[];
   /** Useful requests that exceed a limit. */
   readonly deferred: number;
@@ -46,75 +54,99 @@ export type Plan = {
 };
 
 export const planReplication = (input: PlanInput, rng: Rng): Plan => {
-  const quota = createQuota(input.policy.limits, input.sleds, input.putsInFlight);
-  const answering = answeringSleds(input.sleds);
-  const silent = input.sleds.filter(sled => !isListing(sled.answer));
-  const archives = archivesByHash(input.local);
-  const sending = sendingByHash(input.putsInFlight);
-
-  const puts: PutRequest[] = [];
-  const copies: CopyRequest[] = [];
-  const blocked: Blocked[] = [];
-  const retried: Plan['retried'][number][] = [];
-  let deferred = 0;
-  let nextAttemptMs: number | undefined;
-
-  for (const [sha256, sizeBytes] of rarestFirst(input.wanted, answering, rng)) {
-    const outcome = planArtifact({
-      sha256,
-      sizeBytes,
-      answering,
-      silentSleds: silent.length,
-      archives: archives.get(sha256) ?? [],
-      sending: sending.get(sha256) ?? NOBODY,
-      input,
-      quota,
-      rng,
-    });
-    puts.push(...outcome.puts);
-    copies.push(...outcome.copies);
-    blocked.push(...outcome.blocked);
-    retried.push(...outcome.retried);
-    deferred += outcome.deferred;
-    if (outcome.nextAttemptMs !== undefined) {
-      nextAttemptMs = Math.min(nextAttemptMs ?? Number.POSITIVE_INFINITY, outcome.nextAttemptMs);
-    }
-  }
+  const plans: ArtifactPlan[] = [];
+  const planner = artifactPlanner(input, rng);
+  for (const [sha256, sizeBytes] of rarestFirst(input.wanted.artifacts, answeringSleds(input.sleds), rng))
+    plans.push(planner.plan(sha256, sizeBytes, false));
+  const attempts = plans.flatMap(({ nextAttemptMs }) => nextAttemptMs ?? []);
   return {
-    puts: firstPutsFirst(puts),
-    copies,
-    deferred,
-    nextAttemptMs,
-    blocked,
-    retried,
+    puts: plans.flatMap(({ puts }) => puts),
+    copies: plans.flatMap(({ copies }) => copies),
+    deferred: plans.reduce((sum, { deferred }) => sum + deferred, 0),
+    nextAttemptMs: attempts.length === 0 ? undefined : Math.min(...attempts),
+    blocked: plans.flatMap(({ blocked }) => blocked),
+    retried: plans.flatMap(({ retried }) => retried),
     localRepos: localRepoVerdicts(input.wanted, input.sleds, input.local, input.policy.minSledReplication),
   };
 };
 
-const NOBODY: ReadonlySet<SledId> = new Set();
+export type NextTransfers = {
+  readonly puts: readonly PutRequest[];
+  readonly copies: readonly CopyRequest[];
+};
+
+/** What sleds lack. */
+export type Shortfall = {
+  /** The artifacts, with their lengths, in the order in which they are to be transferred. */
+  readonly open: Iterable<readonly [ArtifactHash, number]>;
+  readonly isShort: (id: SledId) => boolean;
+};
+
+/** What can begin now: the search ends when no sled that lacks anything can receive more. */
+export const nextTransfers = (input: PlanInput, { open, isShort }: Shortfall, rng: Rng): NextTransfers => {
+  const puts: PutRequest[] = [];
+  const copies: CopyRequest[] = [];
+  const planner = artifactPlanner(input, rng);
+  const search = (mayRepeat: boolean, isMeant: (id: SledId) => boolean): void => {
+    for (const [sha256, sizeBytes] of open) {
+      if (!planner.hasPlace(isMeant)) break;
+      const outcome = planner.plan(sha256, sizeBytes, mayRepeat);
+      puts.push(...outcome.puts);
+      copies.push(...outcome.copies);
+    }
+  };
+  search(false, isShort);
+  // What has not left the archive yet goes first, whoever waits for something else (PL1).
+  if (planner.mayPut()) search(true, id => isShort(id) && isIdle(id, input));
+  return { puts, copies };
+};
+
+type ArtifactPlanner = {
+  /** What it plans is under way for the next plan. */
+  readonly plan: (sha256: ArtifactHash, sizeBytes: number, mayRepeat: boolean) => ArtifactPlan;
+  readonly mayPut: () => boolean;
+  /** Whether any of these sleds can receive anything. */
+  readonly hasPlace: (isMeant: (id: SledId) => boolean) => boolean;
+};
+
+const artifactPlanner = (input: PlanInput, rng: Rng): ArtifactPlanner => {
+  const quota = createQuota(input);
+  const answering = answeringSleds(input.sleds);
+  const silentSleds = input.sleds.length - answering.length;
+  const archives = archivesByHash(input.local);
+  const underWay = byHash(input.underWay);
+  return {
+    plan(sha256, sizeBytes, mayRepeat) {
+      const moving = underWay.get(sha256) ?? new Map<SledId, TransferUnderWay>();
+      const plan = planArtifact({
+        ...{ sha256, sizeBytes, answering, silentSleds, input, quota, rng, mayRepeat },
+        archives: archives.get(sha256) ?? [],
+        underWay: moving,
+      });
+      const requests = [...plan.puts.map(put => ({ ...put, source: undefined })), ...plan.copies];
+      for (const { target: sledId, source } of requests)
+        moving.set(sledId, { sledId, sha256, source, sizeBytes, startedMs: input.nowMs });
+      if (requests.length > 0) underWay.set(sha256, moving);
+      return plan;
+    },
+    mayPut: quota.mayPut,
+    hasPlace: isMeant => answering.some(({ id }) => isMeant(id) && quota.mayReceive(id)),
+  };
+};
 
 /** The artifacts with the fewest copies first, larger ones before smaller: the tail of a fleet's copy time. */
-const rarestFirst = (wanted: Wanted, answering: readonly PlanSled[], rng: Rng): [ArtifactHash, number][] => {
+export const rarestFirst = (
+  artifacts: ReadonlyMap<ArtifactHash, number>,
+  answering: readonly PlanSled[],
+  rng: Rng,
+): (readonly [ArtifactHash, number])[] => {
   const holders = new Map<ArtifactHash, number>();
   for (const sled of answering) {
     for (const hash of sled.answer.held.keys()) holders.set(hash, (holders.get(hash) ?? 0) + 1);
   }
-  return shuffled(wanted.artifacts, rng).sort(
+  return shuffled(artifacts, rng).sort(
     ([a, aSize], [b, bSize]) => (holders.get(a) ?? 0) - (holders.get(b) ?? 0) || bSize - aSize,
   );
-};
-
-/** Every artifact is put once before any is put twice: peers can copy from then on. */
-const firstPutsFirst = (puts: readonly PutRequest[]): PutRequest[] => {
-  const nth = new Map<ArtifactHash, number>();
-  return puts
-    .map(put => {
-      const order = nth.get(put.sha256) ?? 0;
-      nth.set(put.sha256, order + 1);
-      return { put, order };
-    })
-    .sort((a, b) => a.order - b.order)
-    .map(({ put }) => put);
 };
 
 const archivesByHash = (local: readonly LocalRepo[]): Map<ArtifactHash, LocalRepo[]> => {
@@ -129,12 +161,12 @@ const archivesByHash = (local: readonly LocalRepo[]): Map<ArtifactHash, LocalRep
   return result;
 };
 
-const sendingByHash = (pairs: readonly Pair[]): Map<ArtifactHash, Set<SledId>> => {
-  const result = new Map<ArtifactHash, Set<SledId>>();
-  for (const { sledId, sha256 } of pairs) {
-    const sleds = result.get(sha256);
-    if (sleds === undefined) result.set(sha256, new Set([sledId]));
-    else sleds.add(sledId);
+const byHash = (transfers: readonly TransferUnderWay[]): Map<ArtifactHash, Map<SledId, TransferUnderWay>> => {
+  const result = new Map<ArtifactHash, Map<SledId, TransferUnderWay>>();
+  for (const transfer of transfers) {
+    const known = result.get(transfer.sha256);
+    if (known === undefined) result.set(transfer.sha256, new Map([[transfer.sledId, transfer]]));
+    else known.set(transfer.sledId, transfer);
   }
   return result;
 };

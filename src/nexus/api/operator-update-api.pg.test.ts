@@ -169,6 +169,7 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
       },
       put: () => Promise.reject(new Error('nothing is put in this test')),
       copy: () => Promise.reject(new Error('nothing is copied in this test')),
+      copyOutcome: () => Promise.reject(new Error('nothing is copied in this test')),
       readRange: () => Promise.reject(new Error('nothing is read in this test')),
       [Symbol.asyncDispose]: async () => undefined,
     }),

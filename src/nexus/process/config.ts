@@ -7,7 +7,8 @@ import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { isEveryAddress } from '../../api/socket-address.ts';
 import { ANY_INFLATE_RATIO, DEFAULT_ENTRY_BYTES } from '../../archive/limits.ts';
-import type { RequestLimits } from '../../core/plan/input.ts';
+import type { TransferLimits } from '../../core/plan/input.ts';
+import { SMALL_ARTIFACT_BYTES } from '../../core/plan/quota.ts';
 import type { RetentionPolicy } from '../../core/retention.ts';
 import { parseAddress } from '../../http/listen.ts';
 import { type ProgressDeadline, progressWithin } from '../../http/progress.ts';
@@ -24,7 +25,6 @@ import { type SignaturePolicy, signaturePolicy } from '../../tuf/signature-polic
 import type { HistoryLimits } from '../background/fleet-history.ts';
 import { parseDatabaseUrl } from '../datastore/database-url.ts';
 import type { SourceConfig } from '../releases/source/source-config.ts';
-import { DEFAULT_EXECUTE_LIMITS } from '../sleds/execute.ts';
 
 const GIB = 1024 ** 3;
 const count = (least: number, most: number) => z.int().min(least).max(most);
@@ -39,11 +39,15 @@ const ReplicationSection = z.strictObject({
   /** How many sleds must hold all of a release before its archive is dropped (S7). */
   min_sled_replication: count(1, 1000).default(3),
   /** Puts in flight at once: all of them read the staging directory's disk and share Nexus's uplink. */
-  put_concurrency: count(1, 256).default(DEFAULT_EXECUTE_LIMITS.putConcurrency),
-  /** Copy requests in flight at once; the bytes go from sled to sled. */
-  copy_concurrency: count(1, 1024).default(DEFAULT_EXECUTE_LIMITS.copyConcurrency),
+  put_concurrency: count(1, 256).default(2),
+  /** Copy requests at once that no source has begun to serve; the bytes go from sled to sled. */
+  copy_concurrency: count(1, 1024).default(32),
+  /** Puts and copies in flight at once, in all. */
   requests_per_activation: count(1, 100_000).default(2048),
-  /** Transfers that one sled receives at a time, and that one sled serves to others. */
+  /**
+   * Transfers that one sled receives at a time, and that one sled serves to others. Small and overdue ones take a share of a
+   * place (QU2, QU3).
+   */
   transfers_to_sled: count(1, 64).default(2),
   copies_from_source: count(1, 64).default(2),
   /** Turns timers off; signals and manual activations still work. */
@@ -179,9 +183,8 @@ type ReplicationConfig = {
   readonly periodMs: number;
   readonly disable: boolean;
   readonly minSledReplication: number;
-  readonly putConcurrency: number;
   readonly copyConcurrency: number;
-  readonly requestLimits: RequestLimits;
+  readonly limits: TransferLimits;
 };
 
 type PrunerConfig = {
@@ -286,12 +289,13 @@ const nexusConfig = (file: z.output<typeof NexusConfigFile>, path: string): Nexu
       periodMs: replication.period_secs * 1000,
       disable: replication.disable,
       minSledReplication: replication.min_sled_replication,
-      putConcurrency: replication.put_concurrency,
       copyConcurrency: replication.copy_concurrency,
-      requestLimits: {
-        maxRequestsPerActivation: replication.requests_per_activation,
+      limits: {
+        maxTransfers: replication.requests_per_activation,
         maxTransfersToSled: replication.transfers_to_sled,
         maxCopiesFromSource: replication.copies_from_source,
+        maxPuts: replication.put_concurrency,
+        smallBytes: SMALL_ARTIFACT_BYTES,
       },
     },
     pruner: {

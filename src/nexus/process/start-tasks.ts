@@ -34,8 +34,8 @@ import type { StagingDirectory } from '../releases/staging/directory.ts';
 import type { LostSets } from '../releases/upload/lost-sets.ts';
 import { createReplicationEvents } from '../replication/events/replication-events.ts';
 import { createReplication, type Replication, type ReplicationPolicy } from '../replication/task.ts';
-import { DEFAULT_EXECUTE_LIMITS } from '../sleds/execute.ts';
 import { DEFAULT_COLLECT_LIMITS } from '../sleds/sled-draft.ts';
+import { DEFAULT_TRANSFER_WAITS } from '../transfers/fleet-transfers.ts';
 import type { NexusConfig } from './config.ts';
 import type { Intake } from './intake.ts';
 
@@ -144,11 +144,10 @@ const replicationPolicy = ({ replication }: NexusConfig): ReplicationPolicy => (
   periodMs: replication.periodMs,
   disable: replication.disable,
   minSledReplication: replication.minSledReplication,
-  requestLimits: replication.requestLimits,
   collectLimits: DEFAULT_COLLECT_LIMITS,
-  executeLimits: {
-    ...DEFAULT_EXECUTE_LIMITS,
-    putConcurrency: replication.putConcurrency,
+  transfers: {
+    ...DEFAULT_TRANSFER_WAITS,
+    limits: replication.limits,
     copyConcurrency: replication.copyConcurrency,
   },
 });

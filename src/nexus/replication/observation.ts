@@ -28,8 +28,6 @@ export type Observation = {
   /** Points of other histories on sleds. */
   readonly lost: readonly LostPoint[];
   readonly plan: Plan;
-  /** Requests that a limit left over in this round. */
-  readonly deferred: number;
   readonly releases: readonly ObservedRelease[];
   /** Of the sleds and the fleet; those of a release are with it. */
   readonly reasons: readonly HealthReason[];
@@ -39,7 +37,7 @@ export type Observation = {
 
 type SeenInRound = Pick<
   Observation,
-  'timeMs' | 'wanted' | 'minSledReplication' | 'sleds' | 'lost' | 'plan' | 'deferred'
+  'timeMs' | 'wanted' | 'minSledReplication' | 'sleds' | 'lost' | 'plan'
 > & {
   /** The clock of pauses. */
   readonly monotonicMs: number;
@@ -72,7 +70,6 @@ export const foldObservation = (seen: SeenInRound): Observation => {
     sleds,
     lost: seen.lost,
     plan,
-    deferred: seen.deferred,
     releases,
     reasons: [
       ...fleetReasons(wanted, sleds, minSledReplication),

@@ -31,7 +31,7 @@ export const replicationReport = (round: {
     lifetime_counters: lifetime,
     local_repos: observation.localRepos.held,
     local_repos_not_safe: observation.localRepos.notSafe,
-    requests_deferred: observation.deferred,
+    requests_deferred: observation.plan.deferred,
     releases: observation.releases.map(({ progress, state }) => ({
       system_version: progress.systemVersion,
       state,

@@ -3,16 +3,12 @@ import type { SledId } from '../../core/ids.ts';
 import type { CopyFailure, SledReport } from '../../core/sled-report.ts';
 import { type Clock, isoTime } from '../../lib/clock.ts';
 import { endpointUrl } from '../../lib/endpoint.ts';
-import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { RequestLog } from '../history/request-log.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 import type { FleetMemory } from '../sleds/sled-memory.ts';
 
 type Deps = { readonly memory: FleetMemory; readonly requests: RequestLog; readonly clock: Clock };
-
-/** A copy that failed with one of these would have failed from any source. */
-const AT_THE_SLED: ReadonlySet<string> = new Set(['IO', 'NO_SPACE', 'NO_USABLE_DATASET', 'SHUTTING_DOWN']);
 
 export const noteReports = (deps: Deps, sleds: readonly CollectedSled[], log: Logger): void => {
   const sources = new Map(sleds.map(({ id, target }) => [endpointUrl(target.depot), id]));
@@ -41,13 +37,7 @@ const noteOne = (
   const failures = newest(report.copiesFailed, grown(now.copiesFailed, before.copiesFailed));
   deps.requests.count('copy_failed', grown(now.copiesFailed, before.copiesFailed));
   for (const failure of failures) {
-    const source = AT_THE_SLED.has(failure.errorCode) ? undefined : sources.get(failure.depotBaseUrl);
-    deps.memory.transferFailed(
-      sled.id,
-      failure.sha256,
-      new DepotError('COPY_SOURCE', failure.message),
-      source,
-    );
+    deps.memory.copyFailed(sled.id, failure, sources.get(failure.depotBaseUrl));
     log.warn({ sled_id: sled.id, ...failureFields(failure) }, 'copy failed on sled');
   }
   const deletions = grown(now.deletions, before.deletions);

@@ -1,14 +1,15 @@
 /**
  * Replication: every sled receives every artifact of every present release.
  *
- *     database ─▶ wanted set ─▶ collect (sleds) ─▶ planReplication() ─▶ execute (sleds) ─▶ local repos ─▶ observation
+ *     database ─▶ wanted set ─▶ collect (sleds) ─▶ transfers ─▶ planReplication() ─▶ local repos ─▶ observation
  *
  * R1. A sled refuses writes at any generation but its own; a refusal never affects the others (G8).
  * R2. A local repo is dropped only after `minSledReplication` sleds list all of it at this round's generation and have proved
  *     it with a random range of each artifact (P9), and if the database agrees in a transaction (P1, G4).
  * R3. Local repos are read before the wanted set (P1), and this Nexus's nonce is written before both: a database that fails
  *     over in between does not have the nonce, and then nothing is dropped (P13).
- * R4. Nothing is retried within a round; the next one follows sooner while something is in flight (P6).
+ * R4. A round says what transfers serve, and waits for them a while; they go on without it. What is retried backs off first,
+ *     and a sled that fails is asked again by the next round, which follows sooner while something is in flight (P6).
  */
 import type { ElsewhereHeld } from '../../core/health.ts';
 import {
@@ -22,7 +23,7 @@ import {
 } from '../../core/ids.ts';
 import type { LocalRepo } from '../../core/inventory.ts';
 import { lookAgain } from '../../core/look-again.ts';
-import type { PlanInput, RequestLimits } from '../../core/plan/input.ts';
+import type { PlanInput } from '../../core/plan/input.ts';
 import { isDroppable } from '../../core/plan/local-repos.ts';
 import { type Plan, planReplication } from '../../core/plan/plan.ts';
 import { copiesHeld } from '../../core/progress.ts';
@@ -46,13 +47,18 @@ import { findLostPoints, mendGeneration } from '../recovery/mend-generation.ts';
 import type { Staging } from '../releases/staging/staging.ts';
 import type { LostSets } from '../releases/upload/lost-sets.ts';
 import { collectSleds } from '../sleds/collect.ts';
-import { createExecutor, type ExecuteLimits, type ExecuteOutcome, type Executor } from '../sleds/execute.ts';
 import { inServiceTargets } from '../sleds/in-service.ts';
 import { createListingMemory, type ListingMemory } from '../sleds/listing-memory.ts';
 import { createLostPointsMemory, type LostPointsMemory } from '../sleds/lost-points.ts';
 import { type BundlePusher, createBundlePusher } from '../sleds/push-bundles.ts';
 import type { CollectedSled, CollectLimits } from '../sleds/sled-draft.ts';
 import { createFleetMemory, type FleetMemory } from '../sleds/sled-memory.ts';
+import {
+  createTransfers,
+  type TransferCounts,
+  type TransferPolicy,
+  type Transfers,
+} from '../transfers/fleet-transfers.ts';
 import { dropReplicated, type KeptArchives } from './drop-archives.ts';
 import type { ReplicationEvents } from './events/replication-events.ts';
 import {
@@ -74,9 +80,8 @@ export type ReplicationPolicy = {
   /** Turns timers off (S9). */
   readonly disable: boolean;
   readonly minSledReplication: number;
-  readonly requestLimits: RequestLimits;
   readonly collectLimits: CollectLimits;
-  readonly executeLimits: ExecuteLimits;
+  readonly transfers: Omit<TransferPolicy, 'minSledReplication'>;
 };
 
 export type ReplicationDeps = {
@@ -112,7 +117,8 @@ export type Replication = {
 export const createReplication = (deps: ReplicationDeps): Replication => {
   const memory = createFleetMemory(deps);
   const listings = createListingMemory(deps);
-  const executor = createExecutor({ ...deps, memory, limits: deps.policy.executeLimits });
+  const { minSledReplication, transfers: policy } = deps.policy;
+  const transfers = createTransfers({ ...deps, memory, policy: { ...policy, minSledReplication } });
   const observer = createObserver();
   const held: State['held'] = { copies: 0, waitMs: 0, generation: undefined };
   const lostPoints = createLostPointsMemory();
@@ -128,7 +134,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
       activate: activation =>
         activate(
           deps,
-          { memory, listings, executor, observer, held, lostPoints, bundles, keptArchives },
+          { memory, listings, transfers, observer, held, lostPoints, bundles, keptArchives },
           activation,
         ),
     },
@@ -136,7 +142,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
     sledReturned: memory.sledAnswered,
     tagOf: listings.tag,
     async [Symbol.asyncDispose]() {
-      await Promise.all([executor[Symbol.asyncDispose](), bundles[Symbol.asyncDispose]()]);
+      await Promise.all([transfers[Symbol.asyncDispose](), bundles[Symbol.asyncDispose]()]);
     },
   };
 };
@@ -144,7 +150,7 @@ export const createReplication = (deps: ReplicationDeps): Replication => {
 type State = {
   readonly memory: FleetMemory;
   readonly listings: ListingMemory;
-  readonly executor: Executor;
+  readonly transfers: Transfers;
   readonly observer: ReplicationObserver;
   /** Of the previous round: copies held, its wait (P6), its generation. */
   readonly held: { copies: number; waitMs: number; generation: Generation | undefined };
@@ -159,7 +165,7 @@ const activate = async (
   state: State,
   { log, signal }: Activation,
 ): Promise<TaskResult> => {
-  const { memory, executor } = state;
+  const { memory, transfers } = state;
   await deps.staging.reconcile({ signal });
   const local = deps.staging.held();
   const nonce = await beginRound(deps, { log, signal }); // R3
@@ -174,6 +180,7 @@ const activate = async (
   );
 
   const { pointsRecorded } = deps.datastore;
+  const beganMs = deps.clock.monotonicMs();
   const sleds = await collectSleds(
     {
       ...{ ...deps, memory, listings: state.listings, pointsRecorded },
@@ -188,9 +195,11 @@ const activate = async (
   const lost = await findLostPoints({ ...deps, memory: state.lostPoints }, sleds, { log, signal });
   deps.lost.record(lost.flatMap(({ artifacts }) => artifacts ?? []));
   const isMended = await mendGeneration(deps, wanted, lost, { log, signal });
-  const plan = planReplication(planInput(deps, state, { wanted, sleds, local }), deps.rng);
   const byId = new Map(targets.map(target => [target.id, target]));
-  const outcome = await executor.execute(plan, { ...wanted, sleds: byId }, { signal });
+  transfers.follow({ ...wanted, wanted, sleds, local, beganMs });
+  const outcome = await transfers.settle({ signal });
+  // After the transfers, whose failures it explains; on the listings, which alone count for a drop (R2).
+  const plan = planReplication(planInput(deps, state, { wanted, sleds, local }), deps.rng);
   const planned = { ...wanted, nonce };
   const { dropped, reasons: kept } = await dropReplicated(
     { ...deps, memory, kept: state.keptArchives },
@@ -200,7 +209,7 @@ const activate = async (
     { log, signal },
   );
   const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome, dropped, isMended });
-  const seen = { wanted, sleds, lost, plan, dropped, kept, deferred: plan.deferred + outcome.notStarted };
+  const seen = { wanted, sleds, lost, plan, dropped, kept };
   const observation = await observe(deps, memory, seen, signal);
   state.observer.record(observation);
   deps.history.observed(observation);
@@ -226,7 +235,7 @@ const beginRound = async (
 
 const planInput = (
   { policy, clock }: ReplicationDeps,
-  { memory, executor }: State,
+  { memory, transfers }: State,
   seen: {
     readonly wanted: WantedSet;
     readonly sleds: readonly CollectedSled[];
@@ -234,8 +243,8 @@ const planInput = (
   },
 ): PlanInput => ({
   ...seen,
-  policy: { minSledReplication: policy.minSledReplication, limits: policy.requestLimits },
-  putsInFlight: executor.putsInFlight(),
+  policy: { minSledReplication: policy.minSledReplication, limits: policy.transfers.limits },
+  ...transfers.planned(),
   backoff: memory.backoff(),
   routes: memory.routes(),
   nowMs: clock.monotonicMs(),
@@ -244,12 +253,12 @@ const planInput = (
 /** P6, and the values for the next round's comparison. */
 const whenAgain = (
   { clock }: ReplicationDeps,
-  { memory, executor, held, bundles }: State,
+  { memory, transfers, held, bundles }: State,
   round: {
     readonly wanted: WantedSet;
     readonly sleds: readonly CollectedSled[];
     readonly plan: Plan;
-    readonly outcome: ExecuteOutcome;
+    readonly outcome: TransferCounts;
     readonly dropped: ReadonlySet<UploadId>;
     readonly isMended: boolean;
   },
@@ -260,10 +269,10 @@ const whenAgain = (
     {
       nowMs: clock.monotonicMs(),
       progress: copies > held.copies || outcome.written > 0,
-      deferred: plan.deferred + outcome.notStarted,
+      deferred: plan.deferred,
       underWay:
-        outcome.sent > 0 ||
-        executor.putsInFlight().length > 0 ||
+        outcome.begun > 0 ||
+        transfers.planned().underWay.length > 0 ||
         bundles.isUnderWay() ||
         anythingInFlight(sleds) ||
         // A drop that failed, because the wanted set has changed or a sled gave no proof, is retried.
@@ -272,6 +281,8 @@ const whenAgain = (
         held.generation !== round.wanted.generation,
       outdated:
         round.isMended ||
+        // What arrived is complete, or an archive is dropped, only by a listing.
+        (outcome.isAtRest && outcome.written > 0) ||
         sleds.some(({ answer }) => answer.kind === 'ahead' && answer.refusesSuccessor !== true),
       nextAttemptMs: earliest(plan.nextAttemptMs, memory.nextSledAttemptMs()),
     },
@@ -323,7 +334,7 @@ const observe = async (
   memory: FleetMemory,
   seen: Pick<
     Parameters<typeof foldObservation>[0],
-    'wanted' | 'sleds' | 'lost' | 'plan' | 'dropped' | 'kept' | 'deferred'
+    'wanted' | 'sleds' | 'lost' | 'plan' | 'dropped' | 'kept'
   >,
   signal: AbortSignal,
 ): Promise<Observation> => {

@@ -36,3 +36,7 @@ export const isForRoom = (code: string): boolean => code === 'NO_SPACE' || code 
 
 export const isUnreachable = (code: string): boolean =>
   code === 'PEER_UNREACHABLE' || code === 'PEER_STALLED';
+
+/** A copy that failed with one of these would have failed from any source. */
+export const isAtTheSled = (code: string): boolean =>
+  isForRoom(code) || code === 'IO' || code === 'SHUTTING_DOWN';

@@ -1,4 +1,4 @@
-/** A fleet in memory for the tests of collect, execute and the task: obedient sleds, and faults for each operation. */
+/** A fleet in memory for the tests of collect, transfers and the task: obedient sleds, and faults for each operation. */
 import { createHash } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import {
@@ -19,7 +19,7 @@ import {
 } from '../../core/ids.ts';
 import type { Predecessor } from '../../core/lineage.ts';
 import { sledReport } from '../../core/sled-report.fixture.ts';
-import type { SledReport } from '../../core/sled-report.ts';
+import type { CopyFailure, SledReport } from '../../core/sled-report.ts';
 import { endpoint } from '../../lib/endpoint.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { SledConnection, SledTarget } from '../../sled-client/sled-connection.ts';
@@ -119,11 +119,7 @@ const reportOf = (sled: FakeSled): SledReport => {
     })),
     copiesDoneTotal: sled.copiesDone,
     copiesFailedTotal: sled.copiesFailed.length,
-    copiesFailed: sled.copiesFailed.map(failure => ({
-      ...failure,
-      depotBaseUrl: 'http://depot',
-      errorCode: 'COPY_SOURCE',
-    })),
+    copiesFailed: sled.copiesFailed.map(failureOf),
   });
 };
 
@@ -132,6 +128,12 @@ const withTag = (report: SledReport): SledReport => {
   const tag = listTag(listBody(report));
   return tag === undefined ? report : { ...report, tag };
 };
+
+const failureOf = (failure: FakeSled['copiesFailed'][number]): CopyFailure => ({
+  ...failure,
+  depotBaseUrl: 'http://depot',
+  errorCode: 'COPY_SOURCE',
+});
 
 const requireGeneration = (sled: FakeSled, generation: Generation): void => {
   if (sled.config?.generation !== generation) {
@@ -250,6 +252,15 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
         sled.files.set(sha256, bytes);
         sled.copiesDone += 1;
       });
+    },
+    async copyOutcome(target, { sha256 }, { signal }) {
+      const sled = of(target);
+      await within(signal, delay(1));
+      if (sled.copiesInFlight.has(sha256)) return { kind: 'in_flight' };
+      const failure = sled.copiesFailed.findLast(each => each.sha256 === sha256);
+      if (sled.files.has(sha256))
+        return { kind: 'stored', datasets: sled.datasets, successfulWrites: sled.datasets };
+      return failure === undefined ? { kind: 'unknown' } : { kind: 'failed', ...failureOf(failure) };
     },
     async readRange(target, { sha256, offset, length }, { signal }) {
       const sled = of(target);

@@ -11,15 +11,17 @@
  * M5. A deletion on a sled ends the back-off of transfers that lacked space there.
  * M6. Back-offs use the monotonic clock: a wall clock that is set back must not extend one by hours.
  * M7. Bounded by the fleet and the wanted set: the memory of other sleds and artifacts is dropped.
- * M8. It is changed only here. Callers report what happened, and read a sled's memory without a way to change it.
+ * M8. A failed copy counts once, although its end and a later list report it.
+ * M9. It is changed only here. Callers report what happened, and read a sled's memory without a way to change it.
  */
 import { type ArtifactHash, pointText, type SledId } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
 import type { Rng } from '../../core/rng.ts';
+import type { CopyFailure, PutResult } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { errorCodeOf, messageChain } from '../../lib/errors.ts';
+import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { retryAfterMs } from '../../sled-client/refusal.ts';
-import { type Failure, failAgain, isForRoom } from './failure.ts';
+import { type Failure, failAgain, isAtTheSled, isForRoom } from './failure.ts';
 import { createRouteMemory, type RouteMemory } from './route-memory.ts';
 import { createTransferMemory, type TransferMemory } from './transfer-memory.ts';
 
@@ -28,6 +30,8 @@ const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
 const FULL_PAUSE_MS = 60_000;
 /** The pause of a busy sled that names none. */
 const DEFAULT_BUSY_PAUSE_MS = 1_000;
+/** Of one sled, oldest forgotten first: more than a list names. */
+const MAX_NOTED_FAILURES = 512;
 /** The longest pause that a sled can ask for. */
 const MAX_PAUSE_MS = 300_000;
 
@@ -57,7 +61,12 @@ type SledMemory = {
   distrust: { readonly sinceMs: number; readonly sha256: ArtifactHash } | undefined;
   /** Of the last list; the next one is compared with them. */
   totals: ListTotals | undefined;
+  /** M8: hash and time of copies that failed there. */
+  readonly notedFailures: Set<string>;
 };
+
+/** Whom a failed transfer is blamed on. */
+export type Blame = 'busy' | 'full' | 'sled' | 'transfer' | 'source' | 'nobody';
 
 export type FleetMemory = Pick<
   TransferMemory,
@@ -81,7 +90,11 @@ export type FleetMemory = Pick<
    * Classifies a failed put or copy: the sled's fault, a pause, a back-off for this artifact alone, or one for the
    * source that a copy named.
    */
-  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => void;
+  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => Blame;
+  /** A copy failed after the sled had accepted it; `source` is the sled that it copied from, if it is known. */
+  readonly copyFailed: (id: SledId, failure: CopyFailure, source: SledId | undefined) => Blame;
+  /** A copy has ended, perhaps on fewer datasets than the sled has (M4). */
+  readonly copyArrived: (id: SledId, sha256: ArtifactHash, result: PutResult) => void;
   readonly transferDone: TransferMemory['done'];
   readonly copyAccepted: RouteMemory['accepted'];
   readonly routes: RouteMemory['failures'];
@@ -97,6 +110,10 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
   const transfers = createTransferMemory(deps);
   const routes = createRouteMemory(deps);
   const sled = (id: SledId): SledMemory => memoryOf(sleds, id);
+  const transferDone: FleetMemory['transferDone'] = (id, sha256) => {
+    transfers.done(id, sha256);
+    routes.arrived(id, sha256);
+  };
 
   return {
     sled,
@@ -129,10 +146,13 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
     },
     transferFailed: (id, sha256, error, source) =>
       noteFailure(deps, { memory: sled(id), transfers, routes }, { id, sha256, error, source }),
-    transferDone(id, sha256) {
-      transfers.done(id, sha256);
-      routes.arrived(id, sha256);
+    copyFailed: (id, failure, source) =>
+      noteCopyFailure(deps, { memory: sled(id), transfers, routes }, { id, failure, source }),
+    copyArrived(id, sha256, { datasets, successfulWrites }) {
+      if (successfulWrites >= datasets) transferDone(id, sha256);
+      else transfers.recopiesEnded(id, other => other !== sha256, []);
     },
+    transferDone,
     copyAccepted: routes.accepted,
     routes: routes.failures,
     recopyAccepted: transfers.recopyAccepted,
@@ -163,6 +183,7 @@ const memoryOf = (sleds: Map<SledId, SledMemory>, id: SledId): SledMemory => {
     claim: undefined,
     distrust: undefined,
     totals: undefined,
+    notedFailures: new Set(),
   };
   sleds.set(id, memory);
   return memory;
@@ -170,6 +191,33 @@ const memoryOf = (sleds: Map<SledId, SledMemory>, id: SledId): SledMemory => {
 
 const endPauseForRoom = (memory: SledMemory): void => {
   if (memory.pause !== undefined && isForRoom(memory.pause.code)) memory.pause = undefined;
+};
+
+const noteCopyFailure = (
+  deps: Deps,
+  memories: Parameters<typeof noteFailure>[1],
+  failed: { readonly id: SledId; readonly failure: CopyFailure; readonly source: SledId | undefined },
+): Blame => {
+  const { id, failure } = failed;
+  const isSledsFault = isAtTheSled(failure.errorCode);
+  if (isNews(memories.memory, failure)) {
+    const error = new DepotError('COPY_SOURCE', failure.message);
+    const source = isSledsFault ? undefined : failed.source;
+    noteFailure(deps, memories, { id, sha256: failure.sha256, error, source });
+  }
+  return isSledsFault ? 'transfer' : 'source';
+};
+
+/** M8 */
+const isNews = ({ notedFailures }: SledMemory, { sha256, timeMs }: CopyFailure): boolean => {
+  const key = `${sha256} ${timeMs}`;
+  if (notedFailures.has(key)) return false;
+  notedFailures.add(key);
+  for (const oldest of notedFailures) {
+    if (notedFailures.size <= MAX_NOTED_FAILURES) break;
+    notedFailures.delete(oldest);
+  }
+  return true;
 };
 
 const noteFailure = (
@@ -181,10 +229,10 @@ const noteFailure = (
     readonly error: unknown;
     readonly source: SledId | undefined;
   },
-): void => {
+): Blame => {
   const { id, sha256, error, source } = failed;
   const blame = blameFor(error);
-  if (blame === 'nobody') return;
+  if (blame === 'nobody') return blame;
   if (blame === 'busy') pause(deps, memory, error, DEFAULT_BUSY_PAUSE_MS);
   else if (blame === 'full') pause(deps, memory, error, FULL_PAUSE_MS);
   else if (blame === 'source' && source !== undefined) routes.failed(id, sha256, error, source);
@@ -193,11 +241,13 @@ const noteFailure = (
     // A sled that answers everything but this transfer ends its silence, not this back-off.
     transfers.failed(id, sha256, error);
   }
+  return blame;
 };
 
-/** What a failed transfer is blamed on; a put has no source. */
-const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'source' | 'nobody' => {
-  switch (errorCodeOf(error)) {
+/** A put has no source. */
+const blameFor = (error: unknown): Blame => {
+  const code = errorCodeOf(error);
+  switch (code) {
     case 'SLED_BUSY':
       return 'busy';
     case 'NO_SPACE':
@@ -211,11 +261,8 @@ const blameFor = (error: unknown): 'busy' | 'full' | 'sled' | 'transfer' | 'sour
     case 'ARTIFACT_NOT_IN_CONFIG':
       // Another Nexus gave the sled a newer config, which the next round reads.
       return 'nobody';
-    case 'IO':
-    case 'SHUTTING_DOWN':
-      return 'transfer';
     default:
-      return 'source';
+      return isAtTheSled(code) ? 'transfer' : 'source';
   }
 };
 

@@ -44,16 +44,31 @@ const sledOf = (n: number): CollectedSled => {
 
 const observed = (): Observation => {
   const sleds = Array.from({ length: SLEDS }, (_, n) => sledOf(n));
-  const limits = { maxRequestsPerActivation: 1, maxTransfersToSled: 1, maxCopiesFromSource: 1 };
+  const limits = {
+    maxTransfers: 1,
+    maxTransfersToSled: 1,
+    maxCopiesFromSource: 1,
+    maxPuts: 1,
+    smallBytes: 0,
+  };
   const plan = planReplication(
     {
-      ...{ wanted, sleds, local: [], putsInFlight: [], backoff: new Map(), routes: new Map(), nowMs: 0 },
+      ...{
+        wanted,
+        sleds,
+        local: [],
+        underWay: [],
+        idleSinceMs: new Map(),
+        backoff: new Map(),
+        routes: new Map(),
+        nowMs: 0,
+      },
       policy: { minSledReplication: 3, limits },
     },
     seededRng(1),
   );
   return foldObservation({
-    ...{ timeMs: 0, wanted, minSledReplication: 3, sleds, lost: [], plan, deferred: 0, monotonicMs: 0 },
+    ...{ timeMs: 0, wanted, minSledReplication: 3, sleds, lost: [], plan, monotonicMs: 0 },
     ...{ elsewhere: new Map(), dropped: new Set<never>(), kept: [], distrusted: [] },
   });
 };

@@ -66,7 +66,7 @@ export const fleetStatus = (facts: StatusFacts): FleetStatus => {
     local_repos: facts.localRepos,
     local_repos_not_safe: observation?.localRepos.notSafe ?? facts.localRepos,
     uploads_in_progress: facts.uploadsInProgress,
-    requests_deferred: observation?.deferred ?? 0,
+    requests_deferred: observation?.plan.deferred ?? 0,
     ...(observation === undefined ? {} : { time_observed: isoTime(observation.timeMs) }),
     database: databaseView(facts.database),
   };

@@ -125,12 +125,12 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'one-failing-put-ends-the-round',
     in: 'sendPut',
-    find: `    deps.memory.transferFailed(put.target, sha256, error);
+    find: `    const blame = deps.memory.transferFailed(put.target, sha256, error);
     deps.requests.record({ ...facts, startedMs, error });
-    return false;`,
+    return { kind: 'failed', blame };`,
     replace: '    throw error;',
-    tests: 'execute.test.ts',
-    why: 'G8, E1: a sled that takes no writes stops the puts to the others, and is retried at once',
+    tests: 'fleet-transfers.test.ts',
+    why: 'G8, TRF1: a sled that takes no writes stops the puts to the others, and is retried at once',
   },
   {
     name: 'nexus-is-no-source-once-sleds-claim-to-hold',
@@ -159,13 +159,12 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'release-after-release',
     breaks: ['G1', 'G7', 'G8'],
-    in: 'planReplication',
-    find: '    const outcome = planArtifact({',
+    in: 'nextTransfers',
+    find: '      if (!planner.hasPlace(isMeant)) break;',
     replace: `    const first = input.wanted.releases.find(
       ({ artifacts }) => !input.sleds.every(({ answer }) => answer.held !== undefined && [...artifacts].every(hash => answer.held.has(hash))),
     );
-    if (first !== undefined && !first.artifacts.has(sha256)) continue;
-    const outcome = planArtifact({`,
+    if (first !== undefined && !first.artifacts.has(sha256)) continue;`,
     withinSeeds: 300,
     why: 'G7: a release waits until the one before it is everywhere, so that one dead sled blocks all others',
   },
@@ -173,19 +172,44 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     name: 'one-dataset-is-enough',
     breaks: ['G1'],
     in: 'planArtifact',
-    find: 'sled => copiesOn(sled, sha256) < sled.answer.datasets && !isComing(sled, context),',
-    replace: 'sled => copiesOn(sled, sha256) === 0 && !isComing(sled, context),',
+    find: 'sled => copiesOn(sled, sha256) < sled.answer.datasets',
+    replace: 'sled => copiesOn(sled, sha256) === 0',
     withinSeeds: 100,
     why: 'S5: a sled that has an artifact on one of its disks receives no request to copy it to the others',
   },
   {
     name: 'puts-only',
     breaks: ['G1'],
-    in: 'planArtifact',
-    find: 'planCopy(sled, usable, new Set(putTargets), context, plan);',
+    in: 'planOne',
+    find: 'planCopy(sled, usable, context, plan);',
     replace: 'plan.deferred += 0;',
     withinSeeds: 20,
     why: 'S5: the other sleds receive no copy requests',
+  },
+  {
+    name: 'a-slow-put-keeps-its-place',
+    in: 'isOverdue',
+    find: 'nowMs - startedMs > PATIENCE_MS + (PATIENCE_FACTOR * sizeBytes) / typicalBytesPerMs',
+    replace:
+      'nowMs - startedMs > Number.MAX_SAFE_INTEGER + (PATIENCE_FACTOR * sizeBytes) / typicalBytesPerMs',
+    tests: 'a put that lasts longer than it should holds up neither',
+    why: 'QU3, G8: two slow sleds keep both places for puts, and nobody receives anything new',
+  },
+  {
+    name: 'a-copy-without-an-outcome-is-ordered-again',
+    in: 'noteEnd',
+    find: '    if (entry !== undefined) entry.unknownSinceMs = nowMs;\n    return;',
+    replace: '    if (entry !== undefined) state.underWay.delete(key);\n    return;',
+    tests: 'fleet-transfers.test.ts',
+    why: 'B7, TRF2: a sled that does not tell how a copy ends is asked for it over and over',
+  },
+  {
+    name: 'a-failing-sled-is-asked-on-and-on',
+    in: 'noteEnd',
+    find: "  else if (end.blame === 'sled' || end.blame === 'nobody') state.holdings.leaveOut(sledId); // TRF3",
+    replace: '',
+    tests: 'fleet-transfers.test.ts',
+    why: 'TRF3, R4: a sled at another point is sent requests without a pause, which it refuses',
   },
   {
     name: 'withheld-counts-as-held',

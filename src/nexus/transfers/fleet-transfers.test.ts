@@ -1,0 +1,306 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { RepoId, SystemVersion, UploadId } from '../../core/ids.ts';
+import type { SledListing } from '../../core/inventory.ts';
+import { pairKey } from '../../core/plan/input.ts';
+import { seededRng } from '../../core/rng.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
+import { DepotError } from '../../lib/errors.ts';
+import { silentLogger } from '../../lib/log.ts';
+import type { SledConnection } from '../../sled-client/sled-connection.ts';
+import { createRequestLog } from '../history/request-log.ts';
+import {
+  contentOf,
+  type FakeSled,
+  fakeConnection,
+  fakeSled,
+  generation,
+  hashOf,
+} from '../sleds/fleet.fixture.ts';
+import { createFleetMemory } from '../sleds/sled-memory.ts';
+import { createTransfers, type TransferPolicy } from './fleet-transfers.ts';
+
+const uploadId = UploadId.parse('00000003-0000-4000-8000-000000000001');
+const repoId = RepoId.parse('00000002-0000-4000-8000-000000000001');
+const POLICY: TransferPolicy = {
+  minSledReplication: 1,
+  limits: { maxTransfers: 100, maxTransfersToSled: 1, maxCopiesFromSource: 1, maxPuts: 1, smallBytes: 0 },
+  copyConcurrency: 8,
+  copyAnswerTimeoutMs: 20_000,
+  roundWaitMs: 2_000,
+};
+
+type FleetOptions = {
+  readonly policy?: Partial<TransferPolicy>;
+  readonly connection?: Partial<SledConnection>;
+  readonly hasArchive?: boolean;
+  readonly clock?: Clock;
+};
+
+/** So slow that no sled is ever idle for a second, on any machine. */
+const slowClock: Clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() / 1_000 };
+
+/** A fleet that lacks the numbered artifacts, all in one archive, but for what its sleds have in `files`. */
+const fleet = (count: number, numbers: readonly number[], options: FleetOptions = {}) => {
+  const sleds = Array.from({ length: count }, (_, n) => fakeSled(n + 1));
+  const artifacts = new Map(numbers.map(n => [hashOf(n), 1000] as const));
+  for (const sled of sleds) sled.config = { generation: generation(2), artifacts };
+  const { clock = systemClock } = options;
+  const memory = createFleetMemory({ clock, rng: seededRng(1) });
+  const requests = createRequestLog({ clock, log: silentLogger });
+  const fake = fakeConnection(sleds);
+  const archive = { uploadId, repoId, artifacts };
+  const local = options.hasArchive === false ? [] : [archive];
+  const transfers = createTransfers({
+    connection: { ...fake, ...options.connection },
+    staging: {
+      held: () => local,
+      openArtifact: async (_upload, sha256) => ({
+        sizeBytes: 1000,
+        chunks: async function* () {
+          yield contentOf(numbers.find(n => hashOf(n) === sha256)!);
+        },
+        readRange: async () => new Uint8Array(),
+        [Symbol.asyncDispose]: async () => undefined,
+      }),
+    },
+    ...{ memory, requests, clock },
+    rng: seededRng(1),
+    policy: { ...POLICY, ...options.policy },
+  });
+  const half = new Set<FakeSled>();
+  const listing = (sled: FakeSled): SledListing => ({
+    kind: 'ok',
+    held: new Map([...sled.files.keys()].map(sha256 => [sha256, half.has(sled) ? 1 : sled.datasets])),
+    datasets: sled.datasets,
+    copiesInFlight: new Set(sled.copiesInFlight),
+    incarnationId: sled.incarnation,
+  });
+  const follow = () =>
+    transfers.follow({
+      ...{ generation: generation(2), digest: '0'.repeat(64), local, beganMs: clock.monotonicMs() },
+      wanted: {
+        generation: generation(2),
+        artifacts,
+        releases: [
+          { repoId, systemVersion: SystemVersion.parse('1.0.0'), artifacts: new Set(artifacts.keys()) },
+        ],
+      },
+      sleds: sleds.map(sled => ({
+        ...{ id: sled.target.id, serial: sled.target.serial, target: sled.target, report: undefined },
+        answer: listing(sled),
+      })),
+    });
+  const settle = () => transfers.settle({ signal: new AbortController().signal });
+  const run = () => {
+    follow();
+    return settle();
+  };
+  /** From now on it lists what it has on one dataset only. */
+  const listHalf = (sled: FakeSled): void => void half.add(sled);
+  return { sleds, memory, requests, transfers, log: fake.log, follow, settle, run, listHalf };
+};
+
+/** Rejects as a transport does: when the request's signal aborts. */
+const hang = (signal: AbortSignal) =>
+  new Promise<never>((_, reject) =>
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+  );
+const give = (sled: FakeSled, ...numbers: number[]) => {
+  for (const n of numbers) sled.files.set(hashOf(n), contentOf(n));
+};
+const holdings = (sleds: readonly FakeSled[]) => sleds.map(sled => sled.files.size);
+const io = async () => {
+  throw new DepotError('IO', 'disk error');
+};
+
+test('one census fills a fleet: each artifact leaves Nexus once, and sleds pass on what they have just received (PL1, TRF1)', async () => {
+  const { sleds, run, requests } = fleet(8, [1, 2, 3, 4, 5, 6], { clock: slowClock });
+  expect(await run()).toEqual({ begun: 48, written: 96, isAtRest: true });
+  expect(holdings(sleds)).toEqual(Array(8).fill(6));
+  expect(requests.lifetime()).toMatchObject({ put_ok: 6, copy_ok: 42, put_err: 0, copy_err: 0 });
+});
+
+test('a place is free again as soon as a transfer has ended, and never taken twice (PL5, TRF1)', async () => {
+  const { sleds, run } = fleet(4, [1, 2, 3, 4], { policy: { minSledReplication: 1 } });
+  let [underWay, most] = [0, 0];
+  for (const sled of sleds)
+    sled.fault.put = async () => {
+      underWay += 1;
+      most = Math.max(most, underWay);
+      await delay(2);
+      underWay -= 1;
+    };
+  await run();
+  expect(most, 'one place for puts').toBe(1);
+  expect(holdings(sleds)).toEqual([4, 4, 4, 4]);
+});
+
+test('a sled that takes its time holds up nobody, and its put goes on after the round (G8, TRF1)', async () => {
+  const { sleds, run, transfers, requests } = fleet(3, [1, 2], {
+    policy: { limits: { ...POLICY.limits, maxPuts: 2 }, roundWaitMs: 2_000 },
+  });
+  const gate = Promise.withResolvers<void>();
+  sleds[0]!.fault.put = () => gate.promise;
+  sleds[0]!.fault.copy = () => gate.promise.then(() => false);
+  expect(await run()).toMatchObject({ isAtRest: false });
+  const slow = transfers.planned().underWay.filter(({ sledId }) => sledId === sleds[0]!.target.id);
+  expect(slow).toHaveLength(1);
+  expect(holdings(sleds.slice(1)).every(held => held >= 1)).toBe(true);
+  expect(await run(), 'the next round does not wait for it').toMatchObject({ isAtRest: true });
+  gate.resolve();
+  await expect.poll(() => transfers.planned().underWay).toEqual([]);
+  await run();
+  expect(holdings(sleds)).toEqual([2, 2, 2]);
+  expect(requests.lifetime()).toMatchObject({ put_err: 0, copy_err: 0 });
+});
+
+test('a source that fails is replaced at once by another one (B8, B21)', async () => {
+  const { sleds, run, log } = fleet(3, [1], { hasArchive: false });
+  const [a, b, c] = sleds as [FakeSled, FakeSled, FakeSled];
+  give(a, 1);
+  give(b, 1);
+  const tried: string[] = [];
+  c.fault.copy = async () => {
+    tried.push(log.at(-1)!);
+    if (tried.length === 1) throw new DepotError('COPY_SOURCE', 'cut');
+    return false;
+  };
+  await run();
+  expect(c.files.size).toBe(1);
+  expect(new Set(tried).size, 'two sources').toBe(2);
+});
+
+test('a sled that is at another point, or unreachable, is asked once in a round (TRF3, R4)', async () => {
+  for (const code of ['ARTIFACT_GENERATION', 'PEER_UNREACHABLE'] as const) {
+    const { sleds, run, log } = fleet(2, [1, 2, 3]);
+    const refuse = async () => {
+      throw new DepotError(code, 'not now');
+    };
+    Object.assign(sleds[0]!.fault, { put: refuse, copy: refuse });
+    await run();
+    expect(log.filter(line => line.includes(' sled-1'))).toHaveLength(1);
+    expect(holdings(sleds)).toEqual([0, 3]);
+    sleds[0]!.fault = {};
+    await run();
+    expect(holdings(sleds)[0], code).toBeGreaterThanOrEqual(2);
+  }
+});
+
+test('a transfer that failed on its sled waits for its back-off, and its sled receives the others (P6, G8)', async () => {
+  const { sleds, run, memory } = fleet(1, [1, 2, 3]);
+  let failures = 0;
+  sleds[0]!.fault.put = async () => {
+    failures += 1;
+    if (failures === 1) await io();
+  };
+  await run();
+  expect(holdings(sleds)).toEqual([2]);
+  expect([...memory.backoff().values()]).toMatchObject([{ code: 'IO', failures: 1 }]);
+});
+
+test('a copy whose end its sled does not tell is under way until a later listing (B7, TRF2)', async () => {
+  const w = fleet(2, [1], {
+    hasArchive: false,
+    connection: {
+      copyOutcome: async () => {
+        throw new DepotError('NOT_FOUND', 'this version has no such route');
+      },
+    },
+  });
+  give(w.sleds[0]!, 1);
+  w.sleds[1]!.fault.copy = async () => true;
+  expect(await w.run()).toMatchObject({ begun: 1, written: 0, isAtRest: true });
+  expect(w.transfers.planned().underWay).toHaveLength(1);
+  await w.run();
+  expect(
+    w.log.filter(line => line.startsWith('copy')),
+    'its list has it',
+  ).toHaveLength(1);
+  w.sleds[1]!.copiesInFlight.clear();
+  w.sleds[1]!.fault = {};
+  await w.run();
+  expect(w.log.filter(line => line.startsWith('copy'))).toHaveLength(2);
+});
+
+test('what ended after a census began is not lacking in it (HLD2)', async () => {
+  const w = fleet(2, [1, 2]);
+  const gate = Promise.withResolvers<void>();
+  for (const sled of w.sleds) sled.fault.put = () => gate.promise;
+  w.follow();
+  await expect.poll(() => w.transfers.planned().underWay.length).toBe(1);
+  const before = w.transfers.planned().underWay[0]!.sha256;
+  const stale = w.sleds.map(sled => [...sled.files.keys()]);
+  w.follow();
+  gate.resolve();
+  await w.settle();
+  expect(stale).toEqual([[], []]);
+  expect(holdings(w.sleds)).toEqual([2, 2]);
+  const puts = w.log.filter(line => line.startsWith(`put ${before.slice(0, 4)}`));
+  expect(puts).toHaveLength(1);
+});
+
+test('a re-copy without effect is not sent over and over (B9, M4)', async () => {
+  const w = fleet(1, [1], {
+    hasArchive: false,
+    connection: {
+      copyOutcome: async () => ({ kind: 'stored', datasets: 2, successfulWrites: 1 }),
+    },
+  });
+  const [sled] = w.sleds as [FakeSled];
+  give(sled, 1);
+  w.listHalf(sled);
+  await w.run();
+  expect(w.log.filter(line => line.startsWith('copy'))).toHaveLength(1);
+  expect([...w.memory.backoff().keys()]).toEqual([pairKey(sled.target.id, hashOf(1))]);
+});
+
+test('a stop aborts puts and copies under way, and waits for them (S15)', async () => {
+  const signals: AbortSignal[] = [];
+  const hanging = (_sled: unknown, _artifact: unknown, { signal }: { signal: AbortSignal }) => {
+    signals.push(signal);
+    return hang(signal);
+  };
+  const w = fleet(3, [1, 2], { connection: { put: hanging, copy: hanging }, policy: { roundWaitMs: 20 } });
+  give(w.sleds[0]!, 1);
+  await w.run();
+  expect(signals.map(signal => signal.aborted)).toEqual([false, false]);
+  await w.transfers[Symbol.asyncDispose]();
+  expect(signals.map(signal => signal.aborted)).toEqual([true, true]);
+  expect(w.requests.lifetime(), 'nothing is under way any more').toMatchObject({ put_err: 1, copy_err: 1 });
+});
+
+test('a copy request that is not answered ends at its deadline, with a reason, and costs this copy alone (G8)', async () => {
+  const w = fleet(2, [1], {
+    hasArchive: false,
+    policy: { copyAnswerTimeoutMs: 10 },
+    connection: { copy: (_sled, _artifact, { signal }) => hang(signal) },
+  });
+  const [a, b] = w.sleds as [FakeSled, FakeSled];
+  give(b, 1);
+  await w.run();
+  expect(w.requests.recent()).toMatchObject([{ failure: { code: 'COPY_SOURCE' } }]);
+  expect(w.memory.sled(a.target.id).silence).toBeUndefined();
+  expect(w.memory.routes().get(a.target.id)?.get(b.target.id)).toMatchObject({
+    because: expect.stringContaining('within 0.01 s'),
+  });
+});
+
+test('a source is trusted again once a copy from it has arrived (B21)', async () => {
+  const { sleds, run, memory } = fleet(2, [1], { hasArchive: false });
+  const [a, b] = sleds as [FakeSled, FakeSled];
+  give(b, 1);
+  memory.transferFailed(a.target.id, hashOf(2), new DepotError('COPY_SOURCE', 'cut'), b.target.id);
+  await run();
+  expect(a.files.size, 'the route waits').toBe(0);
+  await expect
+    .poll(
+      async () => {
+        await run();
+        return a.files.size;
+      },
+      { timeout: 10_000 },
+    )
+    .toBe(1);
+  expect(memory.routes().size).toBe(0);
+});

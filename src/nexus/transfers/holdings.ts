@@ -1,0 +1,135 @@
+/**
+ * What the sleds hold now, as far as this Nexus knows: their listings of the last round, and what has ended since it began.
+ *
+ *     census (a round) ─▶ listings ─┐
+ *     transfers that have ended ────┴─▶ sleds now, what each lacks ─▶ the next transfers
+ *
+ * HLD1. It decides which transfers begin. What counts for a drop or a status is listings alone (R2).
+ * HLD2. What ended before a census began is in its listings, and is forgotten; what ended later is added to them.
+ * HLD3. A sled that turned out to be unreachable, or at another point, is left out until the next census (R4).
+ */
+import type { ArtifactHash, SledId } from '../../core/ids.ts';
+import { type InventorySled, isListing, type SledListing } from '../../core/inventory.ts';
+import { type Pair, pairKey } from '../../core/plan/input.ts';
+
+export type Census = {
+  /** On the monotonic clock, before the first sled was asked. */
+  readonly beganMs: number;
+  /** Hash to length in bytes. */
+  readonly wanted: ReadonlyMap<ArtifactHash, number>;
+  readonly sleds: readonly InventorySled[];
+};
+
+/** On how many datasets a sled holds an artifact after a transfer. */
+type Arrival = Pair & { readonly copies: number; readonly endedMs: number };
+
+/** A sled that takes part. Its holdings are those of its listing until something arrives: large fleets rest. */
+type Live = InventorySled & {
+  readonly answer: SledListing;
+  own: { readonly held: Map<ArtifactHash, number>; readonly copiesInFlight: Set<ArtifactHash> } | undefined;
+};
+
+export type Holdings = {
+  readonly follow: (census: Census) => void;
+  /** Its copy, or its put, has ended; with `copies`, the sled holds it on so many datasets. */
+  readonly ended: (pair: Pair, endedMs: number, copies: number | undefined) => void;
+  /** HLD3 */
+  readonly leaveOut: (id: SledId) => void;
+  readonly sleds: () => readonly InventorySled[];
+  /** Artifacts that a sled which takes part lacks on a dataset, with their lengths; rarest first, then the larger ones. */
+  readonly open: () => readonly (readonly [ArtifactHash, number])[];
+  /** Whether a sled that takes part lacks anything. */
+  readonly isShort: (id: SledId) => boolean;
+  readonly isAnyShort: () => boolean;
+};
+
+export const createHoldings = (): Holdings => {
+  let sleds: readonly InventorySled[] = [];
+  let live = new Map<SledId, Live>();
+  let wanted: ReadonlyMap<ArtifactHash, number> = new Map();
+  /** By artifact: the sleds that lack it, and the number of those that have it. */
+  let lacking = new Map<ArtifactHash, Set<SledId>>();
+  let holders = new Map<ArtifactHash, number>();
+  let lacks = new Map<SledId, number>();
+  const arrivals = new Map<string, Arrival>();
+
+  const note = (sled: Live, sha256: ArtifactHash): void => {
+    const copies = sled.answer.held.get(sha256) ?? 0;
+    if (copies > 0) holders.set(sha256, (holders.get(sha256) ?? 0) + 1);
+    if (copies >= sled.answer.datasets) return;
+    const sledsWithout = lacking.get(sha256) ?? new Set();
+    lacking.set(sha256, sledsWithout.add(sled.id));
+    lacks.set(sled.id, (lacks.get(sled.id) ?? 0) + 1);
+  };
+
+  const arrived = ({ sledId, sha256, copies }: Arrival): void => {
+    const sled = live.get(sledId);
+    if (sled === undefined) return;
+    const { held, copiesInFlight } = ownOf(sled);
+    const { datasets } = sled.answer;
+    copiesInFlight.delete(sha256);
+    const before = held.get(sha256) ?? 0;
+    if (copies <= before || !wanted.has(sha256)) return;
+    held.set(sha256, copies);
+    if (before === 0) holders.set(sha256, (holders.get(sha256) ?? 0) + 1);
+    if (copies < datasets || lacking.get(sha256)?.delete(sledId) !== true) return;
+    lacks.set(sledId, (lacks.get(sledId) ?? 1) - 1);
+    if (lacking.get(sha256)?.size === 0) lacking.delete(sha256);
+  };
+
+  const leaveOut: Holdings['leaveOut'] = id => {
+    const sled = live.get(id);
+    if (sled === undefined) return;
+    live.delete(id);
+    sleds = sleds.filter(each => each.id !== id);
+    for (const [sha256, without] of lacking) {
+      without.delete(id);
+      if (without.size === 0) lacking.delete(sha256);
+    }
+    for (const sha256 of sled.answer.held.keys()) holders.set(sha256, (holders.get(sha256) ?? 1) - 1);
+    lacks.delete(id);
+  };
+
+  return {
+    follow(census) {
+      wanted = census.wanted;
+      [lacking, holders, lacks] = [new Map(), new Map(), new Map()];
+      live = new Map(census.sleds.flatMap(sled => liveOf(sled) ?? []).map(sled => [sled.id, sled]));
+      sleds = census.sleds.map(sled => live.get(sled.id) ?? sled);
+      for (const sled of live.values()) for (const sha256 of wanted.keys()) note(sled, sha256);
+      for (const [key, arrival] of arrivals)
+        if (arrival.endedMs < census.beganMs) arrivals.delete(key);
+        else arrived(arrival);
+    },
+    ended({ sledId, sha256 }, endedMs, copies) {
+      const arrival = { sledId, sha256, endedMs, copies: copies ?? 0 };
+      arrivals.set(pairKey(sledId, sha256), arrival);
+      arrived(arrival);
+    },
+    leaveOut,
+    sleds: () => sleds,
+    open: () => rarestFirst([...lacking.keys()], holders, wanted),
+    isShort: id => (lacks.get(id) ?? 0) > 0,
+    isAnyShort: () => lacking.size > 0,
+  };
+};
+
+const rarestFirst = (
+  open: readonly ArtifactHash[],
+  holders: ReadonlyMap<ArtifactHash, number>,
+  sizes: ReadonlyMap<ArtifactHash, number>,
+): (readonly [ArtifactHash, number])[] =>
+  open
+    .map(sha256 => [sha256, sizes.get(sha256) ?? 0] as const)
+    .sort(([a, aSize], [b, bSize]) => (holders.get(a) ?? 0) - (holders.get(b) ?? 0) || bSize - aSize);
+
+const liveOf = (sled: InventorySled): Live | undefined =>
+  isListing(sled.answer) ? { ...sled, answer: { ...sled.answer }, own: undefined } : undefined;
+
+const ownOf = (sled: Live): NonNullable<Live['own']> => {
+  if (sled.own === undefined) {
+    sled.own = { held: new Map(sled.answer.held), copiesInFlight: new Set(sled.answer.copiesInFlight) };
+    Object.assign(sled.answer, sled.own);
+  }
+  return sled.own;
+};
