@@ -29,7 +29,13 @@ export const expungeByMistake = (scene: Scene, step: Step): void => {
   );
   if (nexus === undefined || sled === undefined) return;
   expungeSled(scene, nexus, sled);
-  forAWhile(scene, step.forMs, () => void takeBack(scene, step, sled));
+  forAWhile(scene, step.forMs, () => {
+    // At the end of the faults it may be the only change: without it the fleet is at rest without the sled.
+    scene.changesToCome += 1;
+    void takeBack(scene, step, sled).finally(() => {
+      scene.changesToCome -= 1;
+    });
+  });
 };
 
 const takeBack = async (scene: Scene, step: Step, sled: SimSled): Promise<void> => {

@@ -17,7 +17,7 @@ export type Scene = {
   readonly releases: readonly SimRelease[];
   /** How many of them were uploaded. */
   taken: number;
-  /** Changes around a failover that are still to come: the fleet cannot be at rest before them. */
+  /** Changes that are still to come: the fleet cannot be at rest before them. */
   changesToCome: number;
   /** States of a database whose Nexuses did not record points (P13). */
   readonly olderStates: WeakSet<MemoryState>;
