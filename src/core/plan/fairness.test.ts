@@ -47,6 +47,25 @@ test('a put that is still being sent is not planned again, and counts toward the
   expect(putsTo(false)).toEqual([]);
 });
 
+test('a sled without an identity waits for its put while no place is free, although it could copy (PL1, S5)', () => {
+  const wanted = wantedOf([[1]]);
+  const sleds = [sled(1, listing([[hash(1), 2]])), sled(2), sled(3)].map(each => ({
+    ...each,
+    isPlain: true,
+  }));
+  const planWith = (maxPuts: number, minSledReplication: number) =>
+    planReplication(
+      planInput({
+        ...{ wanted, sleds, local: [archiveOf(wanted, 0)] },
+        policy: { minSledReplication, limits: { ...ROOMY, maxPuts } },
+      }),
+      seededRng(1),
+    );
+  const { puts, copies, deferred } = planWith(1, 3);
+  expect([puts.length, copies.length, deferred]).toEqual([1, 0, 1]);
+  expect(planWith(1, 2).copies, 'the last one copies').toHaveLength(1);
+});
+
 test('a sled that claims to copy for ever does not keep an artifact from the others (G8)', () => {
   const wanted = wantedOf([[1]]);
   const copying = { ...listing(), copiesInFlight: new Set([hash(1)]) };

@@ -98,7 +98,7 @@ const planLacking = (
     lacking.filter(sled => !isComing(sled, context)),
     rng,
   ).filter(sled => isReady(sled, context, plan));
-  planFirstPuts(
+  const copies = planFirstPuts(
     ready.filter(sled => copiesOn(sled, sha256) === 0),
     { holders, coming },
     context,
@@ -106,7 +106,11 @@ const planLacking = (
   );
   const targets = new Set(plan.puts.map(({ target }) => target));
   const comers = [...coming, ...ready.filter(({ id }) => targets.has(id))];
-  for (const sled of ready) if (!targets.has(sled.id)) planOne(sled, { holders, comers }, context, plan);
+  for (const sled of ready) {
+    if (targets.has(sled.id)) continue;
+    if (isDue(sled, copies, context)) plan.deferred += 1;
+    else planOne(sled, { holders, comers }, context, plan);
+  }
   plan.retried.push(...retriedIn(lacking, context, plan.blocked));
 };
 
@@ -158,14 +162,20 @@ const isReady = (sled: PlanSled, context: ArtifactContext, plan: ArtifactPlan): 
   return false;
 };
 
-/** PL1: to the least loaded sleds. */
+/** PL1: of the archive, for as many sleds as the published protocol sends it to; where no place is left, it waits for one. */
+const isDue = (sled: PlanSled, copies: number, { sha256, archives, input }: ArtifactContext): boolean =>
+  sled.isPlain === true &&
+  archives.length > 0 &&
+  copiesOn(sled, sha256) === 0 &&
+  copies < input.policy.minSledReplication;
+
+/** PL1: to the least loaded sleds. Returns on how many sleds the artifact is, or is expected. */
 const planFirstPuts = (
   missing: readonly PlanSled[],
   { holders, coming }: { readonly holders: readonly PlanSled[]; readonly coming: readonly PlanSled[] },
   { sha256, sizeBytes, archives: [archive], quota, underWay, input }: ArtifactContext,
   plan: ArtifactPlan,
-): void => {
-  if (archive === undefined) return;
+): number => {
   // A copy in flight counts while a reachable sled can be its source, and a put while it is not overdue: the claim of one
   // sled, or a slow one, must not keep the artifact from all the others (G8).
   const isExpected = ({ id }: PlanSled): boolean => {
@@ -174,6 +184,7 @@ const planFirstPuts = (
     return holders.length > 0 || !isOverdue(transfer, input);
   };
   let copies = holders.length + coming.filter(isExpected).length;
+  if (archive === undefined) return copies;
   const byLoad = missing.toSorted((a, b) => quota.incoming(a.id) - quota.incoming(b.id));
   for (const sled of byLoad) {
     if (copies >= (sled.isPlain === true ? input.policy.minSledReplication : 1)) continue;
@@ -181,6 +192,7 @@ const planFirstPuts = (
     copies += 1;
     plan.puts.push({ kind: 'put', sha256, sizeBytes, target: sled.id, uploadId: archive.uploadId });
   }
+  return copies;
 };
 
 /** A sled without an identity reads from no depot that asks for one; it serves everybody, itself too. */
