@@ -17,7 +17,7 @@
 import { type ArtifactHash, pointText, type SledId } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
 import type { Rng } from '../../core/rng.ts';
-import type { CopyFailure, PutResult } from '../../core/sled-report.ts';
+import type { CopyFailure } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { retryAfterMs } from '../../sled-client/refusal.ts';
@@ -93,8 +93,6 @@ export type FleetMemory = Pick<
   readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => Blame;
   /** A copy failed after the sled had accepted it; `source` is the sled that it copied from, if it is known. */
   readonly copyFailed: (id: SledId, failure: CopyFailure, source: SledId | undefined) => Blame;
-  /** A copy has ended, perhaps on fewer datasets than the sled has (M4). */
-  readonly copyArrived: (id: SledId, sha256: ArtifactHash, result: PutResult) => void;
   readonly transferDone: TransferMemory['done'];
   readonly copyAccepted: RouteMemory['accepted'];
   readonly routes: RouteMemory['failures'];
@@ -110,10 +108,6 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
   const transfers = createTransferMemory(deps);
   const routes = createRouteMemory(deps);
   const sled = (id: SledId): SledMemory => memoryOf(sleds, id);
-  const transferDone: FleetMemory['transferDone'] = (id, sha256) => {
-    transfers.done(id, sha256);
-    routes.arrived(id, sha256);
-  };
 
   return {
     sled,
@@ -148,11 +142,10 @@ export const createFleetMemory = (deps: Deps): FleetMemory => {
       noteFailure(deps, { memory: sled(id), transfers, routes }, { id, sha256, error, source }),
     copyFailed: (id, failure, source) =>
       noteCopyFailure(deps, { memory: sled(id), transfers, routes }, { id, failure, source }),
-    copyArrived(id, sha256, { datasets, successfulWrites }) {
-      if (successfulWrites >= datasets) transferDone(id, sha256);
-      else transfers.recopiesEnded(id, other => other !== sha256, []);
+    transferDone(id, sha256) {
+      transfers.done(id, sha256);
+      routes.arrived(id, sha256);
     },
-    transferDone,
     copyAccepted: routes.accepted,
     routes: routes.failures,
     recopyAccepted: transfers.recopyAccepted,

@@ -250,8 +250,12 @@ test('a re-copy without effect is not sent over and over (B9, M4)', async () => 
   const [sled] = w.sleds as [FakeSled];
   give(sled, 1);
   w.listHalf(sled);
+  const copies = () => w.log.filter(line => line.startsWith('copy')).length;
   await w.run();
-  expect(w.log.filter(line => line.startsWith('copy'))).toHaveLength(1);
+  expect(w.transfers.planned().underWay, 'its list says why it changed nothing').toHaveLength(1);
+  w.memory.recopiesEnded(sled.target.id, () => false, ['no space']);
+  await w.run();
+  expect(copies()).toBe(1);
   expect([...w.memory.backoff().keys()]).toEqual([pairKey(sled.target.id, hashOf(1))]);
 });
 
