@@ -259,6 +259,15 @@ test('a re-copy without effect is not sent over and over (B9, M4)', async () => 
   expect([...w.memory.backoff().keys()]).toEqual([pairKey(sled.target.id, hashOf(1))]);
 });
 
+test('what is on fewer datasets than it should be is copied again only if a listing says so (B9, TRF2)', async () => {
+  const w = fleet(1, [1], {
+    connection: { put: async () => ({ datasets: 2, successfulWrites: 1 }) },
+  });
+  expect(await w.run()).toMatchObject({ begun: 1, written: 1, isAtRest: true });
+  expect(w.log).toEqual([]);
+  expect(w.transfers.planned().underWay, 'its disk may be read-only').toHaveLength(1);
+});
+
 test('a stop aborts puts and copies under way, and waits for them (S15)', async () => {
   const signals: AbortSignal[] = [];
   const hanging = (_sled: unknown, _artifact: unknown, { signal }: { signal: AbortSignal }) => {

@@ -8,8 +8,8 @@
  *                  └────────────────────────────── stored, failed, unknown ◀────────────────────────┘
  *
  * TRF1. A transfer waits for a place, never for another transfer, and never for a round: they go on while a round collects (G8).
- * TRF2. A pair of sled and artifact is under way once. One whose outcome is unknown counts as under way until a census that
- *       began later, whose listings have it (B7).
+ * TRF2. A pair of sled and artifact is under way once. One whose outcome is unknown, or that is on fewer datasets than it should
+ *       be, counts as under way until a census that began later: its listings say what became of it, and which disks are usable (B7).
  * TRF3. A failure backs off as `sled-memory.ts` says. A sled that is unreachable, or at another point, is left out until the next
  *       census: a failing sled costs one request in a round (R4).
  */
@@ -246,12 +246,11 @@ const noteIdle = ({ holdings, underWay, idleSinceMs }: State, nowMs: number): vo
 const noteEnd = (state: State, pair: Pair, end: TransferEnd, nowMs: number): void => {
   const { sledId, sha256 } = pair;
   const key = pairKey(sledId, sha256);
-  if (end.kind === 'unknown') {
+  if (end.kind === 'unknown' || (end.kind === 'stored' && !end.isWhole)) {
     const entry = state.underWay.get(key);
     if (entry !== undefined) entry.unknownSinceMs = nowMs;
-    return;
-  }
-  state.underWay.delete(key);
+  } else state.underWay.delete(key);
+  if (end.kind === 'unknown') return;
   state.holdings.ended(pair, nowMs, end.kind === 'stored' ? end.copies : undefined);
   if (end.kind === 'stored') state.written += end.copies;
   else if (end.blame === 'sled' || end.blame === 'nobody') state.holdings.leaveOut(sledId); // TRF3

@@ -198,8 +198,8 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a-copy-without-an-outcome-is-ordered-again',
     in: 'noteEnd',
-    find: '    if (entry !== undefined) entry.unknownSinceMs = nowMs;\n    return;',
-    replace: '    if (entry !== undefined) state.underWay.delete(key);\n    return;',
+    find: 'if (entry !== undefined) entry.unknownSinceMs = nowMs;',
+    replace: 'if (entry !== undefined) state.underWay.delete(key);',
     tests: 'fleet-transfers.test.ts',
     why: 'B7, TRF2: a sled that does not tell how a copy ends is asked for it over and over',
   },
