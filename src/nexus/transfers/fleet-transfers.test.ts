@@ -259,6 +259,21 @@ test('a re-copy without effect is not sent over and over (B9, M4)', async () => 
   expect([...w.memory.backoff().keys()]).toEqual([pairKey(sled.target.id, hashOf(1))]);
 });
 
+test('a sled that lists more datasets than it writes to is not sent the same over and over (M4, TRF2)', async () => {
+  const w = fleet(2, [1], { hasArchive: false });
+  give(w.sleds[0]!, 1);
+  w.sleds[0]!.datasets = 1;
+  const copyTo = w.sleds[1]!;
+  copyTo.datasets = 3;
+  copyTo.fault.copy = async () => {
+    copyTo.datasets = 2;
+    return false;
+  };
+  await w.run();
+  expect(w.log.filter(line => line.startsWith('copy'))).toHaveLength(1);
+  expect(w.transfers.planned().underWay).toHaveLength(1);
+});
+
 test('what is on fewer datasets than it should be is copied again only if a listing says so (B9, TRF2)', async () => {
   const w = fleet(1, [1], {
     connection: { put: async () => ({ datasets: 2, successfulWrites: 1 }) },
@@ -315,5 +330,6 @@ test('a source is trusted again once a copy from it has arrived (B21)', async ()
       { timeout: 10_000 },
     )
     .toBe(1);
+  memory.transferDone(a.target.id, hashOf(1)); // as the next listing does
   expect(memory.routes().size).toBe(0);
 });

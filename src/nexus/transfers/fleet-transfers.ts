@@ -246,12 +246,14 @@ const noteIdle = ({ holdings, underWay, idleSinceMs }: State, nowMs: number): vo
 const noteEnd = (state: State, pair: Pair, end: TransferEnd, nowMs: number): void => {
   const { sledId, sha256 } = pair;
   const key = pairKey(sledId, sha256);
-  if (end.kind === 'unknown' || (end.kind === 'stored' && !end.isWhole)) {
+  const copies = end.kind === 'stored' ? end.copies : undefined;
+  const isWhole = end.kind !== 'unknown' && state.holdings.ended(pair, nowMs, copies);
+  if (end.kind === 'failed' || isWhole) state.underWay.delete(key);
+  else {
     const entry = state.underWay.get(key);
     if (entry !== undefined) entry.unknownSinceMs = nowMs;
-  } else state.underWay.delete(key);
+  }
   if (end.kind === 'unknown') return;
-  state.holdings.ended(pair, nowMs, end.kind === 'stored' ? end.copies : undefined);
   if (end.kind === 'stored') state.written += end.copies;
   else if (end.blame === 'sled' || end.blame === 'nobody') state.holdings.leaveOut(sledId); // TRF3
 };

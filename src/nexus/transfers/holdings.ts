@@ -31,8 +31,11 @@ type Live = InventorySled & {
 
 export type Holdings = {
   readonly follow: (census: Census) => void;
-  /** Its copy, or its put, has ended; with `copies`, the sled holds it on so many datasets. */
-  readonly ended: (pair: Pair, endedMs: number, copies: number | undefined) => void;
+  /**
+   * Its copy, or its put, has ended; with `copies`, the sled holds it on so many datasets.
+   * @returns false for a sled that takes part and has more datasets than that
+   */
+  readonly ended: (pair: Pair, endedMs: number, copies: number | undefined) => boolean;
   /** HLD3 */
   readonly leaveOut: (id: SledId) => void;
   readonly sleds: () => readonly InventorySled[];
@@ -105,6 +108,7 @@ export const createHoldings = (): Holdings => {
       const arrival = { sledId, sha256, endedMs, copies: copies ?? 0 };
       arrivals.set(pairKey(sledId, sha256), arrival);
       arrived(arrival);
+      return lacking.get(sha256)?.has(sledId) !== true;
     },
     leaveOut,
     sleds: () => sleds,

@@ -10,7 +10,7 @@
  */
 import type { Generation, Point, SledId } from '../../core/ids.ts';
 import type { CopyRequest, PutRequest } from '../../core/plan/plan-artifact.ts';
-import type { CopyOutcome, PutResult } from '../../core/sled-report.ts';
+import type { CopyOutcome } from '../../core/sled-report.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Limiter } from '../../lib/limiter.ts';
@@ -23,8 +23,7 @@ import type { Blame, FleetMemory } from '../sleds/sled-memory.ts';
 const OUTCOME_WAIT_MS = 30_000;
 
 export type TransferEnd =
-  /** `isWhole`: on every dataset; only a listing says why it is not. */
-  | { readonly kind: 'stored'; readonly copies: number; readonly isWhole: boolean }
+  | { readonly kind: 'stored'; readonly copies: number }
   | { readonly kind: 'failed'; readonly blame: Blame }
   /** A copy that may be in flight: the sled cannot tell, or did not. */
   | { readonly kind: 'unknown' };
@@ -58,26 +57,20 @@ export const sendPut = async (
   try {
     await using artifact = await deps.staging.openArtifact(put.uploadId, sha256);
     const chunks = artifact.chunks({ signal: stop });
-    const result = await deps.connection.put(
+    const { successfulWrites } = await deps.connection.put(
       target,
       { sha256, ...pointFor(target, place), sizeBytes, chunks },
       { signal: stop },
     );
     deps.memory.transferDone(put.target, sha256);
     deps.requests.record({ ...facts, startedMs });
-    return storedAs(result);
+    return { kind: 'stored', copies: successfulWrites };
   } catch (error) {
     const blame = deps.memory.transferFailed(put.target, sha256, error);
     deps.requests.record({ ...facts, startedMs, error });
     return { kind: 'failed', blame };
   }
 };
-
-const storedAs = ({ datasets, successfulWrites }: PutResult) => ({
-  kind: 'stored' as const,
-  copies: successfulWrites,
-  isWhole: successfulWrites >= datasets,
-});
 
 /** Never rejects. */
 export const makeCopy = async (
@@ -90,11 +83,8 @@ export const makeCopy = async (
   const refused = await orderCopy(deps, copy, { target, source: place.sled(copy.source), place }, stop);
   if (refused !== undefined) return { kind: 'failed', blame: refused };
   const outcome = await waitForEnd(deps, copy, target, stop);
-  if (outcome.kind === 'stored') {
-    const stored = storedAs(outcome);
-    if (stored.isWhole) deps.memory.transferDone(copy.target, copy.sha256);
-    return stored;
-  }
+  // Whether the sled lacks it still, and why, is in its list (M4).
+  if (outcome.kind === 'stored') return { kind: 'stored', copies: outcome.successfulWrites };
   if (outcome.kind === 'failed')
     return { kind: 'failed', blame: deps.memory.copyFailed(copy.target, outcome, copy.source) };
   return { kind: 'unknown' };
