@@ -15,7 +15,7 @@ import type { PinnedKey } from '../../src/identity/admin-key.ts';
 import { judgedPeer, type Peer, serverFault } from '../../src/identity/judged-peer.ts';
 import type { ExpectedPeer } from '../../src/identity/peer-identity.ts';
 import { createRevocations, type Revocations } from '../../src/identity/revocations.ts';
-import { createStatements, restoredMs, type Statements } from '../../src/identity/statements.ts';
+import { createStatements, type Statements } from '../../src/identity/statements.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { Pins } from '../../src/sled-agent/trust/trust-file.ts';
 import type { SimProcess } from '../time/process.ts';
@@ -73,10 +73,8 @@ const WRITE_MS = 2;
 
 export const openMember = (box: IdentityBox, process: SimProcess, watch: HearingWatch): Member => {
   const { clock } = process;
-  const statements = openStatements(box, process);
   const revocations = createRevocations({
     known: box.revoked,
-    restoredMs: identity => statements && restoredMs(statements, identity),
     nowMs: () => Math.max(clock.nowMs(), box.passport.notBeforeMs),
     latestMs: () => (clock.nowMs() < box.passport.notBeforeMs ? Number.POSITIVE_INFINITY : clock.nowMs()),
     async save(list) {
@@ -89,7 +87,7 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
     heard: what => watch.onHeard({ by: member, nowMs: clock.nowMs(), ...what }),
     ended: watch.onEnded,
     revocations,
-    statements,
+    statements: openStatements(box, process),
     running: createRunningCallers(revocations),
     judge(presented) {
       if (presented === undefined) return { kind: 'anonymous' };
