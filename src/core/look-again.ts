@@ -17,7 +17,7 @@ export type RoundOutcome = {
   readonly deferred: number;
   /** Transfers that continue after the round, and requests whose outcome a later listing will have. */
   readonly underWay: boolean;
-  /** A sled knows a newer generation than this round's config. */
+  /** The round is known to be out of date: a sled knows a newer generation, or what has arrived is in no listing yet. */
   readonly outdated: boolean;
   /** The end of the earliest back-off, of a transfer or of an unreachable sled. */
   readonly nextAttemptMs: number | undefined;

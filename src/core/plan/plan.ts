@@ -56,7 +56,8 @@ export type Plan = {
 export const planReplication = (input: PlanInput, rng: Rng): Plan => {
   const plans: ArtifactPlan[] = [];
   const planner = artifactPlanner(input, rng);
-  for (const [sha256, sizeBytes] of rarestFirst(input.wanted.artifacts, answeringSleds(input.sleds), rng))
+  const holders = countHolders(answeringSleds(input.sleds));
+  for (const [sha256, sizeBytes] of rarestFirst(shuffled(input.wanted.artifacts, rng), holders))
     plans.push(planner.plan(sha256, sizeBytes, false));
   const attempts = plans.flatMap(({ nextAttemptMs }) => nextAttemptMs ?? []);
   return {
@@ -134,19 +135,20 @@ const artifactPlanner = (input: PlanInput, rng: Rng): ArtifactPlanner => {
   };
 };
 
-/** The artifacts with the fewest copies first, larger ones before smaller: the tail of a fleet's copy time. */
+/** The artifacts with the fewest holders first, larger ones before smaller: the tail of a fleet's copy time. */
 export const rarestFirst = (
-  artifacts: ReadonlyMap<ArtifactHash, number>,
-  answering: readonly PlanSled[],
-  rng: Rng,
-): (readonly [ArtifactHash, number])[] => {
-  const holders = new Map<ArtifactHash, number>();
-  for (const sled of answering) {
-    for (const hash of sled.answer.held.keys()) holders.set(hash, (holders.get(hash) ?? 0) + 1);
-  }
-  return shuffled(artifacts, rng).sort(
+  artifacts: Iterable<readonly [ArtifactHash, number]>,
+  holders: ReadonlyMap<ArtifactHash, number>,
+): (readonly [ArtifactHash, number])[] =>
+  [...artifacts].sort(
     ([a, aSize], [b, bSize]) => (holders.get(a) ?? 0) - (holders.get(b) ?? 0) || bSize - aSize,
   );
+
+const countHolders = (sleds: readonly PlanSled[]): ReadonlyMap<ArtifactHash, number> => {
+  const holders = new Map<ArtifactHash, number>();
+  for (const { answer } of sleds)
+    for (const hash of answer.held.keys()) holders.set(hash, (holders.get(hash) ?? 0) + 1);
+  return holders;
 };
 
 const archivesByHash = (local: readonly LocalRepo[]): Map<ArtifactHash, LocalRepo[]> => {

@@ -34,7 +34,6 @@ export type Quota = {
   readonly take: (target: SledId, sizeBytes: number, source?: SledId) => boolean;
   /** False when the sled, or this Nexus, takes nothing more. */
   readonly mayReceive: (sled: SledId) => boolean;
-  readonly maySend: (source: SledId) => boolean;
   /** Whether a put may begin. */
   readonly mayPut: () => boolean;
   /** Shares that are taken, of transfers to the sled. */
@@ -72,16 +71,15 @@ export const createQuota = (input: PlanInput): Quota => {
         if (!known.has(pairKey(id, sha256))) add(incoming, id, SHARES);
 
   const mayReceive = (sled: SledId) => isLeft(total) && isFree(incoming, sled, limits.maxTransfersToSled);
-  const maySend = (source: SledId) => isFree(outgoing, source, limits.maxCopiesFromSource);
   return {
     take(target, sizeBytes, source) {
-      const hasSource = source === undefined ? isLeft(puts) : maySend(source);
+      const hasSource =
+        source === undefined ? isLeft(puts) : isFree(outgoing, source, limits.maxCopiesFromSource);
       if (!hasSource || !mayReceive(target)) return false;
       count(target, source, sharesOf(sizeBytes));
       return true;
     },
     mayReceive,
-    maySend,
     mayPut: () => isLeft(puts),
     incoming: sled => incoming.get(sled) ?? 0,
     outgoing: sled => outgoing.get(sled) ?? 0,

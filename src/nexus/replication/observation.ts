@@ -28,6 +28,8 @@ export type Observation = {
   /** Points of other histories on sleds. */
   readonly lost: readonly LostPoint[];
   readonly plan: Plan;
+  /** Transfers that began since the round before. */
+  readonly begun: number;
   readonly releases: readonly ObservedRelease[];
   /** Of the sleds and the fleet; those of a release are with it. */
   readonly reasons: readonly HealthReason[];
@@ -37,7 +39,7 @@ export type Observation = {
 
 type SeenInRound = Pick<
   Observation,
-  'timeMs' | 'wanted' | 'minSledReplication' | 'sleds' | 'lost' | 'plan'
+  'timeMs' | 'wanted' | 'minSledReplication' | 'sleds' | 'lost' | 'plan' | 'begun'
 > & {
   /** The clock of pauses. */
   readonly monotonicMs: number;
@@ -70,6 +72,7 @@ export const foldObservation = (seen: SeenInRound): Observation => {
     sleds,
     lost: seen.lost,
     plan,
+    begun: seen.begun,
     releases,
     reasons: [
       ...fleetReasons(wanted, sleds, minSledReplication),
@@ -108,8 +111,7 @@ export const createObserver = (): ReplicationObserver => {
         if (state === 'complete') totals.replicated += 1;
         if (state === 'failed') totals.failed += 1;
       }
-      if (observation.plan.puts.length + observation.plan.copies.length > 0)
-        timeLastPlannedMs = observation.timeMs;
+      if (observation.begun > 0) timeLastPlannedMs = observation.timeMs;
       latest = observation;
     },
     totals: () => ({ ...totals }),

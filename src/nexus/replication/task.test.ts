@@ -206,6 +206,8 @@ test('4 sleds, minimum 3: a put and 3 copies of each artifact, then only config 
     last_run_counters: { put_config_ok: 4, list_ok: 4, put_ok: 3, copy_ok: 9 },
   });
   expect(w.dropped).toEqual([]);
+  const planned = w.replication.observer.timeLastPlannedMs();
+  expect(planned).toBeDefined();
   const second = await w.activate();
   expect(w.sleds.map(holds)).toEqual([3, 3, 3, 3]);
   expect(second.summary).toMatchObject({
@@ -218,6 +220,7 @@ test('4 sleds, minimum 3: a put and 3 copies of each artifact, then only config 
   const third = await w.activate();
   expect(third.againInMs, 'nothing to wait for').toBeUndefined();
   expect(third.summary, 'once (S10)').toMatchObject({ releases_replicated_total: 1 });
+  expect(w.replication.observer.timeLastPlannedMs(), 'nothing was requested since').toBe(planned);
 });
 
 test('a sled that is dead, one that answers rubbish and one that never answers delay only their own copies (G8)', async () => {

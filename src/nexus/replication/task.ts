@@ -209,7 +209,7 @@ const activate = async (
     { log, signal },
   );
   const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome, dropped, isMended });
-  const seen = { wanted, sleds, lost, plan, dropped, kept };
+  const seen = { wanted, sleds, lost, plan, begun: outcome.begun, dropped, kept };
   const observation = await observe(deps, memory, seen, signal);
   state.observer.record(observation);
   deps.history.observed(observation);
@@ -244,7 +244,7 @@ const planInput = (
 ): PlanInput => ({
   ...seen,
   policy: { minSledReplication: policy.minSledReplication, limits: policy.transfers.limits },
-  ...transfers.planned(),
+  ...transfers.forPlan(),
   backoff: memory.backoff(),
   routes: memory.routes(),
   nowMs: clock.monotonicMs(),
@@ -272,7 +272,7 @@ const whenAgain = (
       deferred: plan.deferred,
       underWay:
         outcome.begun > 0 ||
-        transfers.planned().underWay.length > 0 ||
+        transfers.forPlan().underWay.length > 0 ||
         bundles.isUnderWay() ||
         anythingInFlight(sleds) ||
         // A drop that failed, because the wanted set has changed or a sled gave no proof, is retried.
@@ -334,7 +334,7 @@ const observe = async (
   memory: FleetMemory,
   seen: Pick<
     Parameters<typeof foldObservation>[0],
-    'wanted' | 'sleds' | 'lost' | 'plan' | 'dropped' | 'kept'
+    'wanted' | 'sleds' | 'lost' | 'plan' | 'begun' | 'dropped' | 'kept'
   >,
   signal: AbortSignal,
 ): Promise<Observation> => {

@@ -11,8 +11,8 @@
  * M5. A deletion on a sled ends the back-off of transfers that lacked space there.
  * M6. Back-offs use the monotonic clock: a wall clock that is set back must not extend one by hours.
  * M7. Bounded by the fleet and the wanted set: the memory of other sleds and artifacts is dropped.
- * M8. A failed copy counts once, although its end and a later list report it.
- * M9. It is changed only here. Callers report what happened, and read a sled's memory without a way to change it.
+ * M8. It is changed only here. Callers report what happened, and read a sled's memory without a way to change it.
+ * M9. A failed copy counts once, although its end and a later list report it.
  */
 import { type ArtifactHash, pointText, type SledId } from '../../core/ids.ts';
 import type { PointClaim } from '../../core/lineage.ts';
@@ -61,7 +61,7 @@ type SledMemory = {
   distrust: { readonly sinceMs: number; readonly sha256: ArtifactHash } | undefined;
   /** Of the last list; the next one is compared with them. */
   totals: ListTotals | undefined;
-  /** M8: hash and time of copies that failed there. */
+  /** M9: hash and time of copies that failed there. */
   readonly notedFailures: Set<string>;
 };
 
@@ -201,7 +201,7 @@ const noteCopyFailure = (
   return isSledsFault ? 'transfer' : 'source';
 };
 
-/** M8 */
+/** M9 */
 const isNews = ({ notedFailures }: SledMemory, { sha256, timeMs }: CopyFailure): boolean => {
   const key = `${sha256} ${timeMs}`;
   if (notedFailures.has(key)) return false;

@@ -68,7 +68,7 @@ const observed = (): Observation => {
     seededRng(1),
   );
   return foldObservation({
-    ...{ timeMs: 0, wanted, minSledReplication: 3, sleds, lost: [], plan, monotonicMs: 0 },
+    ...{ timeMs: 0, wanted, minSledReplication: 3, sleds, lost: [], plan, begun: 0, monotonicMs: 0 },
     ...{ elsewhere: new Map(), dropped: new Set<never>(), kept: [], distrusted: [] },
   });
 };

@@ -59,7 +59,7 @@ export type Found = Point & {
 };
 
 export type TransferCounts = {
-  /** Since the census: transfers that began, and copies on datasets that the sleds confirmed. */
+  /** Since the last round: transfers that began, and copies on datasets that the sleds confirmed. */
   readonly begun: number;
   readonly written: number;
   /** Nothing that began since is under way, and nothing can begin. */
@@ -68,10 +68,10 @@ export type TransferCounts = {
 
 export type Transfers = AsyncDisposable & {
   /** The part of a plan's input that only transfers know. */
-  readonly planned: () => Pick<PlanInput, 'underWay' | 'idleSinceMs' | 'typicalBytesPerMs'>;
+  readonly forPlan: () => Pick<PlanInput, 'underWay' | 'idleSinceMs' | 'typicalBytesPerMs'>;
   /** From now on transfers serve what this round has found. */
   readonly follow: (found: Found) => void;
-  /** Waits until they are at rest, or as long as a round waits. @throws what ended them */
+  /** Waits until they are at rest, or as long as a round waits. @throws the error of a plan */
   readonly settle: (options: { readonly signal: AbortSignal }) => Promise<TransferCounts>;
 };
 
@@ -163,7 +163,7 @@ export const createTransfers = (deps: Deps): Transfers => {
   };
 
   return {
-    planned: () => plannedIn(state),
+    forPlan: () => forPlan(state),
     follow(found) {
       followFound(state, found, clock.monotonicMs());
       timer.soon();
@@ -172,7 +172,7 @@ export const createTransfers = (deps: Deps): Transfers => {
       await untilAtRest({ state, timer, clock }, { waitMs: policy.roundWaitMs, signal });
       signal.throwIfAborted();
       const { fault, begun, written } = state;
-      state.fault = undefined;
+      Object.assign(state, { fault: undefined, begun: 0, written: 0 });
       if (fault !== undefined) throw fault.error;
       return { begun, written, isAtRest: isAtRest(state, timer) };
     },
@@ -183,7 +183,7 @@ export const createTransfers = (deps: Deps): Transfers => {
   };
 };
 
-const plannedIn = ({ underWay, idleSinceMs, rates }: State) => ({
+const forPlan = ({ underWay, idleSinceMs, rates }: State) => ({
   underWay: [...underWay.values()],
   idleSinceMs,
   typicalBytesPerMs: rates.median(),
@@ -193,8 +193,6 @@ const followFound = (state: State, found: Found, nowMs: number): void => {
   state.found = found;
   state.followedMs = nowMs;
   state.targets = new Map(found.sleds.map(sled => [sled.id, sled]));
-  state.begun = 0;
-  state.written = 0;
   for (const [key, { unknownSinceMs }] of state.underWay)
     if (unknownSinceMs !== undefined && unknownSinceMs < found.beganMs) state.underWay.delete(key); // TRF2
   state.holdings.follow({
@@ -219,7 +217,7 @@ const planNow = (
     sleds: holdings.sleds().map(sled => withPause(sled, memory)),
     local: found.local.filter(({ uploadId }) => heldNow.has(uploadId)),
     policy,
-    ...plannedIn(state),
+    ...forPlan(state),
     backoff: memory.backoff(),
     routes: memory.routes(),
     nowMs: beganMs,

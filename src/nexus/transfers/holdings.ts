@@ -11,6 +11,7 @@
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
 import { type InventorySled, isListing, type SledListing } from '../../core/inventory.ts';
 import { type Pair, pairKey } from '../../core/plan/input.ts';
+import { rarestFirst } from '../../core/plan/plan.ts';
 
 export type Census = {
   /** On the monotonic clock, before the first sled was asked. */
@@ -112,20 +113,15 @@ export const createHoldings = (): Holdings => {
     },
     leaveOut,
     sleds: () => sleds,
-    open: () => rarestFirst([...lacking.keys()], holders, wanted),
+    open: () =>
+      rarestFirst(
+        [...lacking.keys()].map(sha256 => [sha256, wanted.get(sha256) ?? 0] as const),
+        holders,
+      ),
     isShort: id => (lacks.get(id) ?? 0) > 0,
     isAnyShort: () => lacking.size > 0,
   };
 };
-
-const rarestFirst = (
-  open: readonly ArtifactHash[],
-  holders: ReadonlyMap<ArtifactHash, number>,
-  sizes: ReadonlyMap<ArtifactHash, number>,
-): (readonly [ArtifactHash, number])[] =>
-  open
-    .map(sha256 => [sha256, sizes.get(sha256) ?? 0] as const)
-    .sort(([a, aSize], [b, bSize]) => (holders.get(a) ?? 0) - (holders.get(b) ?? 0) || bSize - aSize);
 
 const liveOf = (sled: InventorySled): Live | undefined =>
   isListing(sled.answer) ? { ...sled, answer: { ...sled.answer }, own: undefined } : undefined;
