@@ -218,6 +218,30 @@ describe('with pinned roots', () => {
     await put(store, planted);
   });
 
+  test('a bundle whose disks are away when its chain is pinned is asked for again, and judged by what is pinned now (RLB2)', async () => {
+    const trust = await pinnedTrust();
+    let isAway = false;
+    const store = await createMachine().start({
+      trust: storeTrust(trust),
+      before({ path }) {
+        if (isAway && path.includes('release-metadata'))
+          throw Object.assign(new Error('the disk is away'), { code: 'EIO' });
+      },
+    });
+    await tellFloor(store, 1);
+    const theirs = stranger.release(['planted']);
+    await want(store, 1, [theirs]);
+    await store.putBundle(theirs.bundle, theirs.bytes);
+    expect(await statesOf(store)).toEqual(['refused']);
+    isAway = true;
+    await trust.addChains([stranger.roots(1)], 'file');
+    await expect.poll(() => statesOf(store)).toEqual(['missing']);
+    isAway = false;
+    await reconcile(store);
+    await store.putBundle(theirs.bundle, theirs.bytes);
+    expect(await statesOf(store)).toEqual(['admitted']);
+  });
+
   test('the word of a Nexus exempts where no key of an administrator is pinned, and only a statement where one is (ADM5)', async () => {
     const statements = testStatements();
     const trust = await pinnedTrust(1, { statements });

@@ -244,8 +244,10 @@ const judgeEach = async (
     for (let bundle = waiting.shift(); bundle !== undefined && !signal.aborted; bundle = waiting.shift()) {
       try {
         const bytes = await copies.read(bundle);
-        if (bytes !== undefined && isDue(bundle))
-          verdicts.set(bundle, await judgeStored(keeping, bundle, bytes));
+        if (!isDue(bundle)) continue;
+        if (bytes !== undefined) verdicts.set(bundle, await judgeStored(keeping, bundle, bytes));
+        // Its disks are away: what counted before counts no longer, and it is judged when it is read, or sent, again.
+        else verdicts.delete(bundle);
       } catch (err) {
         if (!signal.aborted) log.error({ err, bundle }, 'the metadata of a release cannot be judged');
       }
