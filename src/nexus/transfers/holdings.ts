@@ -11,7 +11,7 @@
 import type { ArtifactHash, SledId } from '../../core/ids.ts';
 import { type InventorySled, isListing, type SledListing } from '../../core/inventory.ts';
 import { type Pair, pairKey } from '../../core/plan/input.ts';
-import { rarestFirst } from '../../core/plan/plan.ts';
+import { createShortfall } from './shortfall.ts';
 
 export type Census = {
   /** On the monotonic clock, before the first sled was asked. */
@@ -51,75 +51,52 @@ export const createHoldings = (): Holdings => {
   let sleds: readonly InventorySled[] = [];
   let live = new Map<SledId, Live>();
   let wanted: ReadonlyMap<ArtifactHash, number> = new Map();
-  /** By artifact: the sleds that lack it, and the number of those that have it. */
-  let lacking = new Map<ArtifactHash, Set<SledId>>();
-  let holders = new Map<ArtifactHash, number>();
-  let lacks = new Map<SledId, number>();
+  let shortfall = createShortfall();
   const arrivals = new Map<string, Arrival>();
 
-  const note = (sled: Live, sha256: ArtifactHash): void => {
-    const copies = sled.answer.held.get(sha256) ?? 0;
-    if (copies > 0) holders.set(sha256, (holders.get(sha256) ?? 0) + 1);
-    if (copies >= sled.answer.datasets) return;
-    const sledsWithout = lacking.get(sha256) ?? new Set();
-    lacking.set(sha256, sledsWithout.add(sled.id));
-    lacks.set(sled.id, (lacks.get(sled.id) ?? 0) + 1);
-  };
-
-  const arrived = ({ sledId, sha256, copies }: Arrival): void => {
+  const arrived = ({ sledId, sha256, copies: now }: Arrival): void => {
     const sled = live.get(sledId);
     if (sled === undefined) return;
     const { held, copiesInFlight } = ownOf(sled);
-    const { datasets } = sled.answer;
     copiesInFlight.delete(sha256);
     const before = held.get(sha256) ?? 0;
-    if (copies <= before || !wanted.has(sha256)) return;
-    held.set(sha256, copies);
-    if (before === 0) holders.set(sha256, (holders.get(sha256) ?? 0) + 1);
-    if (copies < datasets || lacking.get(sha256)?.delete(sledId) !== true) return;
-    lacks.set(sledId, (lacks.get(sledId) ?? 1) - 1);
-    if (lacking.get(sha256)?.size === 0) lacking.delete(sha256);
-  };
-
-  const leaveOut: Holdings['leaveOut'] = id => {
-    const sled = live.get(id);
-    if (sled === undefined) return;
-    live.delete(id);
-    sleds = sleds.filter(each => each.id !== id);
-    for (const [sha256, without] of lacking) {
-      without.delete(id);
-      if (without.size === 0) lacking.delete(sha256);
-    }
-    for (const sha256 of sled.answer.held.keys()) holders.set(sha256, (holders.get(sha256) ?? 1) - 1);
-    lacks.delete(id);
+    if (now <= before || !wanted.has(sha256)) return;
+    held.set(sha256, now);
+    shortfall.changed(sledId, sha256, { before, now, datasets: sled.answer.datasets });
   };
 
   return {
     follow(census) {
       wanted = census.wanted;
-      [lacking, holders, lacks] = [new Map(), new Map(), new Map()];
+      shortfall = createShortfall();
       live = new Map(census.sleds.flatMap(sled => liveOf(sled) ?? []).map(sled => [sled.id, sled]));
       sleds = census.sleds.map(sled => live.get(sled.id) ?? sled);
-      for (const sled of live.values()) for (const sha256 of wanted.keys()) note(sled, sha256);
+      for (const { id, answer } of live.values())
+        for (const sha256 of wanted.keys()) {
+          const now = answer.held.get(sha256) ?? 0;
+          shortfall.changed(id, sha256, { before: 0, now, datasets: answer.datasets });
+        }
       for (const [key, arrival] of arrivals)
         if (arrival.endedMs < census.beganMs) arrivals.delete(key);
         else arrived(arrival);
     },
-    ended({ sledId, sha256 }, endedMs, copies) {
-      const arrival = { sledId, sha256, endedMs, copies: copies ?? 0 };
+    ended({ sledId, sha256 }, endedMs, copies = 0) {
+      const arrival = { sledId, sha256, endedMs, copies };
       arrivals.set(pairKey(sledId, sha256), arrival);
       arrived(arrival);
-      return lacking.get(sha256)?.has(sledId) !== true;
+      return !shortfall.isLacking(sledId, sha256);
     },
-    leaveOut,
+    leaveOut(id) {
+      const sled = live.get(id);
+      if (sled === undefined) return;
+      live.delete(id);
+      sleds = sleds.filter(each => each.id !== id);
+      shortfall.remove(id, sled.answer.held.keys());
+    },
     sleds: () => sleds,
-    open: () =>
-      rarestFirst(
-        [...lacking.keys()].map(sha256 => [sha256, wanted.get(sha256) ?? 0] as const),
-        holders,
-      ),
-    isShort: id => (lacks.get(id) ?? 0) > 0,
-    isAnyShort: () => lacking.size > 0,
+    open: () => shortfall.open(wanted),
+    isShort: id => shortfall.isShort(id),
+    isAnyShort: () => shortfall.isAnyShort(),
   };
 };
 
