@@ -6,7 +6,8 @@
  *                                         └─▶ revocations ─▶ box, and running requests end
  *
  * MB1. The box lies beside the datasets: it outlives processes, power cuts, and disks that are wiped or replaced.
- * MB2. The times of a certificate are judged by the machine's own clock, as OpenSSL does when a connection begins.
+ * MB2. The times of a certificate are judged by the machine's own clock, as OpenSSL does when a connection begins, and by the time of
+ *      the process (CS4).
  */
 import type { Revocation } from '../../src/core/revocation.ts';
 import type { SignedStatement } from '../../src/core/statement.ts';
@@ -65,7 +66,7 @@ export type Heard = {
   /** The operation, or undefined for bytes of one that began before. */
   readonly operationId: string | undefined;
   readonly params: unknown;
-  /** By the clock of the process. */
+  /** The time of the process (CS4). */
   readonly nowMs: number;
 };
 
@@ -73,9 +74,10 @@ const WRITE_MS = 2;
 
 export const openMember = (box: IdentityBox, process: SimProcess, watch: HearingWatch): Member => {
   const { clock } = process;
+  const processTimeMs = () => Math.max(clock.nowMs(), box.passport.notBeforeMs);
   const revocations = createRevocations({
     known: box.revoked,
-    nowMs: () => Math.max(clock.nowMs(), box.passport.notBeforeMs),
+    nowMs: processTimeMs,
     latestMs: () => (clock.nowMs() < box.passport.notBeforeMs ? Number.POSITIVE_INFINITY : clock.nowMs()),
     async save(list) {
       await clock.sleep(WRITE_MS, { signal: NEVER_ABORTED });
@@ -84,7 +86,7 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
   });
   const member: Member = {
     presents: () => box.passport,
-    heard: what => watch.onHeard({ by: member, nowMs: clock.nowMs(), ...what }),
+    heard: what => watch.onHeard({ by: member, nowMs: processTimeMs(), ...what }),
     ended: watch.onEnded,
     revocations,
     statements: openStatements(box, process),
@@ -93,14 +95,12 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
       if (presented === undefined) return { kind: 'anonymous' };
       if (!presented.isOfFleet)
         return { kind: 'refused', because: 'no authority of this fleet issued it (UNKNOWN)' };
-      const nowMs = clock.nowMs();
-      return judgedPeer(presented, { fleet: FLEET, revocations, nowMs });
+      return judgedPeer(presented, { fleet: FLEET, revocations, nowMs: processTimeMs() });
     },
     faultOf(host, server, expected) {
-      const nowMs = clock.nowMs();
       if (!server.isOfFleet) return untrusted(host, 'no authority of this fleet issued it');
-      if (server.notAfterMs < nowMs) return untrusted(host, 'it has expired');
-      return serverFault(host, server, { expected, revocations });
+      if (server.notAfterMs < clock.nowMs()) return untrusted(host, 'it has expired');
+      return serverFault(host, server, { expected, revocations, nowMs: processTimeMs() });
     },
   };
   return member;

@@ -16,7 +16,7 @@ import { mayActAs, type OperatorRole } from '../core/operator-role.ts';
 import type { CredentialSource } from '../identity/credentials.ts';
 import type { Peer } from '../identity/judged-peer.ts';
 import { type PeerIdentity, type PeerKind, spiffeId } from '../identity/peer-identity.ts';
-import { peerOf } from '../identity/tls.ts';
+import { type Judge, peerOf } from '../identity/tls.ts';
 import { DepotError } from '../lib/errors.ts';
 import { isLoopback } from './listen.ts';
 import type { Claimant } from './places.ts';
@@ -62,7 +62,7 @@ export type Connected = Omit<Caller, 'operator'>;
 /** @param credentials of this process; undefined without TLS */
 export const connectedOf = (
   { socket }: Pick<IncomingMessage, 'socket'>,
-  credentials: Pick<CredentialSource, 'current' | 'revocations'> | undefined,
+  credentials: (Judge & Pick<CredentialSource, 'current'>) | undefined,
 ): Connected => {
   const peer: Peer = credentials === undefined ? { kind: 'plain' } : peerOf(socket, credentials);
   const address = socket.remoteAddress ?? '';

@@ -10,8 +10,7 @@ import { Agent, buildConnector, Dispatcher } from 'undici';
 import { identityOf } from '../identity/certificate.ts';
 import type { CredentialSource } from '../identity/credentials.ts';
 import type { ExpectedPeer, PeerIdentity } from '../identity/peer-identity.ts';
-import type { Revocations } from '../identity/revocations.ts';
-import { type ClientCredentials, type ClientTls, clientTls } from '../identity/tls.ts';
+import { type ClientCredentials, type ClientTls, clientTls, type Judge } from '../identity/tls.ts';
 import type { ExpectedProcess, Scheme } from '../lib/endpoint.ts';
 import { type ClientTimeouts, createDispatcher, DEFAULT_CLIENT_TIMEOUTS, POOL_LIMITS } from './client.ts';
 
@@ -79,7 +78,7 @@ const CONNECTION_LIFE_MS = 86_400_000;
 const MAX_POOLS = 16_384;
 
 export const securePeers = (
-  credentials: Pick<CredentialSource, 'current' | 'revocations'>,
+  credentials: Judge & Pick<CredentialSource, 'current'>,
   timeouts: Timeouts = DEFAULT_CLIENT_TIMEOUTS,
 ): Peers => {
   const { revocations } = credentials;
@@ -96,7 +95,7 @@ export const securePeers = (
           certificate => {
             pool.seen = certificate;
           },
-          revocations,
+          credentials,
         ),
       ),
     };
@@ -118,7 +117,7 @@ export const securePeers = (
     scheme: 'https',
     dispatcher: expected => poolOf({ fleet, ...expected }),
     certificates: () => [...pools.values()].flatMap(({ seen }) => seen ?? []),
-    tls: expected => clientTls(credentials.current(), { fleet, ...expected }, revocations),
+    tls: expected => clientTls(credentials.current(), { fleet, ...expected }, credentials),
     async [Symbol.asyncDispose]() {
       change[Symbol.dispose]();
       await Promise.all([...pools.values()].map(({ dispatcher }) => dispatcher.close()));
@@ -144,12 +143,12 @@ export const secureDispatcher = (
   expected: ExpectedPeer,
   { connectTimeoutMs }: Timeouts = DEFAULT_CLIENT_TIMEOUTS,
   onPeer?: (certificate: SeenCertificate) => void,
-  revocations?: Pick<Revocations, 'fault'>,
+  by?: Judge,
 ): Dispatcher => {
   let last: { readonly of: ClientCredentials; readonly connect: buildConnector.connector } | undefined;
   const connectorOf = (of: ClientCredentials): buildConnector.connector => {
     if (last?.of !== of) {
-      const tls = { ...clientTls(of, expected, revocations), maxCachedSessions: 0, allowH2: false };
+      const tls = { ...clientTls(of, expected, by), maxCachedSessions: 0, allowH2: false };
       last = { of, connect: buildConnector({ ...tls, timeout: connectTimeoutMs }) };
     }
     return last.connect;

@@ -5,11 +5,11 @@ import { connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { type Dispatcher, request } from 'undici';
-import { describe, expect, onTestFinished, test, vi } from 'vitest';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { depotApi } from '../api/depot-api.ts';
-import type { Api, Route } from '../api/route.ts';
+import type { Route } from '../api/route.ts';
 import type { RefusedRequest } from '../core/facts/refusal.ts';
-import type { CredentialSource, Credentials } from '../identity/credentials.ts';
+import type { Credentials } from '../identity/credentials.ts';
 import {
   replaceableCredentials,
   type TestFleetIdentity,
@@ -17,31 +17,19 @@ import {
   validNow,
 } from '../identity/identity.fixture.ts';
 import { type ClientCredentials, clientTls, serverTls } from '../identity/tls.ts';
-import { DepotError } from '../lib/errors.ts';
 import { silentLogger } from '../lib/log.ts';
 import { neverAborts, oneOperator, serveTestApi, testApi } from './api.fixture.ts';
 import { createApiClient } from './client.ts';
-import { type BoundRoute, bindApi } from './handlers.ts';
+import { bindApi } from './handlers.ts';
 import { openApiDocuments } from './openapi.ts';
 import { plainPeers, secureDispatcher, securePeers } from './peers.ts';
 import { rawGet } from './raw-get.ts';
+import { ARTIFACT, bare, fetchAs, SLED, serveSled } from './secure-server.fixture.ts';
 import { type ApiServer, serveApi } from './server.ts';
 
-const SLED = '11111111-1111-4111-8111-111111111111';
 const OTHER_SLED = '22222222-2222-4222-8222-222222222222';
 const TOKEN = 'the-token-of-an-operator';
 const signal = neverAborts();
-
-/** Handlers that only show that they were reached. */
-const bare = (apis: readonly Api[]): BoundRoute[] =>
-  apis
-    .flatMap(({ routes, version }) => Object.values<Route>(routes).map(route => ({ route, version })))
-    .map(bound => ({
-      ...bound,
-      handle: async () => {
-        throw new DepotError('NOT_FOUND', 'reached');
-      },
-    }));
 
 type CallerName = keyof ReturnType<typeof callersOf>;
 const callersOf = (fleet: TestFleetIdentity) => {
@@ -162,21 +150,6 @@ describe('each route of each server serves its audience alone, and shows whom it
     for (const dispatcher of dispatchers.values()) await dispatcher.close();
   });
 });
-
-/** A TLS server of one sled, with a route for members and one for nobody. */
-const serveSled = (credentials: CredentialSource): Promise<ApiServer> =>
-  serveApi({
-    apis: [bare(openApiDocuments['repo-depot.json'] ?? []), bare(openApiDocuments['sled-agent.json'] ?? [])],
-    listen: { host: '127.0.0.1', port: 0 },
-    credentials,
-    log: silentLogger,
-  });
-
-const ARTIFACT = `/artifact/sha256/${'0'.repeat(64)}`;
-const fetchAs = async (server: ApiServer, dispatcher: Dispatcher) => {
-  const answer = await request(`https://${server.address}${ARTIFACT}`, { dispatcher });
-  return { status: answer.statusCode, text: await answer.body.text() };
-};
 
 test('a refusal says whom the route serves, and who the caller is', async () => {
   const fleet = testFleetIdentity();
@@ -324,20 +297,6 @@ test('a renewed certificate serves new connections at once, and open ones go on 
   ]);
   before.socket.destroy();
   after.socket.destroy();
-});
-
-test('a caller whose certificate expires is refused on the connection that it opened before (TI2)', async () => {
-  const fleet = testFleetIdentity();
-  await using server = await serveSled(replaceableCredentials(fleet.issue('sled', { id: SLED })));
-  const nexus = fleet.issue('nexus');
-  const dispatcher = secureDispatcher(() => nexus, { fleet: fleet.fleet, kind: 'sled' });
-  onTestFinished(() => dispatcher.close());
-  expect((await fetchAs(server, dispatcher)).status).toBe(404);
-  vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 31 * 86_400_000 });
-  onTestFinished(() => void vi.useRealTimers());
-  const refused = await fetchAs(server, dispatcher);
-  expect(refused.status).toBe(401);
-  expect(refused.text).toContain('it has expired');
 });
 
 test('a revoked caller is refused on its open connection, and its running request ends (RVK1, H4)', async () => {

@@ -8,8 +8,9 @@
  * CS2. The name stays the same while a process runs.
  * CS3. A process with an expired certificate starts and runs, and reports it. Its peers refuse it until the file is renewed; no
  *      restart is needed. A sled renews its own for a year, at a Nexus that issues certificates.
- * CS4. The time of a process is the later one of its clock and the beginning of its certificate. A clock that is behind it, as after
- *      a boot without the time, judges no beginning: the certificate is renewed, and the clock set, before it does again.
+ * CS4. The time of a process is the later one of its clock and the beginning of its certificate: whoever has a certificate that ended
+ *      before that is refused, whatever the clock says. A clock that is behind it, as after a boot without the time, judges no
+ *      beginning: the certificate is renewed, and the clock set, before it does again.
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -45,6 +46,8 @@ export type CredentialSource = {
   readonly current: () => Credentials;
   /** Until it is disposed, `listener` is called after each change. */
   readonly onChange: (listener: () => void) => Disposable;
+  /** The time by which this process judges whether certificates of others have ended (CS4). */
+  readonly nowMs: () => number;
   /** By which this process judges the certificates of others. */
   readonly revocations: Revocations;
   /** Of the admin keys that this process believes. */
@@ -104,14 +107,15 @@ export const watchCredentials = async (
     keys: adminKeys,
     fleet: current.identity.fleet,
   });
+  const nowMs = () => Math.max(clock.nowMs(), current.notBeforeMs);
   const revocations = await openRevocations(files.certificateFile, {
     restoredMs: identity => restoredMs(statements, identity),
-    nowMs: () => Math.max(clock.nowMs(), current.notBeforeMs),
+    nowMs,
     latestMs: () => (clock.nowMs() < current.notBeforeMs ? Number.POSITIVE_INFINITY : clock.nowMs()),
   });
   const watching = watch();
   return {
-    ...{ revocations, statements },
+    ...{ revocations, statements, nowMs },
     onChange,
     current: () => current,
     async [Symbol.asyncDispose]() {

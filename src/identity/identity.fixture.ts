@@ -85,6 +85,7 @@ export const replaceableCredentials = (
   const revocations = knownRevocations();
   return {
     ...{ revocations, statements: knownStatements() },
+    nowMs: () => Math.max(Date.now(), current.notBeforeMs),
     current: () => current,
     onChange,
     replace(next) {

@@ -6,8 +6,11 @@
  *
  * JPE1. A name counts only as a whole: of this fleet, and for a client exactly the expected one.
  * JPE2. A certificate from before the revocation of its name counts nowhere (RVK1).
+ * JPE3. One that has ended by the time of the process counts for nothing but its renewal. OpenSSL has compared it with the clock, which
+ *      may be behind that time (CS4).
  */
 import type { KeyObject } from 'node:crypto';
+import { isoTime } from '../lib/clock.ts';
 import { DepotError } from '../lib/errors.ts';
 import { type ExpectedPeer, expectedText, isExpected, type PeerIdentity, spiffeId } from './peer-identity.ts';
 import type { Revocations } from './revocations.ts';
@@ -48,6 +51,7 @@ type By = {
   /** Of the server. */
   readonly fleet: string;
   readonly revocations: Pick<Revocations, 'fault'>;
+  /** The time of the server (CS4). */
   readonly nowMs: number;
 };
 
@@ -66,17 +70,26 @@ export const judgedPeer = (
     : { kind: 'identified', identity, publicKey, notBeforeMs };
 };
 
+type ByClient = {
+  readonly expected: ExpectedPeer;
+  readonly revocations: Pick<Revocations, 'fault'> | undefined;
+  /** The time of the client (CS4); undefined of one without a certificate, for which OpenSSL has judged. */
+  readonly nowMs: number | undefined;
+};
+
+const ended = (notAfterMs: number, nowMs: number | undefined): string | undefined =>
+  nowMs !== undefined && notAfterMs < nowMs
+    ? `it ended at ${isoTime(notAfterMs)}, and the certificate of this process begins later; set the clock of this machine`
+    : undefined;
+
 /** Why a client does not use the server that presents it; undefined if it does. */
 export const serverFault = (
   host: string,
-  { identity, notBeforeMs }: Pick<PresentedCertificate, 'identity' | 'notBeforeMs'>,
-  {
-    expected,
-    revocations,
-  }: { readonly expected: ExpectedPeer; readonly revocations: Pick<Revocations, 'fault'> | undefined },
+  { identity, notBeforeMs, notAfterMs }: Omit<PresentedCertificate, 'publicKey'>,
+  { expected, revocations, nowMs }: ByClient,
 ): DepotError | undefined => {
   if (identity !== undefined && isExpected(identity, expected)) {
-    const because = revocations?.fault(identity, notBeforeMs);
+    const because = revocations?.fault(identity, notBeforeMs) ?? ended(notAfterMs, nowMs);
     if (because === undefined) return undefined;
     return new DepotError('PEER_IDENTITY', `the certificate of ${host} does not count: ${because}`);
   }

@@ -15,7 +15,6 @@ import { countsSinceMs, identityOf } from './certificate.ts';
 import { type CredentialSource, type Credentials, isIssuedByAuthority } from './credentials.ts';
 import { judgedPeer, type Peer, serverFault } from './judged-peer.ts';
 import type { ExpectedPeer } from './peer-identity.ts';
-import type { Revocations } from './revocations.ts';
 
 /** What a client has to have: authorities, and the certificate if it identifies itself. */
 export type ClientCredentials = Pick<Credentials, 'authoritiesPem'> &
@@ -26,6 +25,9 @@ export type ClientTls = Required<
   Pick<ConnectionOptions, 'ca' | 'minVersion' | 'ciphers' | 'rejectUnauthorized' | 'checkServerIdentity'>
 > &
   Pick<ConnectionOptions, 'cert' | 'key'>;
+
+/** By what a process judges the certificates of others. */
+export type Judge = Pick<CredentialSource, 'revocations' | 'nowMs'>;
 
 const TLS_VERSION = 'TLSv1.3';
 /** The first one takes the least processor time on a machine with instructions for AES: bench/tls.ts. */
@@ -45,7 +47,7 @@ export const serverTls = ({ certificatePem, keyPem, authoritiesPem }: Credential
 export const clientTls = (
   { authoritiesPem, certificatePem, keyPem }: ClientCredentials,
   expected: ExpectedPeer,
-  revocations?: Pick<Revocations, 'fault'>,
+  by?: Judge,
 ): ClientTls => ({
   ca: authoritiesPem,
   cert: certificatePem,
@@ -53,19 +55,23 @@ export const clientTls = (
   minVersion: TLS_VERSION,
   ciphers: CIPHERS,
   rejectUnauthorized: true,
-  checkServerIdentity: (host, certificate) => unexpectedPeer(host, certificate, expected, revocations),
+  checkServerIdentity: (host, certificate) => unexpectedPeer(host, certificate, expected, by),
 });
 
-/** OpenSSL has verified the chain and the times of the certificate before (TI1). */
+/** OpenSSL has verified the chain, and the times of the certificate by the clock, before (TI1). */
 const unexpectedPeer = (
   host: string,
   { raw }: Pick<PeerCertificate, 'raw'>,
   expected: ExpectedPeer,
-  revocations: Pick<Revocations, 'fault'> | undefined,
+  by: Judge | undefined,
 ): DepotError | undefined => {
   const certificate = new X509Certificate(raw);
-  const notBeforeMs = countsSinceMs(certificate);
-  return serverFault(host, { identity: identityOf(certificate), notBeforeMs }, { expected, revocations });
+  const presented = {
+    identity: identityOf(certificate),
+    notBeforeMs: countsSinceMs(certificate),
+    notAfterMs: certificate.validToDate.getTime(),
+  };
+  return serverFault(host, presented, { expected, revocations: by?.revocations, nowMs: by?.nowMs() });
 };
 
 /**
@@ -73,14 +79,13 @@ const unexpectedPeer = (
  */
 export const peerOf = (
   socket: Socket,
-  { current, revocations }: Pick<CredentialSource, 'current' | 'revocations'>,
-  nowMs = Date.now(),
+  { current, revocations, nowMs }: Judge & Pick<CredentialSource, 'current'>,
 ): Peer => {
   if (!(socket instanceof TLSSocket)) return { kind: 'plain' };
   const certificate = socket.getPeerX509Certificate();
   if (certificate === undefined) return { kind: 'anonymous' };
   const notAfterMs = certificate.validToDate.getTime();
-  const hasExpired = notAfterMs < nowMs;
+  const hasExpired = notAfterMs < nowMs();
   // OpenSSL names one fault alone, which may hide that nobody of this fleet issued the certificate.
   const isTrusted =
     socket.authorized || (hasExpired && isIssuedByAuthority(certificate, current().authoritiesPem));
@@ -92,7 +97,7 @@ export const peerOf = (
       notBeforeMs: countsSinceMs(certificate),
       notAfterMs,
     },
-    { fleet: current().identity.fleet, revocations, nowMs },
+    { fleet: current().identity.fleet, revocations, nowMs: nowMs() },
   );
 };
 

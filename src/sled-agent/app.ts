@@ -77,7 +77,7 @@ export const startSledAgent = async (
       startRenewal({
         credentials,
         certificateFile: config.identity.certificateFile,
-        request: options => renewAnywhere(config.nexuses, peers, options),
+        request: options => renewAnywhere(config.nexuses, credentials, options),
         clock,
         log: log.child({ component: 'identity' }),
       }),

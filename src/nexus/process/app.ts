@@ -156,7 +156,7 @@ export const createNexus = async (config: IdentifiedConfig, deps: NexusDeps): Pr
     await started.catch(() => undefined);
   });
 
-  stack.use(renewItself(config, { credentials, issuer, peers, started, ...deps }));
+  stack.use(renewItself(config, { credentials, issuer, started, ...deps }));
 
   const owned = stack.move();
   return {

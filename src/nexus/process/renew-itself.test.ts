@@ -31,7 +31,7 @@ const renewing = async (offMs: number, started: Parameters<typeof renewItself>[1
   });
   const config = { otherNexuses: [], identity: { certificateFile } };
   const renewal = renewItself(config as unknown as IdentifiedConfig, {
-    ...{ credentials: replaceableCredentials(own), issuer, peers: undefined as never },
+    ...{ credentials: replaceableCredentials(own), issuer },
     ...{ started, clock, log: silentLogger },
   });
   onTestFinished(async () => {

@@ -4,7 +4,6 @@
  * RIT1. Its life counts by the clock of the database (RX6): the one of this Nexus may be a year off, and then its certificate would
  *      begin too late for its peers, or be over. It counts by its own clock only while the database is away.
  */
-import type { Peers } from '../../http/peers.ts';
 import type { CredentialSource } from '../../identity/credentials.ts';
 import { type CertificateIssuer, issueOwn } from '../../identity/issuer.ts';
 import { startRenewal } from '../../identity/renewal.ts';
@@ -19,7 +18,6 @@ type Parts = {
   readonly credentials: CredentialSource;
   /** Undefined without the authority's key: then another Nexus renews the certificate. */
   readonly issuer: CertificateIssuer | undefined;
-  readonly peers: Peers;
   readonly started: Promise<Pick<Services, 'databaseTimeMs'>>;
   readonly clock: Clock;
   readonly log: Logger;
@@ -30,7 +28,7 @@ const START_WAIT_MS = 60_000;
 
 export const renewItself = (
   { otherNexuses, identity: { certificateFile } }: IdentifiedConfig,
-  { credentials, issuer, peers, started, clock, log }: Parts,
+  { credentials, issuer, started, clock, log }: Parts,
 ): AsyncDisposable => {
   const others = otherNexuses.map(address => endpoint('https', address, { kind: 'nexus' }));
   if (issuer === undefined && others.length === 0) return new AsyncDisposableStack();
@@ -38,7 +36,7 @@ export const renewItself = (
     credentials,
     certificateFile,
     async request(options) {
-      if (issuer === undefined) return await renewAnywhere(others, peers, options);
+      if (issuer === undefined) return await renewAnywhere(others, credentials, options);
       const services = await within(START_WAIT_MS, started, { clock, ...options });
       const fromMs = await services?.databaseTimeMs(options);
       return issueOwn(issuer, credentials, { fromMs }).certificatePem;
