@@ -1,54 +1,53 @@
-/** Two processes over TLS, of which one has a clock that is far from the other's. */
-import { request } from 'undici';
+/** Two processes over TLS, of which one has a certificate that begins in the future: the clock of who issued it was ahead. */
 import { expect, test } from 'vitest';
-import { depotApi } from '../api/depot-api.ts';
-import type { Route } from '../api/route.ts';
-import type { Credentials } from '../identity/credentials.ts';
+import { certificateApi } from '../api/certificate-api.ts';
 import { replaceableCredentials, testFleetIdentity } from '../identity/identity.fixture.ts';
-import { DepotError } from '../lib/errors.ts';
+import { renewAnywhere } from '../join/renew-anywhere.ts';
+import { endpoint, splitAddress } from '../lib/endpoint.ts';
 import { silentLogger } from '../lib/log.ts';
+import { bindApi } from './handlers.ts';
 import { securePeers } from './peers.ts';
+import { fetchAs, SLED, serveSled } from './secure-server.fixture.ts';
 import { serveApi } from './server.ts';
 
-const SLED = '11111111-1111-4111-8111-111111111111';
+const DAY_MS = 86_400_000;
+const beginningIn = (days: number) => ({
+  notBeforeMs: Date.now() + days * DAY_MS,
+  notAfterMs: Date.now() + (days + 30) * DAY_MS,
+});
 
-/** Its handlers only show that they were reached. */
-const serveDepot = (credentials: Credentials) =>
-  serveApi({
-    apis: [
-      Object.values<Route>(depotApi.routes).map(route => ({
-        route,
-        version: depotApi.version,
-        handle: async () => {
-          throw new DepotError('NOT_FOUND', 'reached');
-        },
-      })),
-    ],
+/** What a Nexus gets from a sled; one of both has a certificate that begins in some days. */
+const askWith = async (days: number, ahead: 'sled' | 'nexus') => {
+  const fleet = testFleetIdentity();
+  const validityOf = (kind: 'sled' | 'nexus') => kind === ahead && { validity: beginningIn(days) };
+  const sled = fleet.issue('sled', { id: SLED, ...validityOf('sled') });
+  await using server = await serveSled(replaceableCredentials(sled));
+  const own = replaceableCredentials(fleet.issue('nexus', { ...validityOf('nexus') }));
+  await using peers = securePeers(own);
+  return await fetchAs(server, peers.dispatcher({ kind: 'sled', id: SLED }));
+};
+
+test('a certificate of next week is believed, and whoever has it believes the others (CB3, T1d)', async () => {
+  for (const ahead of ['sled', 'nexus'] as const)
+    expect(await askWith(7, ahead)).toMatchObject({ status: 404, text: expect.stringContaining('reached') });
+});
+
+test('whoever has a certificate of next year refuses those that end before it (CS4)', async () => {
+  expect(await askWith(365, 'sled')).toMatchObject({ status: 401 });
+  await expect(askWith(365, 'nexus')).rejects.toThrow('or renew its certificate');
+});
+
+test('with a certificate of next year a process reaches who renews it (RNA1)', async () => {
+  const fleet = testFleetIdentity();
+  const certificateRenew = async () => ({ certificate_pem: 'renewed', not_after: new Date().toISOString() });
+  await using nexus = await serveApi({
+    apis: [bindApi(certificateApi, { certificateRenew })],
     listen: { host: '127.0.0.1', port: 0 },
-    credentials: replaceableCredentials(credentials),
+    credentials: replaceableCredentials(fleet.issue('nexus')),
     log: silentLogger,
   });
-
-test('a peer whose certificate counts since next year is served and believed: its issuer’s clock is ahead, or this one booted at 1970 (CB3, T1d)', async () => {
-  const fleet = testFleetIdentity();
-  const YEAR_MS = 365 * 86_400_000;
-  const validity = { notBeforeMs: Date.now() + YEAR_MS, notAfterMs: Date.now() + 2 * YEAR_MS };
-  for (const [ofServer, ofClient] of [
-    [validity, undefined],
-    [undefined, validity],
-  ]) {
-    const own = fleet.issue('sled', { id: SLED, ...(ofServer && { validity: ofServer }) });
-    await using server = await serveDepot(own);
-    const credentials = fleet.issue('nexus', { ...(ofClient && { validity: ofClient }) });
-    await using peers = securePeers(replaceableCredentials(credentials));
-    const dispatcher = peers.dispatcher({ kind: 'sled', id: SLED });
-    const { statusCode, body } = await request(
-      `https://${server.address}/artifact/sha256/${'0'.repeat(64)}`,
-      {
-        dispatcher,
-      },
-    );
-    expect(await body.text()).toContain('reached');
-    expect(statusCode).toBe(404);
-  }
+  const own = replaceableCredentials(fleet.issue('sled', { id: SLED, validity: beginningIn(365) }));
+  const { signal } = new AbortController();
+  const at = endpoint('https', splitAddress(nexus.address), { kind: 'nexus' });
+  expect(await renewAnywhere([at], own, { signal })).toBe('renewed');
 });

@@ -79,7 +79,7 @@ type ByClient = {
 
 const ended = (notAfterMs: number, nowMs: number | undefined): string | undefined =>
   nowMs !== undefined && notAfterMs < nowMs
-    ? `it ended at ${isoTime(notAfterMs)}, and the certificate of this process begins later; set the clock of this machine`
+    ? `it ended at ${isoTime(notAfterMs)}, before the certificate of this process begins: set the clock of this machine, or renew its certificate`
     : undefined;
 
 /** Why a client does not use the server that presents it; undefined if it does. */

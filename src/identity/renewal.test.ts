@@ -22,17 +22,18 @@ const renewing = async (days: number, answers: ((present: Credentials) => string
   const certificateFile = join(directory, 'certificate.pem');
   const present = fleet.issue('sled', { id, validity: validNow(days) });
   await writeFile(certificateFile, present.certificatePem);
+  const credentials = replaceableCredentials(present);
   const clock = createTestClock(nowMs);
   let requests = 0;
   const warnings: object[] = [];
   const renewal = startRenewal({
-    credentials: replaceableCredentials(present),
+    credentials,
     certificateFile,
     async request() {
       requests += 1;
       const answer = answers.shift();
       if (answer === undefined) throw new DepotError('PEER_UNREACHABLE', 'no Nexus answers');
-      return answer(present);
+      return answer(credentials.current());
     },
     clock,
     log: { ...silentLogger, warn: (facts: object) => void warnings.push(facts) } as never,
@@ -43,6 +44,7 @@ const renewing = async (days: number, answers: ((present: Credentials) => string
     present,
     requests: () => requests,
     warnings,
+    replace: credentials.replace,
     file: () => readFile(certificateFile, 'utf8'),
     async [Symbol.asyncDispose]() {
       await renewal[Symbol.asyncDispose]();
@@ -63,8 +65,9 @@ const renewed = (days: number, by = fleet) => {
 
 test('a certificate is renewed once a day, and at once when it has less than a day would leave', async () => {
   await using fresh = await renewing(30, [renewed(31)]);
+  for (let hours = 0; hours < 23; hours += 1) await fresh.clock.advance(HOUR_MS);
   expect(fresh.requests()).toBe(0);
-  await fresh.clock.advance(DAY_MS);
+  await fresh.clock.advance(HOUR_MS);
   await expect.poll(fresh.file).not.toBe(fresh.present.certificatePem);
   expect(fresh.requests()).toBe(1);
   await using old = await renewing(20, [renewed(30)]);
@@ -81,9 +84,9 @@ test('a sled that boots at 1970 renews, and takes a certificate that counts sinc
 
 test('a certificate of a year, from another authority, is asked for in its last month only', async () => {
   await using process = await renewing(33, []);
-  for (let days = 0; days < 3; days += 1) await process.clock.advance(DAY_MS);
+  for (let hours = 0; hours < 3 * 24; hours += 1) await process.clock.advance(HOUR_MS);
   expect(process.requests()).toBe(0);
-  await process.clock.advance(DAY_MS);
+  for (let hours = 0; hours < 24; hours += 1) await process.clock.advance(HOUR_MS);
   expect(process.requests()).toBe(1);
 });
 
@@ -100,6 +103,16 @@ test('a renewal that fails is repeated in an hour; one that others see to, the n
   expect(elsewhere.requests()).toBe(1);
   await elsewhere.clock.advance(HOUR_MS);
   expect(elsewhere.requests()).toBe(2);
+});
+
+test('a certificate that begins in the future is replaced within an hour of its coming (RJ3)', async () => {
+  await using process = await renewing(30, [renewed(29)]);
+  const validity = { notBeforeMs: Date.now() + 365 * DAY_MS, notAfterMs: Date.now() + 395 * DAY_MS };
+  process.replace(fleet.issue('sled', { id, validity }));
+  await process.clock.advance(HOUR_MS);
+  await expect.poll(process.file).not.toBe(process.present.certificatePem);
+  expect(process.requests()).toBe(1);
+  expect(process.warnings).toEqual([]);
 });
 
 const ofAnother = ({ identity, keyPem }: Credentials): string =>

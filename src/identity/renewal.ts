@@ -1,11 +1,13 @@
 /**
  * Renews the certificate of this process over the old one, once a day.
  *
- *     a day ─▶ due? ─▶ request ─▶ same name, same key, same authority? ─▶ certificate file ─▶ the watch of credentials.ts
+ *     an hour ─▶ due? ─▶ request ─▶ same name, same key, same authority? ─▶ certificate file ─▶ the watch of credentials.ts
  *
  * RJ1. An answer replaces the file only if it is for the same name and key, is issued by a trusted authority, and expires later:
  *      renewal-rules.ts has the exceptions for clocks that were wrong.
  * RJ2. A renewal that fails is repeated in an hour; the status warns long before the certificate ends.
+ * RJ3. Whether it is due is looked at each hour, not each day: a certificate that begins in the future, by a fault of who issued it, makes
+ *      this process refuse its peers (CS4) until it is replaced.
  */
 import { createPrivateKey } from 'node:crypto';
 import { type Clock, isoTime } from '../lib/clock.ts';
@@ -19,9 +21,9 @@ import { spiffeId } from './peer-identity.ts';
 import { isRenewalDue, renewalFault } from './renewal-rules.ts';
 
 const DAY_MS = 86_400_000;
-const RETRY_MS = 3_600_000;
+const PERIOD_MS = 3_600_000;
 /** So a certificate of the fleet is due each day, and one of a year, from another authority, in its last month. */
-const RENEWED_BELOW_MS = CERTIFICATE_LIFE_MS - DAY_MS / 2;
+const RENEWED_BELOW_MS = CERTIFICATE_LIFE_MS - DAY_MS;
 
 export type RenewalDeps = {
   readonly credentials: CredentialSource;
@@ -35,7 +37,7 @@ export type RenewalDeps = {
 /** Until it is disposed. */
 export const startRenewal = (deps: RenewalDeps): AsyncDisposable => {
   const stop = new AbortController();
-  const running = renewDaily(deps, stop);
+  const running = keepRenewed(deps, stop);
   return {
     async [Symbol.asyncDispose]() {
       stop.abort();
@@ -44,16 +46,16 @@ export const startRenewal = (deps: RenewalDeps): AsyncDisposable => {
   };
 };
 
-const renewDaily = async (deps: RenewalDeps, { signal }: { signal: AbortSignal }): Promise<void> => {
+const keepRenewed = async (deps: RenewalDeps, { signal }: { signal: AbortSignal }): Promise<void> => {
   const { credentials, clock } = deps;
   while (!signal.aborted) {
     const isDue = isRenewalDue(credentials.current(), { nowMs: clock.nowMs(), belowMs: RENEWED_BELOW_MS });
-    const pauseMs = isDue && !(await renew(deps, signal)) ? RETRY_MS : DAY_MS;
-    await clock.sleep(pauseMs, { signal }).catch(() => undefined);
+    const isElsewhere = isDue && (await renew(deps, signal));
+    await clock.sleep(isElsewhere ? DAY_MS : PERIOD_MS, { signal }).catch(() => undefined);
   }
 };
 
-/** @returns false if it is to be repeated after {@link RETRY_MS} */
+/** @returns whether others see to it */
 const renew = async (
   { credentials, certificateFile, request, clock, log }: RenewalDeps,
   signal: AbortSignal,
@@ -63,9 +65,9 @@ const renew = async (
     const notAfterMs = requireRenewal(pem, credentials.current(), clock.nowMs());
     await writeFileDurably(certificateFile, pem);
     log.info({ not_after: isoTime(notAfterMs) }, 'certificate renewed');
-    return true;
+    return false;
   } catch (error) {
-    if (signal.aborted) return true;
+    if (signal.aborted) return false;
     const isElsewhere = errorCodeOf(error) === 'NOT_FOUND';
     if (isElsewhere)
       log.debug(
