@@ -142,7 +142,7 @@ export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<
     throw new DepotError('NO_USABLE_DATASET', 'no dataset can be used');
   renewPeriodically(host, {
     lifeMs: deps.certificateLifeMs,
-    request: signal => renewAnywhere(deps, caller, signal),
+    request: signal => renewAnywhere(deps, { ...caller, identity: member.renewing }, signal),
     log,
   });
   await services.startUpkeep({ agent: `${host.name}:${AGENT_PORT}`, depotPort: DEPOT_PORT });

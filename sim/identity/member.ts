@@ -47,6 +47,8 @@ export type Member = ClientIdentity & {
   readonly revocations: Revocations;
   readonly statements: Statements;
   readonly running: RunningCallers;
+  /** For the renewal of its certificate: whether that of a server has ended is judged by the clock alone (RNA1). */
+  readonly renewing: ClientIdentity;
   readonly judge: (presented: Passport | undefined) => Peer;
   /** Reports a request or bytes that this process took. */
   readonly heard: (what: Omit<Heard, 'by' | 'nowMs'>) => void;
@@ -84,8 +86,18 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
       box.revoked = list;
     },
   });
+  const presents = () => box.passport;
+  const faultBy =
+    (timeMs: () => number): ClientIdentity['faultOf'] =>
+    (host, server, expected) => {
+      if (!server.isOfFleet) return untrusted(host, 'no authority of this fleet issued it');
+      if (server.notAfterMs < clock.nowMs()) return untrusted(host, 'it has expired');
+      return serverFault(host, server, { expected, revocations, nowMs: timeMs() });
+    };
   const member: Member = {
-    presents: () => box.passport,
+    presents,
+    renewing: { presents, faultOf: faultBy(() => Number.NEGATIVE_INFINITY) },
+    faultOf: faultBy(processTimeMs),
     heard: what => watch.onHeard({ by: member, nowMs: processTimeMs(), ...what }),
     ended: watch.onEnded,
     revocations,
@@ -96,11 +108,6 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
       if (!presented.isOfFleet)
         return { kind: 'refused', because: 'no authority of this fleet issued it (UNKNOWN)' };
       return judgedPeer(presented, { fleet: FLEET, revocations, nowMs: processTimeMs() });
-    },
-    faultOf(host, server, expected) {
-      if (!server.isOfFleet) return untrusted(host, 'no authority of this fleet issued it');
-      if (server.notAfterMs < clock.nowMs()) return untrusted(host, 'it has expired');
-      return serverFault(host, server, { expected, revocations, nowMs: processTimeMs() });
     },
   };
   return member;
