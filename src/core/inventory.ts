@@ -84,6 +84,8 @@ export type InventorySled = {
   readonly isDistrusted?: boolean;
   /** It has no identity, so it copies only from sleds that have none either. */
   readonly isPlain?: boolean;
+  /** It copies from sleds that still receive the artifact, too. */
+  readonly copiesArriving?: boolean;
 };
 
 /** A local repo: one upload's archive, recorded in the database, still held here. */

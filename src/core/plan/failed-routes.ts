@@ -19,6 +19,10 @@ export const pauseOf = (sled: PlanSled, source: SledId, { sha256, input }: View)
 export const failuresOf = (sled: PlanSled, source: SledId, { sha256, input }: View): number =>
   input.routes.get(sled.id)?.get(source)?.artifacts.get(sha256)?.failures ?? 0;
 
+/** How many sources failed for the sled with this artifact. */
+export const failedSources = (sled: PlanSled, { sha256, input }: View): number =>
+  [...(input.routes.get(sled.id)?.values() ?? [])].filter(({ artifacts }) => artifacts.has(sha256)).length;
+
 /** PL10: sleds that lack it after transfers failed, and are sent it all the same. */
 export const retriedIn = (
   lacking: readonly PlanSled[],

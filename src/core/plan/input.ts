@@ -36,6 +36,8 @@ export type TransferUnderWay = Pair & {
   readonly sizeBytes: number;
   /** On the monotonic clock. */
   readonly startedMs: number;
+  /** Its sled passes on what it has verified of the artifact, before it has all of it (PL11). */
+  readonly passesOn?: boolean;
 };
 
 export type PlanInput = {

@@ -3,12 +3,16 @@ import { type Blocked, MAX_NAMED_SOURCES } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId, UploadId } from '../ids.ts';
 import type { LocalRepo } from '../inventory.ts';
 import { type Rng, shuffled } from '../rng.ts';
-import { failuresOf, pauseOf, retriedIn } from './failed-routes.ts';
+import { type ArrivingSource, arrivingSources } from './arriving.ts';
+import { failedSources, failuresOf, pauseOf, retriedIn } from './failed-routes.ts';
 import { type PlanInput, type PlanSled, pairKey, type TransferUnderWay } from './input.ts';
 import { isOverdue, type Quota } from './quota.ts';
 
 /** The archive serves a sled that copies could serve only after it has received nothing for so long (PL1). */
 export const IDLE_BEFORE_PUT_MS = 1_000;
+
+/** After so many failures a sled waits for a source that has all of the artifact (PL11). */
+const MAX_FAILED_ARRIVING = 2;
 
 export type PutRequest = {
   readonly kind: 'put';
@@ -23,8 +27,10 @@ export type CopyRequest = {
   readonly sha256: ArtifactHash;
   readonly sizeBytes: number;
   readonly target: SledId;
-  /** A sled that confirmed the artifact. */
+  /** A sled that confirmed the artifact, or one that still receives it. */
   readonly source: SledId;
+  /** The source still receives it (PL11). */
+  readonly arriving: boolean;
   /** The target holds it on fewer datasets than it has. */
   readonly recopy: boolean;
 };
@@ -106,18 +112,27 @@ const planLacking = (
   );
   const targets = new Set(plan.puts.map(({ target }) => target));
   const comers = [...coming, ...ready.filter(({ id }) => targets.has(id))];
+  const arriving = arrivingSources(answering, context);
   for (const sled of ready) {
     if (targets.has(sled.id)) continue;
     if (isDue(sled, copies, context)) plan.deferred += 1;
-    else planOne(sled, { holders, comers }, context, plan);
+    else planOne(sled, { holders, comers, arriving }, context, plan);
   }
   plan.retried.push(...retriedIn(lacking, context, plan.blocked));
+};
+
+type Sources = {
+  readonly holders: readonly PlanSled[];
+  /** They receive it. */
+  readonly comers: readonly PlanSled[];
+  /** Those of them that pass it on (PL11). */
+  readonly arriving: readonly ArrivingSource[];
 };
 
 /** A sled that receives no first put. */
 const planOne = (
   sled: PlanSled,
-  { holders, comers }: { readonly holders: readonly PlanSled[]; readonly comers: readonly PlanSled[] },
+  { holders, comers, arriving }: Sources,
   context: ArtifactContext,
   plan: ArtifactPlan,
 ): void => {
@@ -125,8 +140,8 @@ const planOne = (
   const usable = sources.filter(source => pauseOf(sled, source.id, context) === undefined);
   const willServe = comers.some(comer => mayServe(comer, sled));
   if (needsArchive(sled, sources, usable, context)) planFromArchive(sled, context, plan);
-  else if (usable.length > 0) planCopy(sled, usable, context, plan);
-  else if (willServe) waitForPlace(sled, context, plan);
+  else if (planCopy(sled, usable, context, plan) || planFromArriving(sled, arriving, context, plan)) return;
+  else if (usable.length > 0 || willServe) waitForPlace(sled, context, plan);
   else if (sources.length > 0) waitForSources(sled, sources, context, plan);
   // Others have it, or receive it, and this sled can copy from none of them.
   else if (sled.isPlain === true && holders.length + comers.length > 0) planFromArchive(sled, context, plan);
@@ -261,13 +276,13 @@ const waitForPlace = (sled: PlanSled, context: ArtifactContext, plan: ArtifactPl
   else plan.deferred += 1;
 };
 
-/** PL2: from one of the least loaded holders. */
+/** PL2: from one of the least loaded holders. False when none has a place. */
 const planCopy = (
   sled: PlanSled,
   holders: readonly PlanSled[],
   context: ArtifactContext,
   plan: ArtifactPlan,
-): void => {
+): boolean => {
   const { sha256, sizeBytes, quota } = context;
   const others = holders.filter(holder => holder.id !== sled.id);
   const trusted = others.filter(holder => holder.isDistrusted !== true);
@@ -278,10 +293,41 @@ const planCopy = (
     source => failuresOf(sled, source, context),
   );
   const source = leastLoaded(least, quota);
-  if (source !== undefined && quota.take(sled.id, sizeBytes, source)) {
-    const recopy = copiesOn(sled, sha256) > 0;
-    plan.copies.push({ kind: 'copy', sha256, sizeBytes, target: sled.id, source, recopy });
-  } else waitForPlace(sled, context, plan);
+  if (source === undefined || !quota.take(sled.id, sizeBytes, source)) return false;
+  const recopy = copiesOn(sled, sha256) > 0;
+  plan.copies.push({ kind: 'copy', sha256, sizeBytes, target: sled.id, source, recopy, arriving: false });
+  return true;
+};
+
+/** PL11. False when none has a place. */
+const planFromArriving = (
+  sled: PlanSled,
+  arriving: readonly ArrivingSource[],
+  context: ArtifactContext,
+  plan: ArtifactPlan,
+): boolean => {
+  const { sha256, sizeBytes, quota } = context;
+  if (sled.copiesArriving !== true || copiesOn(sled, sha256) > 0) return false;
+  // Whatever the cause, what is whole will do: a failing sled must not go through all that receive it (G8).
+  if (arriving.length === 0 || failedSources(sled, context) >= MAX_FAILED_ARRIVING) return false;
+  const source = arriving.find(
+    ({ sled: from }) =>
+      mayServe(from, sled) &&
+      quota.maySend(from.id) &&
+      failuresOf(sled, from.id, context) === 0 &&
+      pauseOf(sled, from.id, context) === undefined,
+  )?.sled.id;
+  if (source === undefined || !quota.take(sled.id, sizeBytes, source)) return false;
+  plan.copies.push({
+    kind: 'copy',
+    sha256,
+    sizeBytes,
+    target: sled.id,
+    source,
+    recopy: false,
+    arriving: true,
+  });
+  return true;
 };
 
 /** A sled that cannot copy from one source may succeed with another: each is tried before any is retried. */

@@ -10,7 +10,7 @@
  * PL1. A put goes from an archive of this Nexus to one sled that lacks the artifact; the others copy from it. To sleds without
  *      an identity puts go until `minSledReplication` sleds hold it or are receiving it (S5). A further sled receives a put
  *      only after {@link IDLE_BEFORE_PUT_MS} in which it has received nothing, while no source has a place for it.
- * PL2. A copy names a source that confirmed the artifact: a trusted sled before a distrusted one, then the fewest failures of
+ * PL2. A copy names a source that confirmed the artifact, or one of PL11: a trusted sled before a distrusted one, then the fewest failures of
  *      this pair, then the least load. Without one it waits until a put has ended (B8).
  * PL3. Nothing is requested that is in flight already (B7), nor before a back-off has passed (P6).
  * PL4. Everything that is not requested has a reason: deferred by a limit, or blocked by a named cause (S12).
@@ -24,6 +24,8 @@
  *      artifact, the sled receives a put from an archive, however many sleds claim to hold it; without an archive the plan
  *      names the sources.
  * PL10. A sled that lacks an artifact after transfers failed is named until it has it, also while it receives it once more.
+ * PL11. A sled copies from one that still receives the artifact only where no sled that has it is free. That source is neither
+ *      distrusted nor late, and its bytes come from a whole copy: through sleds that receive them in time, and never in a circle.
  */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId } from '../ids.ts';

@@ -34,6 +34,8 @@ export type Quota = {
   readonly take: (target: SledId, sizeBytes: number, source?: SledId) => boolean;
   /** False when the sled, or this Nexus, takes nothing more. */
   readonly mayReceive: (sled: SledId) => boolean;
+  /** Whether a copy from the sled may begin. */
+  readonly maySend: (sled: SledId) => boolean;
   /** Whether a put may begin. */
   readonly mayPut: () => boolean;
   /** Shares that are taken, of transfers to the sled. */
@@ -71,15 +73,16 @@ export const createQuota = (input: PlanInput): Quota => {
         if (!known.has(pairKey(id, sha256))) add(incoming, id, SHARES);
 
   const mayReceive = (sled: SledId) => isLeft(total) && isFree(incoming, sled, limits.maxTransfersToSled);
+  const maySend = (sled: SledId) => isFree(outgoing, sled, limits.maxCopiesFromSource);
   return {
     take(target, sizeBytes, source) {
-      const hasSource =
-        source === undefined ? isLeft(puts) : isFree(outgoing, source, limits.maxCopiesFromSource);
+      const hasSource = source === undefined ? isLeft(puts) : maySend(source);
       if (!hasSource || !mayReceive(target)) return false;
       count(target, source, sharesOf(sizeBytes));
       return true;
     },
     mayReceive,
+    maySend,
     mayPut: () => isLeft(puts),
     incoming: sled => incoming.get(sled) ?? 0,
     outgoing: sled => outgoing.get(sled) ?? 0,
