@@ -21,6 +21,7 @@ import { DepotError } from '../lib/errors.ts';
 import { createPagedWrites } from '../lib/paged-writes.ts';
 import { readRelease, withHashes } from '../tuf/release-description.ts';
 import { storedFileNames, type TopLevelRole } from '../tuf/role-names.ts';
+import type { SignaturePolicy } from '../tuf/signature-policy.ts';
 import { verifyRepository } from '../tuf/workflow.ts';
 import type { DelegationPlan } from './delegations.ts';
 import { type Content, measure, openContent } from './measure.ts';
@@ -112,7 +113,11 @@ export const measureAll = async (
 };
 
 /** A2. Reads the files as a client does that trusts the first root and never updated. */
-export const readBack = async (files: RepositoryFiles, rootChain: readonly Uint8Array[]) => {
+export const readBack = async (
+  files: RepositoryFiles,
+  rootChain: readonly Uint8Array[],
+  signatures?: SignaturePolicy,
+) => {
   const [trustRoot] = rootChain;
   if (trustRoot === undefined)
     throw new DepotError('METADATA_INVALID', 'a repository needs at least one root');
@@ -121,7 +126,8 @@ export const readBack = async (files: RepositoryFiles, rootChain: readonly Uint8
     list: () => [...files.metadata.keys()],
   };
   const trustRoots = [{ id: 'its own', bytes: trustRoot }];
-  const repository = await verifyRepository(source, { trustRoots, nowMs: 0, allowExpired: true });
+  const policy = { trustRoots, nowMs: 0, allowExpired: true, signatures };
+  const repository = await verifyRepository(source, policy);
   const described = await readRelease(repository, async (name, maxBytes) => {
     const target = files.targets.get(name);
     if (target === undefined || target.measured.sizeBytes > maxBytes) return undefined;

@@ -14,7 +14,7 @@ import { DOCUMENT_NAMES, EXTENSION } from '../tuf/release-document.ts';
 import { uncounted } from '../tuf/work-budget.ts';
 import { type ArtifactInput, type AssembledRelease, measureAll } from './assemble.ts';
 import { measure, openContent } from './measure.ts';
-import { type OpenedRelease, openRelease } from './opened-release.ts';
+import { type OpenedRelease, type OpenOptions, openRelease } from './opened-release.ts';
 import { documentEntry, type MeasuredArtifact, type MeasuredContent } from './repository-files.ts';
 import { type RepublishOptions, republish } from './republish.ts';
 import type { SignedObject } from './sign-metadata.ts';
@@ -30,9 +30,10 @@ export type EditOptions = RepublishOptions & {
 export const editRelease = async (
   path: string,
   options: EditOptions,
-  { signal, name }: { readonly signal?: AbortSignal | undefined; readonly name?: string } = {},
+  openOptions: OpenOptions = {},
 ): Promise<AssembledRelease> => {
-  await using opened = await openRelease(path, { signal, ...(name !== undefined && { name }) });
+  await using opened = await openRelease(path, openOptions);
+  const { signal } = openOptions;
   requirePossible(opened.release.artifacts, options);
   const artifacts = await measureAll(options.add, { signal });
   const added = new Map<string, MeasuredContent>(artifacts.map(artifact => [artifact.targetName, artifact]));

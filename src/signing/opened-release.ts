@@ -19,6 +19,7 @@ import { readRelease, withHashes } from '../tuf/release-description.ts';
 import { type MetadataSource, rootVersions } from '../tuf/repository.ts';
 import type { Keys, RoleKeys } from '../tuf/role-keys.ts';
 import { metadataFileName, underEitherName } from '../tuf/role-names.ts';
+import type { SignaturePolicy } from '../tuf/signature-policy.ts';
 import { isProven, type Target, targetFileNames } from '../tuf/targets.ts';
 import { type VerifiedRepository, verifyRepository } from '../tuf/workflow.ts';
 import type { MeasuredContent } from './repository-files.ts';
@@ -40,6 +41,8 @@ export type OpenedRelease = AsyncDisposable & {
   /** Oldest first. */
   readonly rootChain: readonly Uint8Array[];
   readonly repository: VerifiedRepository;
+  /** By which it was verified, and by which what is made of it is. */
+  readonly signatures: SignaturePolicy | undefined;
   readonly release: ReleaseDescription;
   /** By name, delegators before those they delegate to. */
   readonly roles: ReadonlyMap<string, OpenedRole>;
@@ -47,7 +50,9 @@ export type OpenedRelease = AsyncDisposable & {
   readonly contentOf: (name: string, target: Target) => MeasuredContent | undefined;
 };
 
-type OpenOptions = {
+export type OpenOptions = {
+  /** Which signatures count in it; by default those of the specification. */
+  readonly signatures?: SignaturePolicy | undefined;
   readonly signal?: AbortSignal | undefined;
   /** For people; by default the path. */
   readonly name?: string;
@@ -65,7 +70,7 @@ export const openRelease = async (path: string, options: OpenOptions = {}): Prom
   }
 };
 
-const open = async (path: string, { signal }: OpenOptions): Promise<OpenedRelease> => {
+const open = async (path: string, { signal, signatures }: OpenOptions): Promise<OpenedRelease> => {
   await using stack = new AsyncDisposableStack();
   const archive = await openArchive(stack.use(await openRandomAccessFile(path)));
   const { read: readEntry, list } = folderOf(archive, METADATA_FOLDER, { signal });
@@ -77,7 +82,8 @@ const open = async (path: string, { signal }: OpenOptions): Promise<OpenedReleas
   if (rootChain[0] === undefined)
     throw new DepotError('METADATA_MISSING', 'it has no root such as 1.root.json');
   const trustRoots = [{ id: 'its own', bytes: rootChain[0] }];
-  const repository = await verifyRepository({ read, list }, { trustRoots, nowMs: 0, allowExpired: true });
+  const policy = { trustRoots, nowMs: 0, allowExpired: true, signatures };
+  const repository = await verifyRepository({ read, list }, policy);
   const described = await readRelease(repository, folderOf(archive, TARGETS_FOLDER, { signal }).read);
   const release = withHashes(described, new Map());
   const roles = await openRoles(repository, read);
@@ -85,6 +91,7 @@ const open = async (path: string, { signal }: OpenOptions): Promise<OpenedReleas
   return {
     rootChain,
     repository,
+    signatures,
     release,
     roles,
     contentOf: (name, target) => contentOf(archive, name, target, repository.consistentSnapshot, signal),

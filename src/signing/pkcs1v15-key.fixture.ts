@@ -1,4 +1,4 @@
-/** Keys of RSASSA-PKCS1-v1_5 with real signatures, which this program verifies and never makes. */
+/** Keys of RSASSA-PKCS1-v1_5: this program makes none, and signs by them only where a repository lists them. */
 import { createHash, generateKeyPairSync, sign } from 'node:crypto';
 import { type SigningKey, signingKeyFromPem } from './signing-keys.ts';
 

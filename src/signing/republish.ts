@@ -91,7 +91,7 @@ export const republish = async (
     ]),
     targets: targetFiles(opened, published, added),
   };
-  const { trustRoot, release } = await readBack(files, rootChain);
+  const { trustRoot, release } = await readBack(files, rootChain, opened.signatures);
   const written = await writeRepositoryArchive(files, options.outputPath, { signal });
   return { path: options.outputPath, ...written, trustRoot, release };
 };

@@ -1,11 +1,12 @@
 /**
  * Which of the given keys sign for a role, by the keys that the repository lists for it.
  *
- * A key is matched by its signature, not by its id: ids are labels, and other tools make them differently.
+ * A key is matched by its signature, not by its id: ids are labels, and other tools make them differently. An RSA key signs by the
+ * scheme that the repository lists for it, PSS or PKCS#1 v1.5: the latter only in a repository that was opened by a policy that accepts it.
  */
 import { DepotError } from '../lib/errors.ts';
 import type { Keys, RoleKeys } from '../tuf/role-keys.ts';
-import type { SigningKey } from './signing-keys.ts';
+import { type SigningKey, withPkcs1v15 } from './signing-keys.ts';
 
 const PROBE = Buffer.from('which key is this?');
 
@@ -22,7 +23,11 @@ export const signersOf = (
 ): readonly SigningKey[] => {
   const signers = keyIds.flatMap(keyId => {
     const listed = keys.get(keyId);
-    const own = listed?.isUsable ? ring.find(key => listed.verify(PROBE, key.sign(PROBE))) : undefined;
+    if (!listed?.isUsable) return [];
+    const { neededPolicy: scheme } = listed;
+    const own = ring
+      .flatMap(key => (scheme === undefined ? key : (withPkcs1v15(key, scheme) ?? [])))
+      .find(key => listed.verify(PROBE, key.sign(PROBE)));
     return own === undefined ? [] : [{ ...own, keyId }];
   });
   const distinct = new Set(signers.map(({ privatePem }) => privatePem)).size;

@@ -94,6 +94,20 @@ const fromKeyObject = (key: KeyObject): SigningKey => {
   };
 };
 
+/**
+ * The same key by the scheme PKCS#1 v1.5, for roles that list it so.
+ *
+ * @param scheme such as `rsa-pkcs1v15-sha256`
+ * @returns undefined for a key that is not of RSA
+ */
+export const withPkcs1v15 = (key: SigningKey, scheme: string): SigningKey | undefined => {
+  if (key.type !== 'rsa-pss') return undefined;
+  const privateKey = createPrivateKey(key.privatePem);
+  const digest = scheme.slice(scheme.lastIndexOf('-') + 1);
+  const signer = { key: privateKey, padding: constants.RSA_PKCS1_PADDING };
+  return { ...key, sign: message => sign(digest, message, signer).toString('hex') };
+};
+
 type Description = {
   readonly type: SigningKeyType;
   readonly digest: 'sha256' | null;

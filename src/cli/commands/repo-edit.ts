@@ -4,6 +4,7 @@ import { spooledFile } from '../../lib/spooled-file.ts';
 import type { ArtifactInput } from '../../signing/assemble.ts';
 import { editRelease } from '../../signing/edit.ts';
 import { collected, roleExpiry } from '../arguments/role-options.ts';
+import { SIGNATURE_OPTION, type SignatureOption, signaturesOf } from '../arguments/signature-option.ts';
 import { parseVersion } from '../arguments/versions.ts';
 import { usageError } from '../output/failure.ts';
 import { type CommonOptions, present, type Session, withCommonOptions } from '../session/session.ts';
@@ -11,15 +12,16 @@ import { assembledData, assembledLines } from '../signing/assembled-data.ts';
 import { createKeyFiles } from '../signing/key-files.ts';
 import { fileArtifact, readManifest } from '../signing/release-manifest.ts';
 
-type EditOptions = CommonOptions & {
-  readonly out: string;
-  readonly key: readonly string[];
-  readonly release?: string;
-  readonly add: readonly string[];
-  readonly remove: readonly string[];
-  readonly manifest?: string;
-  readonly expiresInDays: string;
-};
+type EditOptions = CommonOptions &
+  SignatureOption & {
+    readonly out: string;
+    readonly key: readonly string[];
+    readonly release?: string;
+    readonly add: readonly string[];
+    readonly remove: readonly string[];
+    readonly manifest?: string;
+    readonly expiresInDays: string;
+  };
 
 export const addRepoEdit = (parent: Command, session: Session): void => {
   withCommonOptions(
@@ -33,7 +35,8 @@ export const addRepoEdit = (parent: Command, session: Session): void => {
       .option('--add <[name=]file>', 'file to add as an artifact; may be repeated', collected, [])
       .option('--remove <name>', 'target name of an artifact; may be repeated', collected, [])
       .option('--manifest <file>', 'TOML manifest with system_version and [[artifact]] tables to add')
-      .option('--expires-in-days <days>', 'until the new signatures expire', '365'),
+      .option('--expires-in-days <days>', 'until the new signatures expire', '365')
+      .option(...SIGNATURE_OPTION),
     'tuf-depot repo edit release-1.2.0.zip --release 1.2.1 --remove os.img --add os.img=build/os.img \\\n' +
       '    --key signing.pem --out release-1.2.1.zip',
   ).action(async (archive: string, options: EditOptions) => {
@@ -51,7 +54,7 @@ export const addRepoEdit = (parent: Command, session: Session): void => {
         expiresMs: roleExpiry([options.expiresInDays], nowMs).targets,
         outputPath: resolve(directory, options.out),
       },
-      { signal, name: archive },
+      { signal, name: archive, signatures: signaturesOf(options) },
     );
     present(session, options, assembledData(edited, keys), () => assembledLines(options.out, edited, keys));
   });

@@ -6,13 +6,17 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { generatePkcs1v15Key } from '../../signing/pkcs1v15-key.fixture.ts';
 import { makeTestRelease, type TestRelease } from '../../signing/release.fixture.ts';
 import { keysForAllRoles } from '../../signing/sign-metadata.ts';
+import { generateSigningKey, writeSigningKey } from '../../signing/signing-keys.ts';
 import { runTestCli } from '../run.fixture.ts';
 
 let directory: string;
 let release: TestRelease;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'tuf-depot-signature-policy-'));
-  const keys = keysForAllRoles([generatePkcs1v15Key()]);
+  const key = generatePkcs1v15Key();
+  const keys = keysForAllRoles([key]);
+  await writeSigningKey(join(directory, 'key.pem'), key);
+  await writeFile(join(directory, 'notes.txt'), 'new in this release');
   release = await makeTestRelease(directory, { systemVersion: '1.2.0', keys });
   await writeFile(join(directory, 'root.json'), release.trustRoot);
 });
@@ -33,6 +37,35 @@ test.each([
   const verified = await runTestCli([...args(), OPTION], { directory });
   expect(verified).toMatchObject({ exitCode: 0 });
   expect(verified.out).toContain('release 1.2.0 verifies');
+});
+
+test.each([
+  ['repo edit', ['edit', '--release', '1.2.1', '--add', 'notes.txt']],
+  ['repo sign', ['sign', '--role', 'timestamp']],
+])(
+  '%s opens such a release with the option alone, and signs by the scheme that it lists',
+  async (name, [verb = '', ...rest]) => {
+    const made = `made-by-${verb}.zip`;
+    const args = ['repo', verb, release.path, ...rest, '--key', 'key.pem', '--out', made];
+    const refused = await runTestCli(args, { directory });
+    expect(refused.exitCode, name).toBe(1);
+    expect(refused.err).toContain(OPTION);
+    expect(await runTestCli([...args, OPTION], { directory })).toMatchObject({ exitCode: 0, err: '' });
+    const verify = ['repo', 'verify', made, '--trust-root', 'root.json'];
+    expect(await runTestCli([...verify, OPTION], { directory })).toMatchObject({ exitCode: 0 });
+    const judged = await runTestCli(verify, { directory });
+    expect(judged.err, 'its signatures are of that scheme again').toContain('UNTRUSTED_SIGNATURES');
+  },
+);
+
+test('a key that a release does not list is no signer of it by any scheme', async () => {
+  await writeSigningKey(join(directory, 'other.pem'), generatePkcs1v15Key());
+  await writeSigningKey(join(directory, 'ed25519.pem'), generateSigningKey());
+  const given = ['--key', 'other.pem', '--key', 'ed25519.pem'];
+  const args = ['repo', 'sign', release.path, ...given, '--out', 'none.zip', OPTION];
+  const refused = await runTestCli(args, { directory });
+  expect(refused.exitCode).toBe(1);
+  expect(refused.err).toContain('0 of the 2 given keys are among them');
 });
 
 test('the standalone client trusts such a root with the option alone', async () => {
