@@ -153,14 +153,15 @@ test('a sled behind at a point of the database is given the config again, as its
   const database = { ...wanted, recorded: [pointOf(older)] };
   const fleet = fleetOf([sled], database);
   expect(await fleet.answers()).toMatchObject([{ kind: 'ok' }]);
-  expect(sled.offers).toEqual(['unknown', expect.objectContaining(pointOf(older))]);
+  const itself = { generation: wanted.generation, digest };
+  expect(sled.offers).toEqual([itself, expect.objectContaining(pointOf(older))]);
   sled.config = older;
   fleet.memory.claimed(sled.target.id, { ...pointOf(older), hasLineage: true });
   await fleet.answers();
   expect(sled.offers.slice(2), 'the next time it is known from the start').toMatchObject([pointOf(older)]);
 });
 
-test('a Nexus that has just started offers the config as the successor of the point that a sled registered, and never says that a known point is unknown (CO5, C5)', async () => {
+test('a Nexus that has just started offers the config as the successor of the point that a sled registered, and of itself to one that registered none: it never says that a point is unknown before it has looked (CO5, C5)', async () => {
   const offersTo = async (head: FakeSled['config'], recorded: readonly Point[], isKept = false) => {
     const sled = fakeSled(1);
     const heads = [{ ...pointOf(head!), hasLineage: true, isKept }];
@@ -170,10 +171,12 @@ test('a Nexus that has just started offers the config as the successor of the po
   };
   expect(await offersTo(older, [pointOf(older)])).toMatchObject([pointOf(older)]);
   expect(await offersTo(older, []), 'a restored database does not know it').toEqual(['unknown']);
-  expect((await offersTo(other, [pointOf(older), pointOf(other)]))[0], 'not below this config').toBe(
-    'unknown',
+  expect((await offersTo(other, [pointOf(older), pointOf(other)]))[0], 'not below this config').toMatchObject(
+    pointOf(other),
   );
-  expect((await offersTo(older, [pointOf(older)], true))[0], 'kept for a recovery').toBe('unknown');
+  const itself = { generation: wanted.generation, digest };
+  const [first, second] = await offersTo(older, [pointOf(older)], true);
+  expect([first, second], 'kept for a recovery').toEqual([itself, expect.objectContaining(pointOf(older))]);
 });
 
 test('a sled that refuses the config as the successor of its own point is no reason for a round at once: only a person changes it (C5)', async () => {
@@ -195,10 +198,15 @@ test('a sled at a point that the database does not know has diverged, whatever i
   for (const config of [older, other, { ...other, generation: generation(9) }]) {
     const sled = fakeSled(1);
     sled.config = config;
-    const [answer] = await fleetOf([sled]).answers();
+    const fleet = fleetOf([sled]);
+    const [answer] = await fleet.answers();
     expect(answer).toMatchObject({ kind: 'diverged', claim: pointOf(config), takesConfigs: true });
-    expect(sled.offers).toEqual(['unknown']);
+    expect(sled.offers).toEqual([{ generation: wanted.generation, digest }]);
     expect(sled.config, 'nothing was taken from it').toBe(config);
+    await fleet.answers();
+    expect(sled.offers.slice(1), 'so that it holds its deletions until a person decides').toEqual([
+      'unknown',
+    ]);
   }
 });
 
@@ -222,7 +230,9 @@ test('a sled at another point is only ahead when the database has moved on since
     recorded: [pointOf(other), wanted],
   };
   expect((await fleetOf([sled], later).answers())[0]).toMatchObject({ kind: 'ahead' });
-  expect(sled.offers, 'an old config is not pressed on it').toEqual(['unknown']);
+  expect(sled.offers, 'an old config is not pressed on it').toEqual([
+    { generation: wanted.generation, digest },
+  ]);
 });
 
 test('a point of before lineage is known below the first that was recorded, and the current number proves nothing (P13)', async () => {

@@ -11,12 +11,20 @@
  * CO2. Once half of the sleds have answered, the others have a bounded time left.
  * CO3. A sled is diverged only against a read of the database that began after its answer (P7).
  * CO4. A listing counts at the point of this round's config alone (R1, G4, P13).
- * CO5. To a sled of which this process remembers no point, as after a start, the config is offered as the successor of the point that
- *      the sled registered, if the database knows it: a sled that hears `unknown` may wait for a person afterwards (C5).
+ * CO5. `unknown` is said only of a point that the sled has told, and that a later read of the database does not know: a sled that hears
+ *      it may wait for a person afterwards (C5). A process that has just started goes by the point that the sled registered. Where
+ *      there is none, the sled may have joined a moment ago, and have a config from another Nexus: the config is then offered as the
+ *      successor of itself, which adds nothing to what the sled decides by its own set, and the refusal names its point.
  */
 import type { Point, SledId } from '../../core/ids.ts';
 import type { SledSilence } from '../../core/inventory.ts';
-import { isKnownPoint, type PointClaim, samePoint, standingOf } from '../../core/lineage.ts';
+import {
+  isKnownPoint,
+  type PointClaim,
+  type Predecessor,
+  samePoint,
+  standingOf,
+} from '../../core/lineage.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -42,7 +50,7 @@ export const collectSleds = async (
   const wanted = { ...round.wanted, offer: offerOf(round.wanted) };
   const stragglers = new AbortController();
   const began = deps.clock.monotonicMs();
-  const registered = await ancestorsRegistered(deps, round, options);
+  const registered = await pointsRegistered(deps, round, options);
   let answered = 0;
   const drafts = await Promise.all(
     round.sleds.map(async target => {
@@ -51,8 +59,8 @@ export const collectSleds = async (
         stragglers.signal,
         deps.clock.timeout(deps.limits.answerTimeoutMs),
       ]);
-      const head = registered.get(target.id);
-      const draft = await askSled(deps, wanted, target, { log: options.log, signal, head });
+      const told = registered.get(target.id);
+      const draft = await askSled(deps, wanted, target, { log: options.log, signal, told });
       answered += 1;
       if (answered === Math.ceil(round.sleds.length / 2)) {
         const graceMs = Math.max(deps.limits.stragglerGraceMs, deps.clock.monotonicMs() - began);
@@ -78,19 +86,19 @@ const hurry = (clock: Clock, graceMs: number, stragglers: AbortController, signa
 };
 
 /** CO5: one read of the database for all of them. */
-const ancestorsRegistered = async (
+const pointsRegistered = async (
   deps: CollectDeps,
   { wanted, sleds }: { readonly wanted: RoundConfig; readonly sleds: readonly SledTarget[] },
   { signal }: { readonly signal: AbortSignal },
-): Promise<ReadonlyMap<SledId, PointClaim>> => {
+): Promise<ReadonlyMap<SledId, Predecessor>> => {
   const heads = new Map<SledId, PointClaim>();
   for (const { id, heads: told } of sleds) {
     const head = told?.find(({ isKept }) => !isKept);
     if (head !== undefined && deps.memory.sled(id).claim === undefined) heads.set(id, head);
   }
-  if ([...heads.values()].every(head => samePoint(head, wanted))) return new Map();
-  const now = await deps.pointsRecorded([...heads.values()], { signal });
-  return new Map([...heads].filter(([, head]) => standingOf(head, wanted, now) === 'ancestor'));
+  if ([...heads.values()].every(head => samePoint(head, wanted))) return heads;
+  const { lineage } = await deps.pointsRecorded([...heads.values()], { signal });
+  return new Map([...heads].map(([id, head]) => [id, isKnownPoint(head, lineage) ? head : 'unknown']));
 };
 
 const askSled = async (
@@ -98,16 +106,17 @@ const askSled = async (
   round: OfferedRound,
   target: SledTarget,
   {
-    head,
+    told,
     ...options
-  }: { readonly log: Logger; readonly signal: AbortSignal; readonly head: PointClaim | undefined },
+  }: { readonly log: Logger; readonly signal: AbortSignal; readonly told: Predecessor | undefined },
 ): Promise<Draft> => {
   const { silence, claim } = deps.memory.sled(target.id);
   if (silence !== undefined && silence.untilMs > deps.clock.monotonicMs())
     return silent(deps, target, kindOfSilence(silence.code), silence);
   if (target.heads === null) return askWithoutPoints(deps, round, target, options);
-  const isKnown = claim !== undefined && isKnownPoint(claim, round.lineage);
-  const succeeds = isKnown ? claim : (head ?? 'unknown');
+  const remembered = claim && (isKnownPoint(claim, round.lineage) ? claim : 'unknown');
+  const itself = { generation: round.generation, digest: round.digest };
+  const succeeds = remembered ?? told ?? itself; // CO5
   return offerConfig(deps, round, target, { ...options, succeeds });
 };
 
