@@ -11,7 +11,7 @@ import { CLOCK_TOLERANCE_MS } from '../src/identity/clock-tolerance.ts';
 import { findShortfall, fitsOnSleds } from './checkers/final.ts';
 import type { WaitRules } from './checkers/waits.ts';
 import { createOperator, readStatus } from './fleet/operator.ts';
-import type { ReleaseShelf } from './fleet/releases.ts';
+import { ORDINARY_RELEASES, type ReleaseShelf } from './fleet/releases.ts';
 import { createWorld, type World } from './fleet/world.ts';
 import { upgradeNexuses } from './script/database-faults.ts';
 import { perform } from './script/perform.ts';
@@ -105,7 +105,8 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
   const first = world.streams('releases').below(MOST_RELEASES);
   const releases = [];
   for (let at = 0; at < MOST_RELEASES; at += 1)
-    releases.push(await shelf.release((first + at) % (2 * MOST_RELEASES)));
+    releases.push(await shelf.release((first + at) % ORDINARY_RELEASES));
+  releases.push(...(await shelf.special()));
   const scene: Scene = {
     world,
     witness: witness!,
@@ -117,6 +118,8 @@ const setUp = async (options: RunOptions, swarm: Swarm): Promise<Scene> => {
     olderStates: new WeakSet(),
     undo: new Set(),
     hostility: { nexuses: new Map(), sleds: new Set(), hasRevoked: false, resetAtMs: new Map(), ends: [] },
+    signed: new Map(),
+    restoredAtMs: new Map(),
   };
   trustReleases(world);
   for (let at = 0; at < swarm.nexuses; at += 1) world.addNexus();

@@ -80,6 +80,13 @@ export const SOMETIMES = [
   'a person allowed deletions that waited',
   'a sled adopted less, since a person had accepted its point',
   'a sled without the word of a person kept its config',
+  'a sled stored a release of a signer for whom a person had signed',
+  'a sled stored a release that a person had exempted',
+  'a hostile caller sent a release for which a person has to sign',
+  'a real statement of another fleet was refused',
+  'a process whose identity a person had restored was heard',
+  'the status named a release that nobody had exempted',
+  'an identity was revoked again after a person had restored it',
 ] as const;
 export type Sometimes = (typeof SOMETIMES)[number];
 

@@ -2,9 +2,11 @@
  * Whom a process hears, at each request that it admits and at each chunk of a body: by a table of its own, not by the product's.
  *
  * - T1: the caller has a certificate of this fleet that was not revoked, as far as the process knows, and that has not expired by its
- *   clock, unless it asks for a new one.
+ *   clock, unless it asks for a new one. Only a statement from after a revocation undoes it, as far as a person has signed one (RVK6).
  * - T2: its kind is the one that the route is for; a sled registers and renews in its own name alone.
  */
+import type { Statement } from '../../src/core/statement.ts';
+import type { World } from '../fleet/world.ts';
 import type { Heard } from '../identity/member.ts';
 import { FLEET, type Passport } from '../identity/passport.ts';
 import type { Fail } from '../violation.ts';
@@ -20,7 +22,10 @@ const SPEAKERS: readonly (readonly [RegExp, 'nexus' | 'sled' | 'member' | 'self'
   [/./, 'anyone'],
 ];
 
-export const createCallerChecker = (fail: Fail): CallerChecker => ({
+export const createCallerChecker = (
+  { admin, trace }: Pick<World, 'admin' | 'trace'>,
+  fail: Fail,
+): CallerChecker => ({
   onHeard({ by, from, operationId, params, nowMs }) {
     const self = by.presents().identity;
     const speaker = operationId === undefined ? 'anyone' : speakerOf(operationId);
@@ -33,7 +38,12 @@ export const createCallerChecker = (fail: Fail): CallerChecker => ({
     const name = `${identity.kind} ${identity.id}`;
     if (!from.isOfFleet || identity.fleet !== FLEET)
       fail('T1', `${what} from ${name}, which made its own certificate`);
-    if (isRevoked(by, from)) fail('T1', `${what} from ${name}, and knows that it was revoked`);
+    const revokedMs = revokedAtMs(by, from);
+    if (revokedMs !== undefined) {
+      if (revokedMs > restoredAtMs(admin.said(), identity))
+        fail('T1', `${what} from ${name}, and knows that it was revoked`);
+      else trace.reached('a process whose identity a person had restored was heard');
+    }
     if (
       operationId !== undefined &&
       operationId !== 'certificate_renew' &&
@@ -54,10 +64,21 @@ export const createCallerChecker = (fail: Fail): CallerChecker => ({
 
 const speakerOf = (operationId: string) => SPEAKERS.find(([form]) => form.test(operationId))![1];
 
-const isRevoked = ({ revocations }: Heard['by'], { identity, notBeforeMs }: Passport): boolean =>
+/** The time of the revocation that covers the certificate; a process remembers the latest one of an identity. */
+const revokedAtMs = ({ revocations }: Heard['by'], { identity, notBeforeMs }: Passport): number | undefined =>
   revocations
     .list()
-    .some(({ kind, id, timeMs }) => kind === identity.kind && id === identity.id && notBeforeMs <= timeMs);
+    .find(({ kind, id, timeMs }) => kind === identity.kind && id === identity.id && notBeforeMs <= timeMs)
+    ?.timeMs;
+
+const restoredAtMs = (said: readonly Statement[], { kind, id }: Passport['identity']): number =>
+  Math.max(
+    ...said.map(each =>
+      each.kind === 'restore_identity' && each.identity.kind === kind && each.identity.id === id
+        ? Date.parse(each.time)
+        : Number.NEGATIVE_INFINITY,
+    ),
+  );
 
 /** A request that names no sled is about its caller. */
 const isOwn = (params: unknown, id: string): boolean => {

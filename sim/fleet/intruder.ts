@@ -20,9 +20,9 @@ import type { Incoming } from '../network/call.ts';
 import { requestContext } from '../network/request-context.ts';
 import { EPOCH_MS } from '../time/process.ts';
 import { pick, spread } from '../time/streams.ts';
-import { sayAllOfIt, speakForAPerson } from './false-word.ts';
-import { FORGED_VERSION } from './forged-bundles.ts';
+import { sayAllOfIt, speakForAPerson, tellChain } from './false-word.ts';
 import { type Ask, askerOf, type HostileCaller } from './hostile-call.ts';
+import { drawPlantedRelease } from './planted-release.ts';
 import { sha256Of } from './sha256.ts';
 import type { SimSled, World } from './world.ts';
 
@@ -133,11 +133,11 @@ const plant = async (
   ask: Ask,
   known: ArtifactConfigBody | undefined,
 ): Promise<void> => {
-  const bytes = pick(intruder.rng, intruder.planted);
+  const { rng, planted } = intruder;
+  const { bytes, bundle, systemVersion, root } = await drawPlantedRelease({ world, rng, planted });
+  if (root !== undefined) await tellChain(ask, [root]);
   const sha256 = ArtifactHash.parse(sha256Of(bytes));
-  const { rng } = intruder;
-  const bundle = await world.shelf.forge(bytes, rng.below(2) === 0);
-  const named = { system_version: FORGED_VERSION, bundle: bundle.sha256, exempt: rng.below(2) === 0 };
+  const named = { system_version: systemVersion, bundle: bundle.sha256, exempt: rng.below(2) === 0 };
   const body = {
     ...hostileDraft(intruder, known, [...(known?.artifacts ?? []), sha256]),
     releases: [...(known?.releases ?? []), named],

@@ -12,7 +12,9 @@ export type Admin = {
   /** What machines pin when they join: nothing in a fleet without an admin key. */
   readonly pinned: readonly PinnedKey[];
   readonly sign: (content: StatementContent) => SignedStatement;
-  /** All that a person has signed, for checkers, which do not ask the sleds. */
+  /** What a person has signed with the same key for a fleet of their own that is not this one: it decides nothing here. */
+  readonly signElsewhere: (content: StatementContent) => SignedStatement;
+  /** All that a person has signed for this fleet, for checkers, which do not ask the sleds. */
   readonly said: () => readonly Statement[];
 };
 
@@ -20,14 +22,19 @@ type Deps = { readonly hasKey: boolean; readonly newId: () => string; readonly t
 
 export const createAdmin = ({ hasKey, newId, timeMs }: Deps): Admin => {
   const said: Statement[] = [];
+  const statementOf = (content: StatementContent, fleet: string): Statement => ({
+    ...content,
+    ...{ fleet, id: newId(), time: new Date(timeMs()).toISOString() },
+  });
   return {
     pinned: hasKey ? [ADMIN_KEY] : [],
     said: () => said,
     sign(content) {
-      const statement = { ...content, fleet: FLEET, id: newId(), time: new Date(timeMs()).toISOString() };
+      const statement = statementOf(content, FLEET);
       said.push(statement);
       return signStatement(statement, ADMIN_KEY);
     },
+    signElsewhere: content => signStatement(statementOf(content, `${FLEET}-2`), ADMIN_KEY),
   };
 };
 

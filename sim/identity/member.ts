@@ -16,7 +16,7 @@ import type { PinnedKey } from '../../src/identity/admin-key.ts';
 import { judgedPeer, type Peer, serverFault } from '../../src/identity/judged-peer.ts';
 import type { ExpectedPeer } from '../../src/identity/peer-identity.ts';
 import { createRevocations, type Revocations } from '../../src/identity/revocations.ts';
-import { createStatements, type Statements } from '../../src/identity/statements.ts';
+import { createStatements, restoredMs, type Statements } from '../../src/identity/statements.ts';
 import { DepotError } from '../../src/lib/errors.ts';
 import type { Pins } from '../../src/sled-agent/trust/trust-file.ts';
 import type { SimProcess } from '../time/process.ts';
@@ -77,8 +77,10 @@ const WRITE_MS = 2;
 export const openMember = (box: IdentityBox, process: SimProcess, watch: HearingWatch): Member => {
   const { clock } = process;
   const processTimeMs = () => Math.max(clock.nowMs(), box.passport.notBeforeMs);
+  const statements = openStatements(box, process);
   const revocations = createRevocations({
     known: box.revoked,
+    restoredMs: identity => statements && restoredMs(statements, identity),
     nowMs: processTimeMs,
     latestMs: () => (clock.nowMs() < box.passport.notBeforeMs ? Number.POSITIVE_INFINITY : clock.nowMs()),
     async save(list) {
@@ -101,7 +103,7 @@ export const openMember = (box: IdentityBox, process: SimProcess, watch: Hearing
     heard: what => watch.onHeard({ by: member, nowMs: processTimeMs(), ...what }),
     ended: watch.onEnded,
     revocations,
-    statements: openStatements(box, process),
+    statements,
     running: createRunningCallers(revocations),
     judge(presented) {
       if (presented === undefined) return { kind: 'anonymous' };

@@ -2,6 +2,7 @@
  * The identities of a run: machines that join by an invitation, clocks that are far off, and what operators do about revocations.
  */
 import { SledId } from '../../src/core/ids.ts';
+import { entriesOf, type SignedStatement } from '../../src/core/statement.ts';
 import { publicKeySha256 } from '../../src/identity/invitation-token.ts';
 import { proveKey } from '../../src/identity/join-proof.ts';
 import type { PeerKind } from '../../src/identity/peer-identity.ts';
@@ -12,15 +13,35 @@ import { FLEET, type Passport, readPassport } from '../identity/passport.ts';
 import { requestContext } from '../network/request-context.ts';
 import { EPOCH_MS } from '../time/process.ts';
 import { chosen } from './chosen.ts';
+import { isRestored } from './restored-identities.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
 import type { Step } from './step.ts';
 
-/** Whether the database, or a process of the fleet, has its certificate as revoked. */
-const isRevoked = ({ world }: Scene, { identity, notBeforeMs }: Passport): boolean =>
-  [
-    ...world.database.snapshot().revocations.values(),
-    ...[...world.sleds, ...world.nexuses].flatMap(({ machine }) => machine.box.revoked),
-  ].some(({ kind, id, timeMs }) => kind === identity.kind && id === identity.id && notBeforeMs <= timeMs);
+/** Whether the database, or a process in service, has its certificate as revoked, and no statement that undoes that. */
+const isRevoked = (scene: Scene, { identity, notBeforeMs }: Passport): boolean => {
+  const { revocations, statements } = scene.world.database.snapshot();
+  const recorded = [...statements.values()].map(({ signed }) => signed);
+  const processes = [...inServiceSleds(scene), ...inServiceNexuses(scene)].map(({ machine }) => machine.box);
+  return [{ revoked: [...revocations.values()], statements: recorded }, ...processes].some(
+    ({ revoked, statements: said }) => {
+      const revokedMs = revoked.find(({ kind, id }) => kind === identity.kind && id === identity.id)?.timeMs;
+      return revokedMs !== undefined && notBeforeMs <= revokedMs && !undoes(said, identity, revokedMs);
+    },
+  );
+};
+
+const undoes = (
+  said: readonly SignedStatement[],
+  { kind, id }: Passport['identity'],
+  revokedMs: number,
+): boolean =>
+  entriesOf(said).some(
+    ({ statement: each }) =>
+      each.kind === 'restore_identity' &&
+      each.identity.kind === kind &&
+      each.identity.id === id &&
+      Date.parse(each.time) >= revokedMs,
+  );
 
 /**
  * A Nexus renews no expired certificate of a sled that a restored database does not know, none that begins in the future, and none of
@@ -42,16 +63,18 @@ const FAR_MS = 24 * 3_600_000;
 
 /**
  * A restored database has an expunged machine in service again, and its certificate stays revoked; or it does not know a sled whose
- * certificate has expired. The operator issues another one, as docs/operations.md says.
+ * certificate has expired. The operator restores the identity where there is an admin key, or issues another certificate, as
+ * docs/operations.md says.
  */
 export const renewRevoked = (scene: Scene): void => {
   for (const sled of inServiceSleds(scene)) renewIfRevoked(scene, sled, 'sled');
   for (const nexus of inServiceNexuses(scene)) renewIfRevoked(scene, nexus, 'nexus');
 };
 
-const renewIfRevoked = (scene: Scene, { machine }: SimSled | SimNexus, kind: PeerKind): void => {
-  const { box, name } = machine;
-  if (!isRevoked(scene, box.passport) && !(kind === 'sled' && isForgotten(scene, box))) return;
+const renewIfRevoked = (scene: Scene, own: SimSled | SimNexus, kind: PeerKind): void => {
+  const { box, name } = own.machine;
+  const isForgottenHere = kind === 'sled' && isForgotten(scene, box);
+  if (!isForgottenHere && (!isRevoked(scene, box.passport) || isRestored(scene, own))) return;
   const { id } = box.passport.identity;
   scene.world.trace.say('operator', `issues another certificate to ${name}`);
   scene.world.trace.reached('a process whose certificate nobody renews got another one');

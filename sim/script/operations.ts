@@ -20,7 +20,7 @@ export const performOperation = (scene: Scene, step: Step, act: OperatorAct): vo
   switch (act) {
     case 'upload': {
       const release = scene.releases[scene.taken];
-      if (release === undefined) return;
+      if (release === undefined || release.needs !== undefined) return;
       scene.taken += 1;
       scene.operator.upload(release, nexus);
       return;

@@ -3,9 +3,13 @@ import { breakFleet } from './faults.ts';
 import { beHostile } from './hostility.ts';
 import { joinWithOneToken } from './identities.ts';
 import { performOperation } from './operations.ts';
+import { expungeByMistake } from './restored-identities.ts';
 import type { Scene } from './scene.ts';
+import { trustSigner, uploadWithoutMetadata } from './signed-releases.ts';
 import { allowDeletions } from './statements.ts';
 import {
+  DECISIONS,
+  type Decision,
   describeStep,
   HOSTILITIES,
   type Hostility,
@@ -22,10 +26,31 @@ export const perform = (scene: Scene, step: Step): void => {
   else if (step.kind.startsWith('dataset') || step.kind === 'flip a bit' || step.kind === 'cut a file short')
     breakVolume(scene, step);
   else if (isHostility(step.kind)) beHostile(scene, step, step.kind);
-  else if (step.kind === 'allow deletions') void allowDeletions(scene, step);
+  else if (isDecision(step.kind)) decide(scene, step, step.kind);
   else if (step.kind === 'join with one token') void joinWithOneToken(scene, step);
   else breakFleet(scene, step);
 };
+
+const decide = (scene: Scene, step: Step, kind: Decision): void => {
+  switch (kind) {
+    case 'allow deletions':
+      void allowDeletions(scene, step);
+      return;
+    case 'expunge a sled by mistake':
+      expungeByMistake(scene, step);
+      return;
+    case 'trust another signer':
+      void trustSigner(scene, step);
+      return;
+    case 'upload a release without metadata':
+      uploadWithoutMetadata(scene, step);
+      return;
+    default:
+      kind satisfies never;
+  }
+};
+
+const isDecision = (kind: Step['kind']): kind is Decision => (DECISIONS as readonly string[]).includes(kind);
 
 const isHostility = (kind: Step['kind']): kind is Hostility =>
   (HOSTILITIES as readonly string[]).includes(kind);

@@ -14,7 +14,8 @@ import { endHostility } from './hostility.ts';
 import { approveForgotten, renewRevoked } from './identities.ts';
 import { recoverGeneration, uploadLostReleases } from './recover-generation.ts';
 import { inServiceNexuses, inServiceSleds, type Scene } from './scene.ts';
-import { acceptRefused } from './statements.ts';
+import { addLostRoots, exemptWithheld } from './signed-releases.ts';
+import { acceptRefused, sendLostStatements } from './statements.ts';
 
 const HELP_EVERY_MS = 60_000;
 const DATASET_FILE = 'dataset.json';
@@ -73,7 +74,10 @@ export const createRecovery = (scene: Scene): Recovery => {
         emptyDisks(scene);
         uploadWhatIsLost(scene, status, failed);
         void acceptRefused(scene, status.reasons, accepted);
+        exemptWithheld(scene, status.reasons);
       });
+      sendLostStatements(scene);
+      addLostRoots(scene);
       renewRevoked(scene);
       approveForgotten(scene);
       endHostility(scene);

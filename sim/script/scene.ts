@@ -1,4 +1,5 @@
 /** The run, as the steps of a script see and change it. */
+import type { SignedStatement } from '../../src/core/statement.ts';
 import type { MemoryState } from '../datastore/state.ts';
 import type { Intruder } from '../fleet/intruder.ts';
 import type { Operator } from '../fleet/operator.ts';
@@ -12,17 +13,21 @@ export type Scene = {
   readonly witness: Witness;
   readonly operator: Operator;
   readonly swarm: Swarm;
-  /** Releases in the order in which operators upload them; made beforehand. */
+  /** Releases in the order in which operators upload them, then those for which a person has to sign; made beforehand. */
   readonly releases: readonly SimRelease[];
   /** How many of them were uploaded. */
   taken: number;
-  /** Changes around a failover that are still to come: the fleet cannot be at rest before them. */
+  /** Changes that are still to come: the fleet cannot be at rest before them. */
   changesToCome: number;
   /** States of a database whose Nexuses did not record points (P13). */
   readonly olderStates: WeakSet<MemoryState>;
   /** Ends each lasting fault at the end of their phase; a fault that ended by itself is not in it. */
   readonly undo: Set<() => void>;
   readonly hostility: Hostility;
+  /** By subject: what a person signed that outlasts points. */
+  readonly signed: Map<string, SignedStatement>;
+  /** When a person restored an identity that was found revoked, by its id. */
+  readonly restoredAtMs: Map<string, number>;
 };
 
 /** The hostile callers of a run, as far as operators know of them. */

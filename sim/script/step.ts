@@ -54,8 +54,13 @@ type Fault = (typeof FAULTS)[number];
 export const IDENTITY_ACTS = ['clock a year off', 'join with one token'] as const;
 type IdentityAct = (typeof IDENTITY_ACTS)[number];
 
-/** What a person signs with the admin key: in fleets that have one. Drawn last. */
-export const DECISIONS = ['allow deletions'] as const;
+/** What a person signs with the admin key: in fleets that have one. Drawn last; the first where deletions wait. */
+export const DECISIONS = [
+  'allow deletions',
+  'expunge a sled by mistake',
+  'trust another signer',
+  'upload a release without metadata',
+] as const;
 export type Decision = (typeof DECISIONS)[number];
 
 /** Hostile callers: in hostile runs alone. */

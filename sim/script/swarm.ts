@@ -119,8 +119,11 @@ export const drawSwarm = (rng: Rng, size: FleetSize): Swarm => {
   const fleet = isHostile ? { ...swarm, ...drawHostile(rng, swarm) } : swarm;
   // Without the key the word of a Nexus exempts a release from signatures.
   const hasAdminKey = chance(rng, 0.5) || isHostile;
-  if (hasAdminKey && fleet.deletion.waitMs > 0)
-    for (const act of DECISIONS) if (chance(rng, 0.6)) everyMs.set(act, durationMs / spread(rng, 0.8, 4));
+  for (const act of hasAdminKey ? DECISIONS : []) {
+    // A hostile Nexus plants what is like that for which a person signed.
+    const share = act !== 'allow deletions' ? (isHostile ? 0.7 : 0.3) : fleet.deletion.waitMs > 0 ? 0.6 : 0;
+    if (chance(rng, share)) everyMs.set(act, durationMs / spread(rng, 0.8, 4));
+  }
   return { ...fleet, certificateLifeMs, isHostile, hasAdminKey, requiresSigned: REQUIRES_SIGNED };
 };
 

@@ -46,7 +46,7 @@ export const createWatch = (world: World, rules: WaitRules & TrustRules, fail: F
     world,
     fail,
     holdings,
-    callers: createCallerChecker(fail),
+    callers: createCallerChecker(world, fail),
     planted: createPlantedChecker(world, rules, fail),
     acceptances: createAcceptanceChecker(world, fail),
     copies: createCopyChecker(world, holdings, fail),

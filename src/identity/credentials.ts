@@ -22,7 +22,7 @@ import { countsSinceMs, identityOf } from './certificate.ts';
 import { type PeerIdentity, type PeerKind, spiffeId } from './peer-identity.ts';
 import { createListeners } from './remembered.ts';
 import { openRevocations, type Revocations } from './revocations.ts';
-import { openStatements, type Statements } from './statements.ts';
+import { openStatements, restoredMs, type Statements } from './statements.ts';
 
 export type Credentials = {
   readonly identity: PeerIdentity;
@@ -123,18 +123,6 @@ export const watchCredentials = async (
       await watching;
     },
   };
-};
-
-/** Until when the revocations of an identity do not count (RVK6). */
-const restoredMs = (
-  statements: Pick<Statements, 'find'>,
-  { kind, id }: Pick<PeerIdentity, 'kind' | 'id'>,
-): number | undefined => {
-  const found = statements.find(
-    'restore_identity',
-    ({ identity }) => identity.kind === kind && identity.id === id,
-  );
-  return found && Date.parse(found.time);
 };
 
 const isSame = (a: Credentials, b: Credentials): boolean =>

@@ -28,6 +28,7 @@ import { readFileWhole, writeFileDurably } from '../lib/durable-file.ts';
 import { DepotError } from '../lib/errors.ts';
 import { realDisk } from '../lib/real-disk.ts';
 import { type AdminKeys, verifyStatement } from './admin-key.ts';
+import type { PeerIdentity } from './peer-identity.ts';
 import { createListeners, createSaver } from './remembered.ts';
 
 type RefusedStatement = { readonly signed: SignedStatement; readonly reason: string };
@@ -125,6 +126,18 @@ export const createStatements = ({ known, keys, fleet, save }: Options): Stateme
     },
     onChange,
   };
+};
+
+/** Until when the revocations of an identity do not count (RVK6). */
+export const restoredMs = (
+  statements: Pick<Statements, 'find'>,
+  { kind, id }: Pick<PeerIdentity, 'kind' | 'id'>,
+): number | undefined => {
+  const found = statements.find(
+    'restore_identity',
+    ({ identity }) => identity.kind === kind && identity.id === id,
+  );
+  return found && Date.parse(found.time);
 };
 
 /** With those of missing keys. */

@@ -1,9 +1,15 @@
 /** Mistakes with what an admin key signs: what a statement is bound to, and what it decides. */
+import type { StepKind } from '../../../sim/script/step.ts';
 import type { Swarm } from '../../../sim/script/swarm.ts';
 import { type Mutation, someOf } from './mutation.ts';
 
 const allows = someOf('allow deletions');
 const isHostile = ({ isHostile: is }: Swarm): boolean => is;
+/** A person signs for one of two things that are alike, and a hostile Nexus plants the other one. */
+const isHostileWith =
+  (kind: StepKind) =>
+  ({ isHostile: is, everyMs }: Swarm): boolean =>
+    is && everyMs.has(kind) && everyMs.has('a Nexus is taken over');
 
 export const STATEMENT_MUTATIONS: readonly Mutation[] = [
   {
@@ -31,7 +37,9 @@ export const STATEMENT_MUTATIONS: readonly Mutation[] = [
     in: 'verifyStatement',
     find: 'if (parsed.statement.fleet !== fleet)',
     replace: "if (parsed.statement.fleet === '')",
-    tests: 'admin-key.test.ts',
+    breaks: ['T1', 'T3', 'T4'],
+    needs: isHostile,
+    withinSeeds: 2000,
     why: 'T4, SM2: what a person decided for one fleet counts in another one with the same key',
   },
   {
@@ -66,6 +74,36 @@ export const STATEMENT_MUTATIONS: readonly Mutation[] = [
     needs: isHostile,
     withinSeeds: 2000,
     why: 'T4, SMB1: whoever makes a key decides for a person',
+  },
+  {
+    name: 'restoration-undoes-a-later-revocation',
+    in: 'createRevocations',
+    find: 'timeMs <= (restoredMs?.(identity) ?? Number.NEGATIVE_INFINITY)',
+    replace: 'timeMs > 0 && restoredMs?.(identity) !== undefined',
+    breaks: ['T1'],
+    needs: someOf('expunge a sled by mistake'),
+    withinSeeds: 500,
+    why: 'T1, RVK6: a process that was expunged for good is heard, since a person had restored it before',
+  },
+  {
+    name: 'statement-on-another-root',
+    in: 'statedTrust',
+    find: "find('trust_root', ({ rootSha256 }) => rootSha256 === sha256)",
+    replace: "find('trust_root', () => true)",
+    breaks: ['T3'],
+    needs: isHostileWith('trust another signer'),
+    withinSeeds: 2000,
+    why: 'T3, SM2: a person trusts one signer, and a Nexus that lies plants what another one has signed',
+  },
+  {
+    name: 'exemption-of-another-release',
+    in: 'statedTrust',
+    find: "has('exempt_release', each => each.bundle === bundle)",
+    replace: "has('exempt_release', () => bundle !== '')",
+    breaks: ['T3'],
+    needs: isHostileWith('upload a release without metadata'),
+    withinSeeds: 3000,
+    why: 'T3, SM2: a person exempts one release, and a Nexus that lies plants another one',
   },
   {
     name: 'earlier-statement-counts',
