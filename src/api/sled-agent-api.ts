@@ -42,6 +42,8 @@ export const ArtifactConfigBody = z
     sizes: z.record(RequestedHash, ByteCount).optional(),
     /** The point that this config succeeds in the database: the sled's, or `unknown` (P13). Absent without lineage. */
     succeeds: z.union([WirePoint, z.literal('unknown')]).optional(),
+    /** The point of which `unknown` is said: it says nothing about another one, which the sled may have adopted since. */
+    unknown_point: WirePoint.optional(),
     /** What vouches for each release; ignored by the equality of configs, and never a reason to refuse one. */
     releases: z.array(WireOfferedRelease).max(MAX_OFFERED_RELEASES).optional(),
   })

@@ -26,6 +26,8 @@ export type ArtifactConfig = {
 export type OfferedConfig = ArtifactConfig & {
   /** Absent from a control plane without lineage. */
   readonly succeeds?: Predecessor | undefined;
+  /** The point of which `unknown` is said; a control plane of an earlier version does not name it. */
+  readonly unknownPoint?: Point | undefined;
   /** What vouches for each release; absent from a control plane without bundles. It decides about no adoption. */
   readonly releases?: readonly OfferedRelease[] | undefined;
 };
@@ -89,6 +91,12 @@ const next = (
   const isSuccessor = offered.succeeds !== 'unknown' && samePoint(offered.succeeds, pointOf(config));
   return isSuccessor ? { kind: 'adopt' } : refuse('not_successor');
 };
+
+/** Whether the offer says that the database does not know this point: what it says of another one is no news to the sled (C5). */
+export const isCalledUnknown = (
+  point: Point,
+  { succeeds, unknownPoint = point }: Pick<OfferedConfig, 'succeeds' | 'unknownPoint'>,
+): boolean => succeeds === 'unknown' && samePoint(unknownPoint, point);
 
 const refuse = (reason: RefusalReason): Adoption => ({ kind: 'refuse', reason });
 

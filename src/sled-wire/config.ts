@@ -10,10 +10,12 @@ export const configOf = ({
   artifacts,
   sizes,
   succeeds,
+  unknown_point,
   releases,
 }: ArtifactConfigBody): OfferedConfig => ({
   generation,
   succeeds: succeeds === undefined || succeeds === 'unknown' ? succeeds : pointOf(succeeds),
+  ...(unknown_point !== undefined && { unknownPoint: pointOf(unknown_point) }),
   artifacts: new Map(artifacts.map(hash => [hash, sizes?.[hash]])),
   ...(releases !== undefined && { releases: releases.map(offeredReleaseOf) }),
 });
@@ -22,6 +24,7 @@ export const configBody = ({
   generation,
   artifacts,
   succeeds,
+  unknownPoint,
   releases,
 }: OfferedConfig): ArtifactConfigBody => ({
   generation,
@@ -30,6 +33,7 @@ export const configBody = ({
     [...artifacts].filter(([, size]) => size !== undefined),
   ) as ArtifactConfigBody['sizes'],
   ...(succeeds !== undefined && { succeeds: succeeds === 'unknown' ? succeeds : pointBody(succeeds) }),
+  ...(unknownPoint !== undefined && { unknown_point: pointBody(unknownPoint) }),
   ...(releases !== undefined && {
     releases: releases.slice(0, MAX_OFFERED_RELEASES).map(offeredReleaseBody),
   }),

@@ -191,6 +191,7 @@ const config = fc.record({
   generation,
   artifacts: fc.array(fc.tuple(hash, optional(bytes)), { maxLength: 4 }).map(entries => new Map(entries)),
   succeeds: fc.oneof(fc.constant(undefined), fc.constant('unknown' as const), point),
+  unknownPoint: optional(point),
   releases: optional(some(fc.record({ systemVersion, bundle: hex(64), isExempt: fc.boolean() }))),
 });
 

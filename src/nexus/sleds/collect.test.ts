@@ -221,6 +221,17 @@ test('what Nexus remembers of a sled makes no successor once the database has lo
   expect(lineageOf(before).recorded.has(pointText(pointOf(older)))).toBe(true);
 });
 
+test('unknown is said of the point that this Nexus remembers, by name: the sled may have another one from another Nexus by now (CO5, C5)', async () => {
+  const sled = fakeSled(1);
+  sled.config = older;
+  const lost = { generation: generation(2), digest: digestOf([hashOf(8)]) };
+  const fleet = fleetOf([sled], { ...wanted, recorded: [pointOf(older)] });
+  fleet.memory.claimed(sled.target.id, { ...lost, hasLineage: true });
+  expect(await fleet.answers()).toMatchObject([{ kind: 'ok' }]);
+  expect(sled.offers).toMatchObject(['unknown', pointOf(older)]);
+  expect(sled.calledUnknown).toMatchObject([lost]);
+});
+
 test('a sled at another point is only ahead when the database has moved on since the config was read (P7)', async () => {
   const sled = fakeSled(1);
   sled.config = other;

@@ -11,8 +11,8 @@
  * CO2. Once half of the sleds have answered, the others have a bounded time left.
  * CO3. A sled is diverged only against a read of the database that began after its answer (P7).
  * CO4. A listing counts at the point of this round's config alone (R1, G4, P13).
- * CO5. `unknown` is said only of a point that the sled has told, and that a later read of the database does not know: a sled that hears
- *      it may wait for a person afterwards (C5). A process that has just started goes by the point that the sled registered. Where
+ * CO5. `unknown` is said only of a point that the sled has told, by name, and that a later read of the database does not know: a sled
+ *      that hears it of the point that it holds may wait for a person afterwards (C5). A process that has just started goes by the point that the sled registered. Where
  *      there is none, the sled may have joined a moment ago, and have a config from another Nexus: the config is then offered as the
  *      successor of itself, which adds nothing to what the sled decides by its own set, and the refusal names its point.
  */
@@ -21,7 +21,7 @@ import type { SledSilence } from '../../core/inventory.ts';
 import {
   isKnownPoint,
   type PointClaim,
-  type Predecessor,
+  type RecordedPoints,
   samePoint,
   standingOf,
 } from '../../core/lineage.ts';
@@ -31,7 +31,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { SledTarget } from '../../sled-client/sled-connection.ts';
 import { askWithoutPoints } from './ask-without-points.ts';
 import { offerOf } from './listing-memory.ts';
-import { offerConfig } from './offer-config.ts';
+import { offerConfig, type Succession } from './offer-config.ts';
 import {
   type CollectDeps,
   type CollectedSled,
@@ -90,16 +90,25 @@ const pointsRegistered = async (
   deps: CollectDeps,
   { wanted, sleds }: { readonly wanted: RoundConfig; readonly sleds: readonly SledTarget[] },
   { signal }: { readonly signal: AbortSignal },
-): Promise<ReadonlyMap<SledId, Predecessor>> => {
+): Promise<ReadonlyMap<SledId, Succession>> => {
   const heads = new Map<SledId, PointClaim>();
   for (const { id, heads: told } of sleds) {
     const head = told?.find(({ isKept }) => !isKept);
     if (head !== undefined && deps.memory.sled(id).claim === undefined) heads.set(id, head);
   }
-  if ([...heads.values()].every(head => samePoint(head, wanted))) return heads;
-  const { lineage } = await deps.pointsRecorded([...heads.values()], { signal });
-  return new Map([...heads].map(([id, head]) => [id, isKnownPoint(head, lineage) ? head : 'unknown']));
+  const others = [...heads.values()].filter(head => !samePoint(head, wanted));
+  const now = others.length === 0 ? undefined : await deps.pointsRecorded(others, { signal });
+  return new Map(
+    [...heads].map(([id, head]) => [
+      id,
+      now === undefined || samePoint(head, wanted) ? { succeeds: head } : succession(head, now.lineage),
+    ]),
+  );
 };
+
+/** It names the point that it calls unknown: the sled may hold another one by now. */
+const succession = (claim: PointClaim, lineage: RecordedPoints): Succession =>
+  isKnownPoint(claim, lineage) ? { succeeds: claim } : { succeeds: 'unknown', unknownPoint: claim };
 
 const askSled = async (
   deps: CollectDeps,
@@ -108,16 +117,15 @@ const askSled = async (
   {
     told,
     ...options
-  }: { readonly log: Logger; readonly signal: AbortSignal; readonly told: Predecessor | undefined },
+  }: { readonly log: Logger; readonly signal: AbortSignal; readonly told: Succession | undefined },
 ): Promise<Draft> => {
   const { silence, claim } = deps.memory.sled(target.id);
   if (silence !== undefined && silence.untilMs > deps.clock.monotonicMs())
     return silent(deps, target, kindOfSilence(silence.code), silence);
   if (target.heads === null) return askWithoutPoints(deps, round, target, options);
-  const remembered = claim && (isKnownPoint(claim, round.lineage) ? claim : 'unknown');
-  const itself = { generation: round.generation, digest: round.digest };
-  const succeeds = remembered ?? told ?? itself; // CO5
-  return offerConfig(deps, round, target, { ...options, succeeds });
+  const remembered = claim && succession(claim, round.lineage);
+  const itself = { succeeds: { generation: round.generation, digest: round.digest } };
+  return offerConfig(deps, round, target, { ...options, ...(remembered ?? told ?? itself) }); // CO5
 };
 
 /**

@@ -46,6 +46,8 @@ export type FakeSled = {
   hasLineage: boolean;
   /** The `succeeds` of each offered config. */
   readonly offers: (Predecessor | undefined)[];
+  /** Of those that are `unknown`: of which point. */
+  readonly calledUnknown: Point[];
   readonly files: Map<ArtifactHash, Uint8Array>;
   datasets: number;
   copiesInFlight: Set<ArtifactHash>;
@@ -84,6 +86,7 @@ export const fakeSled = (n: number, datasets = 2): FakeSled => ({
   config: undefined,
   hasLineage: true,
   offers: [],
+  calledUnknown: [],
   files: new Map(),
   datasets,
   copiesInFlight: new Set(),
@@ -192,6 +195,7 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
       log.push(`put_config ${target.serial}`);
       if (sled.fault.putConfig !== undefined) return within(signal, sled.fault.putConfig());
       sled.offers.push(offered.succeeds);
+      if (offered.unknownPoint !== undefined) sled.calledUnknown.push(offered.unknownPoint);
       const { config, hasLineage } = sled;
       const outcome = adoption({ config, hasLineage, pointOf }, offered, undefined);
       if (outcome.kind === 'refuse') {

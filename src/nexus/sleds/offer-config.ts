@@ -1,6 +1,7 @@
 /** A sled that compares points: it receives the config, lists its artifacts, and receives the bundles that it lacks. */
+import type { OfferedConfig } from '../../core/artifact-config.ts';
 import { isListing } from '../../core/inventory.ts';
-import { type PointClaim, type Predecessor, samePoint } from '../../core/lineage.ts';
+import { type PointClaim, samePoint } from '../../core/lineage.ts';
 import type { SledReport } from '../../core/sled-report.ts';
 import { DepotError, errorCodeOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -21,12 +22,15 @@ import {
   type RoundConfig,
 } from './sled-draft.ts';
 
+/** What a config says of the point that the sled is believed to hold. */
+export type Succession = Required<Pick<OfferedConfig, 'succeeds'>> & Pick<OfferedConfig, 'unknownPoint'>;
+
 /** Sends the config to a sled that compares points, and lists its artifacts; neither where the sled affirms its last listing. */
 export const offerConfig = async (
   deps: CollectDeps,
   round: OfferedRound,
   target: SledTarget,
-  options: { readonly succeeds: Predecessor; readonly log: Logger; readonly signal: AbortSignal },
+  options: Succession & { readonly log: Logger; readonly signal: AbortSignal },
 ): Promise<Draft> => {
   const unchanged = await askWhetherUnchanged(deps, round.offer, target, options);
   if (unchanged !== undefined) return unchanged;
@@ -34,7 +38,8 @@ export const offerConfig = async (
   try {
     const { generation, artifacts } = round;
     const releases = offeredReleases(round.releases);
-    await giveConfig(deps, target, { generation, artifacts, succeeds: options.succeeds, releases }, options);
+    const { succeeds, unknownPoint } = options;
+    await giveConfig(deps, target, { generation, artifacts, succeeds, unknownPoint, releases }, options);
   } catch (error) {
     if (errorCodeOf(error) !== 'CONFIG_GENERATION')
       return failed(deps, target, orStalled(error, options.signal));

@@ -31,13 +31,19 @@ export const configOf = (generation: number, artifacts: readonly TestArtifact[])
 
 export const neverAborted = new AbortController().signal;
 
-/** Like a Nexus whose database knows the store's point; `succeeds` for one whose database does not. */
+/**
+ * Like a Nexus whose database knows the store's point; `succeeds` for one whose database does not.
+ *
+ * @param unknownPoint of which `unknown` is said; one of an earlier version does not name it
+ */
 export const offer = (
   store: ArtifactStore,
   generation: number,
   artifacts: readonly TestArtifact[],
   succeeds: Predecessor | undefined = heldPoint(store) ?? 'unknown',
-) => store.offerConfig({ ...configOf(generation, artifacts), succeeds }, { signal: neverAborted });
+  unknownPoint?: Point,
+) =>
+  store.offerConfig({ ...configOf(generation, artifacts), succeeds, unknownPoint }, { signal: neverAborted });
 
 /** Like a control plane without lineage. */
 export const offerByNumber = (store: ArtifactStore, generation: number, artifacts: readonly TestArtifact[]) =>

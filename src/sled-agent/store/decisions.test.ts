@@ -120,6 +120,23 @@ test('the memory of an unknown point is added to a hold that has another reason,
   expect(await offer(store, 9, [a], own)).toBe('adopted');
 });
 
+test('what a Nexus says of another point than the present one of the sled is no news, and needs no person (C5)', async () => {
+  const machine = createMachine();
+  const { decisions } = person();
+  const store = await holding(machine, [a, b], { deletion: DELETION_AT_ONCE, decisions });
+  const own = pointAt(5, [a, b]);
+  await expect(offer(store, 8, [a], 'unknown', pointAt(4, [b]))).rejects.toMatchObject({
+    detail: { reason: 'not_successor' },
+  });
+  expect(await offer(store, 8, [a], own), 'as if nothing had been said').toBe('adopted');
+  await expect(offer(store, 9, [], 'unknown', pointAt(8, [a]))).rejects.toMatchObject({
+    detail: { reason: 'not_successor' },
+  });
+  await expect(offer(store, 10, [], pointAt(8, [a]))).rejects.toMatchObject({
+    detail: { reason: 'not_accepted' },
+  });
+});
+
 test('without a pinned admin key the word of a Nexus that knows the point is enough (C5)', async () => {
   const machine = createMachine();
   const { made, decisions } = person();

@@ -22,6 +22,7 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   type ArtifactConfig,
   adoption,
+  isCalledUnknown,
   type OfferedConfig,
   type RefusalReason,
 } from '../../../core/artifact-config.ts';
@@ -187,7 +188,8 @@ const offer = async (keeping: Keeping, offered: OfferedConfig): Promise<'adopted
   const verdict = adoption({ config, hasLineage, pointOf, isUnaccepted }, offered, floor?.generation);
   if (verdict.kind === 'refuse') {
     const refusal = refusalOf(verdict.reason, offered, keeping.known);
-    await holdDeletions(keeping, refusal.message, offered.succeeds === 'unknown');
+    const isUnknown = config !== undefined && isCalledUnknown(pointOf(config), offered);
+    await holdDeletions(keeping, refusal.message, isUnknown);
     throw refusal;
   }
   await takeConfig(keeping, offered, verdict.kind === 'same');
