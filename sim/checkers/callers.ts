@@ -2,7 +2,7 @@
  * Whom a process hears, at each request that it admits and at each chunk of a body: by a table of its own, not by the product's.
  *
  * - T1: the caller has a certificate of this fleet that was not revoked, as far as the process knows, and that has not expired by its
- *   clock, unless it asks for a new one. Only a statement from after a revocation undoes it, as far as a person has signed one (RVK6).
+ *   clock, unless it asks for a new one, or brings statements, which prove themselves. Only a statement from after a revocation undoes it, as far as a person has signed one (RVK6).
  * - T2: its kind is the one that the route is for; a sled registers and renews in its own name alone.
  */
 import type { Statement } from '../../src/core/statement.ts';
@@ -39,14 +39,14 @@ export const createCallerChecker = (
     if (!from.isOfFleet || identity.fleet !== FLEET)
       fail('T1', `${what} from ${name}, which made its own certificate`);
     const revokedMs = revokedAtMs(by, from);
-    if (revokedMs !== undefined) {
+    if (revokedMs !== undefined && operationId !== 'statements_put') {
       if (revokedMs > restoredAtMs(admin.said(), identity))
         fail('T1', `${what} from ${name}, and knows that it was revoked`);
       else trace.reached('a process whose identity a person had restored was heard');
     }
     if (
       operationId !== undefined &&
-      operationId !== 'certificate_renew' &&
+      !['certificate_renew', 'statements_put'].includes(operationId) &&
       from.notAfterMs < nowMs &&
       speaker !== 'anyone'
     )

@@ -59,6 +59,8 @@ export type Admission = (
   readonly ownId?: string;
   /** Serves a process whose certificate has expired, too. */
   readonly servesExpired?: boolean;
+  /** Serves a process that was revoked here, too: what it sends proves itself. */
+  readonly servesRevoked?: boolean;
 };
 
 export type Route = Admission & {

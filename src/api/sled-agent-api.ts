@@ -330,6 +330,10 @@ export const sledAgentApi = {
     statementsPut: defineRoute({
       operationId: 'statements_put',
       audience: 'nexus',
+      servesExpired: true,
+      // Each statement proves itself. Otherwise a sled at which every Nexus was revoked by a false one could not be told that they
+      // count again.
+      servesRevoked: true,
       method: 'PUT',
       path: '/statements',
       summary:

@@ -126,7 +126,7 @@ export const admit = (
     self,
   }: { readonly params: unknown; readonly query: unknown; readonly self: PeerIdentity | undefined },
 ): void => {
-  const { ownId, servesExpired = false } = admission;
+  const { ownId, servesExpired, servesRevoked } = admission;
   switch (admission.audience) {
     case 'public':
       break;
@@ -140,14 +140,20 @@ export const admit = (
       admitPeer(peer, {
         kinds: [admission.audience],
         servesExpired,
+        servesRevoked,
         id: ownId === undefined ? undefined : paramOf(params, ownId),
       });
       break;
     case 'member':
-      admitPeer(peer, { kinds: ['nexus', 'sled'], servesExpired });
+      admitPeer(peer, { kinds: ['nexus', 'sled'], servesExpired, servesRevoked });
       break;
     case 'self':
-      admitPeer(peer, { kinds: self === undefined ? [] : [self.kind], id: self?.id });
+      admitPeer(peer, {
+        kinds: self === undefined ? [] : [self.kind],
+        id: self?.id,
+        servesExpired,
+        servesRevoked,
+      });
       break;
     default:
       admission satisfies never;
@@ -158,10 +164,11 @@ export const admit = (
 type Wanted = {
   readonly kinds: readonly PeerKind[];
   readonly id?: string | undefined;
-  readonly servesExpired?: boolean;
+  readonly servesExpired: boolean | undefined;
+  readonly servesRevoked: boolean | undefined;
 };
 
-const admitPeer = (peer: Peer, { kinds, id, servesExpired = false }: Wanted): void => {
+const admitPeer = (peer: Peer, { kinds, id, servesExpired = false, servesRevoked = false }: Wanted): void => {
   const served = `this route serves ${id === undefined ? `a ${kinds.join(' or ')} of this fleet` : `${kinds.join()} ${id}`}`;
   switch (peer.kind) {
     case 'plain':
@@ -169,6 +176,7 @@ const admitPeer = (peer: Peer, { kinds, id, servesExpired = false }: Wanted): vo
     case 'anonymous':
       throw new DepotError('UNAUTHORIZED', `${served}, and the caller presents no certificate`);
     case 'refused':
+      if (servesRevoked && peer.revoked !== undefined && kinds.includes(peer.revoked.kind)) break;
       throw new DepotError(
         'UNAUTHORIZED',
         `${served}, and the certificate of the caller does not count: ${peer.because}`,

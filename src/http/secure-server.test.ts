@@ -86,7 +86,11 @@ const servedBy = ({ audience, ownId, servesExpired }: Route): readonly string[] 
   const valid =
     audience === 'sled' && ownId === undefined ? ['the sled', 'another sled'] : AUDIENCES[audience];
   if (servesExpired !== true) return valid;
-  return [...valid, 'a sled with an expired certificate', 'a Nexus with an expired certificate'];
+  const expired = {
+    nexus: 'a Nexus with an expired certificate',
+    sled: 'a sled with an expired certificate',
+  };
+  return [...valid, ...(audience === 'nexus' ? [expired.nexus] : Object.values(expired))];
 };
 
 test('three routes alone serve callers that show nothing: those of machines that join, and the ping, which says nothing (T2a)', () => {
@@ -372,6 +376,32 @@ test('a revoked caller and a revoked server are refused, until they have a newer
   nexus.replace(fleet.issue('nexus', { id, validity }));
   await using renewed = securePeers(nexus);
   expect((await fetchAs(server, renewed.dispatcher({ kind: 'sled', id: SLED }))).status).toBe(404);
+});
+
+test('a process that was revoked brings statements, which prove themselves, and is heard in nothing else (T1c)', async () => {
+  const fleet = testFleetIdentity();
+  const sled = replaceableCredentials(fleet.issue('sled', { id: SLED }));
+  await using server = await serveSled(sled);
+  const ask = async (kind: 'nexus' | 'sled', method: 'GET' | 'PUT', path: string) => {
+    const own = fleet.issue(kind, kind === 'sled' ? { id: OTHER_SLED } : {});
+    await sled.revocations.add([{ kind, id: own.identity.id, timeMs: Date.now() }]);
+    await using peers = securePeers(replaceableCredentials(own));
+    const dispatcher = peers.dispatcher({ kind: 'sled', id: SLED });
+    const body = method === 'PUT' ? { body: JSON.stringify({ statements: [] }) } : {};
+    const headers = { 'content-type': 'application/json' };
+    const answer = await request(`https://${server.address}${path}`, {
+      dispatcher,
+      method,
+      headers,
+      ...body,
+    });
+    await answer.body.dump();
+    return answer.statusCode;
+  };
+  expect(await ask('nexus', 'PUT', '/statements')).toBe(404);
+  expect(await ask('nexus', 'GET', '/statements')).toBe(401);
+  expect(await ask('nexus', 'PUT', '/artifacts-config')).toBe(401);
+  expect(await ask('sled', 'PUT', '/statements')).toBe(401);
 });
 
 const openSilent = async ({ host, port }: ApiServer): Promise<{ readonly closed: Promise<unknown> }> => {
