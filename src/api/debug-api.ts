@@ -1,5 +1,6 @@
-/** Background tasks, for debugging. Compatible with the published API. */
+/** Background tasks and deployed versions, for debugging. Compatible with the published API. */
 import { z } from 'zod';
+import { SledId, SystemVersion } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { TASK_VERSION } from './versions.ts';
 import { Timestamp } from './wire.ts';
@@ -50,10 +51,46 @@ export const BackgroundTaskView = z
   .meta({ id: 'BackgroundTask' });
 export type BackgroundTaskView = z.infer<typeof BackgroundTaskView>;
 
+/** A release in which an installed image is, as far as that is known. */
+const TufRepoVersion = z
+  .discriminatedUnion('zone_status_version', [
+    z.object({ zone_status_version: z.literal('unknown') }),
+    z.object({ zone_status_version: z.literal('install_dataset') }),
+    z.object({ zone_status_version: z.literal('version'), details: SystemVersion }),
+    z.object({ zone_status_version: z.literal('error'), details: z.string() }),
+  ])
+  .meta({ id: 'TufRepoVersion' });
+
+const HostPhase2Status = z
+  .object({
+    boot_disk: z.union([z.object({ ok: z.enum(['A', 'B']) }), z.object({ err: z.string() })]),
+    slot_a_version: TufRepoVersion,
+    slot_b_version: TufRepoVersion,
+  })
+  .meta({ id: 'HostPhase2Status' });
+
+const SledAgentUpdateStatus = z
+  .object({
+    sled_id: SledId,
+    /** None here: no process of this project knows the zones of a sled. */
+    zones: z.array(z.unknown()),
+    host_phase_2: HostPhase2Status,
+  })
+  .meta({ id: 'SledAgentUpdateStatus' });
+
+export const UpdateStatus = z
+  .object({
+    /** None here: no process of this project reads service processors. */
+    mgs_driven: z.array(z.unknown()),
+    sleds: z.array(SledAgentUpdateStatus),
+  })
+  .meta({ id: 'DeployedUpdateStatus' });
+export type UpdateStatus = z.infer<typeof UpdateStatus>;
+
 export const debugApi = {
   title: 'Debug API, background tasks',
   version: TASK_VERSION,
-  description: 'Lists, shows and activates the background tasks of one Nexus.',
+  description: 'Lists, shows and activates the background tasks of one Nexus, and shows deployed versions.',
   routes: {
     bgtaskList: defineRoute({
       operationId: 'bgtask_list',
@@ -98,19 +135,33 @@ export const debugApi = {
       response: { kind: 'empty' },
       errors: ['NOT_FOUND'],
     }),
+    updateStatus: defineRoute({
+      operationId: 'update_status',
+      audience: 'operator',
+      role: 'viewer',
+      method: 'GET',
+      path: '/deployment/update-status',
+      summary:
+        'Deployed versions, sled by sled, as far as they are known; releases are in the update status of the operator API.',
+      status: 200,
+      response: { kind: 'json', schema: UpdateStatus },
+      errors: [],
+    }),
   },
 } as const satisfies Api;
 
 const { audience: _list, role: _ofList, ...bgtaskList } = debugApi.routes.bgtaskList;
 const { audience: _view, role: _ofView, ...bgtaskView } = debugApi.routes.bgtaskView;
+const { audience: _deployed, role: _ofDeployed, ...updateStatus } = debugApi.routes.updateStatus;
 
 /** What may be read without a token, at an address of its own: for the debugger of the original, which has none. */
 export const plainDebugApi = {
   title: debugApi.title,
   version: debugApi.version,
-  description: 'Lists and shows the background tasks of one Nexus.',
+  description: 'Lists and shows the background tasks of one Nexus, and shows deployed versions.',
   routes: {
     bgtaskList: defineRoute({ ...bgtaskList, audience: 'public' }),
     bgtaskView: defineRoute({ ...bgtaskView, audience: 'public' }),
+    updateStatus: defineRoute({ ...updateStatus, audience: 'public' }),
   },
 } as const satisfies Api;

@@ -228,6 +228,7 @@ const accessHandlers: Handlers<typeof operatorAccessApi> = {
 const debugHandlers = (received: Received): Handlers<typeof debugApi> => ({
   bgtaskList: async () => ({}),
   bgtaskView: refused,
+  updateStatus: refused,
   async bgtaskActivate({ body }) {
     received.calls.push(body);
   },

@@ -78,6 +78,7 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
     'get /bgtasks bgtask_list 200',
     'post /bgtasks/activate bgtask_activate 204',
     'get /bgtasks/view/{bgtask_name} bgtask_view 200',
+    'get /deployment/update-status update_status 200',
   ]);
 });
 

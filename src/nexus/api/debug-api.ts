@@ -1,5 +1,5 @@
-/** Handlers of the debug API: the driver's status in the published shape. */
-import type { BackgroundTaskView, debugApi, plainDebugApi } from '../../api/debug-api.ts';
+/** Handlers of the debug API: the driver's status, and what is known of deployed versions, in the published shapes. */
+import type { BackgroundTaskView, debugApi, plainDebugApi, UpdateStatus } from '../../api/debug-api.ts';
 import { MAX_AUDITED_NAMES } from '../../core/facts/audit.ts';
 import type { Handlers } from '../../http/handlers.ts';
 import { isoTime } from '../../lib/clock.ts';
@@ -11,11 +11,18 @@ type Deps = {
   readonly driver: Driver;
   readonly datastore: Pick<AuditPort, 'auditAppend'>;
   readonly originOf: OriginOf;
+  readonly deployedVersions: () => UpdateStatus;
 };
 
-export const createDebugApi = ({ driver, datastore, originOf }: Deps): Handlers<typeof debugApi> => ({
+export const createDebugApi = ({
+  driver,
+  datastore,
+  originOf,
+  deployedVersions,
+}: Deps): Handlers<typeof debugApi> => ({
   bgtaskList: async () => listOf(driver),
   bgtaskView: async ({ params }) => taskView(driver.status(params.bgtask_name), 'details'),
+  updateStatus: async () => deployedVersions(),
   bgtaskActivate: async ({ body, signal, ...request }) => {
     // Every name is looked up before any task is activated: all of them, or none.
     for (const name of body.bgtask_names) driver.status(name);
@@ -26,9 +33,13 @@ export const createDebugApi = ({ driver, datastore, originOf }: Deps): Handlers<
 });
 
 /** To read alone, without a token. */
-export const createPlainDebugApi = ({ driver }: Pick<Deps, 'driver'>): Handlers<typeof plainDebugApi> => ({
+export const createPlainDebugApi = ({
+  driver,
+  deployedVersions,
+}: Pick<Deps, 'driver' | 'deployedVersions'>): Handlers<typeof plainDebugApi> => ({
   bgtaskList: async () => listOf(driver),
   bgtaskView: async ({ params }) => taskView(driver.status(params.bgtask_name), 'details'),
+  updateStatus: async () => deployedVersions(),
 });
 
 /** Not everything: the whole ring of requests is in the view of one task. */

@@ -1,5 +1,5 @@
 /**
- * What the debugger of the original decodes of `/bgtasks`, by field name: a field that it needs and does not find makes it show no
+ * What the debugger of the original decodes of `/bgtasks` and `/deployment/update-status`, by field name: a field that it needs and does not find makes it show no
  * details at all. Written from its published behaviour; further fields are ignored.
  */
 import { z } from 'zod';
@@ -54,3 +54,43 @@ export const PrunerStatus = z.discriminatedUnion('status', [
     warnings: z.array(z.string()),
   }),
 ]);
+
+const ReleaseOfImage = z.discriminatedUnion('zone_status_version', [
+  z.object({ zone_status_version: z.enum(['unknown', 'install_dataset']) }),
+  z.object({ zone_status_version: z.enum(['version', 'error']), details: z.string() }),
+]);
+
+const M2Slot = z.enum(['A', 'B']);
+const twoSlots = { slot_a_version: ReleaseOfImage, slot_b_version: ReleaseOfImage };
+
+/** Of `/deployment/update-status`: deployed versions. */
+export const DeployedVersions = z.object({
+  mgs_driven: z.array(
+    z.object({
+      baseboard_description: z.string(),
+      rot_bootloader: z.object({ stage0_version: ReleaseOfImage, stage0_next_version: ReleaseOfImage }),
+      rot: z.object({ active_slot: z.object({ slot: z.enum(['a', 'b']) }).nullish(), ...twoSlots }),
+      sp: z.object({ slot0_version: ReleaseOfImage, slot1_version: ReleaseOfImage }),
+      host_os_phase_1: z.discriminatedUnion('kind', [
+        z.object({ kind: z.literal('not_a_sled') }),
+        z.object({ kind: z.literal('sled'), sled_id: z.uuid(), active_slot: M2Slot.nullish(), ...twoSlots }),
+      ]),
+    }),
+  ),
+  sleds: z.array(
+    z.object({
+      sled_id: z.uuid(),
+      zones: z.array(
+        z.object({
+          zone_id: z.uuid(),
+          zone_type: z.looseObject({ type: z.string() }),
+          version: ReleaseOfImage,
+        }),
+      ),
+      host_phase_2: z.object({
+        boot_disk: z.xor([z.object({ ok: M2Slot }), z.object({ err: z.string() })]),
+        ...twoSlots,
+      }),
+    }),
+  ),
+});

@@ -10,7 +10,11 @@ import type { BackgroundTaskView } from '../../api/debug-api.ts';
 import { operatorUpdateApi } from '../../api/operator-update-api.ts';
 import { createApiClient } from '../../http/client.ts';
 import { systemClock } from '../../lib/clock.ts';
-import { PrunerStatus, ReplicationStatus } from '../background/original-debugger.fixture.ts';
+import {
+  DeployedVersions,
+  PrunerStatus,
+  ReplicationStatus,
+} from '../background/original-debugger.fixture.ts';
 import { createCuttingProxy } from '../datastore/cutting-proxy.fixture.ts';
 import { createTestDatabase } from '../datastore/database.fixture.ts';
 import { createTestWorld, type TestNexus, type TestWorld } from './nexus.fixture.ts';
@@ -127,7 +131,7 @@ test('a Nexus is listed under the id of its staging directory, with the address 
   ]);
 });
 
-test('the debugger of the original reads background tasks without a token where the configuration says so, and nothing else', async () => {
+test('the debugger of the original reads background tasks and deployed versions without a token where the configuration says so, and nothing else', async () => {
   await using nexus = await world.startNexus({ config: { debug: { plain_listen: '127.0.0.1:0' } } });
   const at = (path: string, init: RequestInit = {}) => fetch(`http://${nexus.debugAddress}${path}`, init);
   await nexus.services.driver.idle();
@@ -138,6 +142,7 @@ test('the debugger of the original reads background tasks without a token where 
   ReplicationStatus.parse(await ran(nexus, tasks, 'tuf_artifact_replication', at));
   expect((await at('/bgtasks/view/tuf_repo_pruner')).status).toBe(200);
   expect((await at('/bgtasks/view/none')).status).toBe(404);
+  DeployedVersions.parse(await (await at('/deployment/update-status')).json());
 
   const body = JSON.stringify({ bgtask_names: ['tuf_repo_pruner'] });
   const post = { method: 'POST', body, headers: { 'content-type': 'application/json' } };

@@ -50,6 +50,7 @@ import { createOriginOf, createOriginOfMachine } from '../operators/audit-origin
 import type { KnownTokens } from '../operators/known-tokens.ts';
 import { REPLICATION_TASK } from '../replication/task.ts';
 import { createDatabaseReader } from '../status/database-reading.ts';
+import { deployedVersions } from '../status/deployed-versions.ts';
 import type { MetricFacts } from '../status/metrics.ts';
 import { replicationSummary, targetProgress } from '../status/update-summary.ts';
 import type { NexusConfig } from './config.ts';
@@ -107,6 +108,7 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
   const pendingJoins = createPendingJoins();
   const originOf = createOriginOf({ ...parts, nexusId: nexus.id });
   const pins = createFleetPins(parts);
+  const deployed = () => deployedVersions(observer.latest());
   const fleetParts = {
     ...parts,
     ...{ originOf, observer, nexusId: nexus.id },
@@ -148,8 +150,8 @@ export const createHandlers = (parts: Parts): NexusHandlers => {
     operatorInvitation: createOperatorInvitationApi({ ...parts, originOf, pins, pendingJoins }),
     operatorAudit: createOperatorAuditApi(parts),
     operatorStatement: createOperatorStatementApi({ ...parts, originOf }),
-    debug: createDebugApi({ driver, datastore, originOf }),
-    plainDebug: createPlainDebugApi({ driver }),
+    debug: createDebugApi({ ...parts, originOf, deployedVersions: deployed }),
+    plainDebug: createPlainDebugApi({ driver, deployedVersions: deployed }),
     join: createJoinApi({
       ...parts,
       ...{ note, pins, pendingJoins },
