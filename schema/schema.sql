@@ -10,7 +10,7 @@ CREATE TABLE schema_version (
   CONSTRAINT schema_version_singleton CHECK (singleton)
 );
 
-INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 64, now());
+INSERT INTO schema_version (singleton, version, time_modified) VALUES (true, 65, now());
 
 -- Deleted ones keep their rows: releases refer to them.
 -- The accepted versions are what a rollback is measured against; absent until a release was accepted.
@@ -129,6 +129,18 @@ CREATE TABLE tuf_artifact_file (
   CONSTRAINT tuf_artifact_file_pkey PRIMARY KEY (sha256),
   CONSTRAINT tuf_artifact_file_sha256_valid CHECK (sha256 ~ '^[0-9a-f]{64}$'),
   CONSTRAINT tuf_artifact_file_size_valid CHECK (size_bytes >= 0)
+);
+
+-- The prefix digests of a wanted artifact: the SHA-256 of its first unit, of its first two, and so on, one after the other. Nobody signs
+-- them. An artifact of at most one unit has none, and so has one that was recorded before this table existed.
+CREATE TABLE tuf_artifact_prefix (
+  sha256 TEXT NOT NULL,
+  unit_bytes INT8 NOT NULL,
+  digests BYTEA NOT NULL,
+  CONSTRAINT tuf_artifact_prefix_pkey PRIMARY KEY (sha256),
+  CONSTRAINT tuf_artifact_prefix_file_fkey FOREIGN KEY (sha256) REFERENCES tuf_artifact_file (sha256),
+  CONSTRAINT tuf_artifact_prefix_unit_valid CHECK (unit_bytes > 0),
+  CONSTRAINT tuf_artifact_prefix_digests_valid CHECK (octet_length(digests) > 0 AND octet_length(digests) % 32 = 0)
 );
 
 -- A file in a role: one row for each hash and set of tags, so a hash is not unique here and is never paged by.

@@ -31,6 +31,7 @@ import {
   operatorTokenRevoke,
   operatorTokensUsed,
 } from './verbs/operator-token-verbs.ts';
+import { prefixDigests } from './verbs/prefix-verbs.ts';
 import { releaseInsert } from './verbs/release-insert.ts';
 import { releaseRoles } from './verbs/release-roles.ts';
 import {
@@ -93,6 +94,7 @@ export const memoryDatastore = (transactions: Transactions<MemoryTransaction>): 
     repoGetByHash: (hash, wait) => read('repo_get_by_hash', repoGetByHash(hash), wait),
     releaseRoles: wait => read('release_roles', releaseRoles, wait),
     repoArtifacts: async (repoId, page, wait) => read('repo_artifacts', repoArtifacts(repoId, page), wait),
+    prefixDigests: (hashes, wait) => read('prefix_digests', prefixDigests(hashes), wait),
     repoPrune: (version, { signal, ...options }) =>
       write('repo_prune', repoPrune(version, options), { signal }),
     releaseFollowed: (followed, wait) => write('release_followed', releaseFollowed(followed), wait),

@@ -23,6 +23,7 @@ import type {
 } from '../../src/core/ids.ts';
 import { FIRST_GENERATION, type Point, pointText } from '../../src/core/ids.ts';
 import { type RecordedPoints, samePoint } from '../../src/core/lineage.ts';
+import type { PrefixDigests } from '../../src/core/prefix-digests.ts';
 import type { ReleaseDescription, RoleExpiry } from '../../src/core/release.ts';
 import type { Revocation } from '../../src/core/revocation.ts';
 import { wantedSetDigest } from '../../src/nexus/datastore/decisions/generation.ts';
@@ -102,6 +103,8 @@ export type MemoryState = {
   readonly roles: ReadonlyMap<RepoId, ReadonlyMap<RoleExpiry['role'], RoleExpiry>>;
   /** Of all releases that the database ever had. */
   readonly files: ReadonlyMap<ArtifactHash, FileFacts>;
+  /** Of wanted artifacts. */
+  readonly prefixes: ReadonlyMap<ArtifactHash, PrefixDigests>;
   readonly stored: Point;
   /** Every point that the database ever had, by its text (P13). */
   readonly points: ReadonlyMap<string, StoredPoint>;
@@ -140,6 +143,7 @@ export const emptyState = (nowMs: number): MemoryState => {
     followed: new Map(),
     roles: new Map(),
     files: new Map(),
+    prefixes: new Map(),
     stored,
     points: new Map([[pointText(stored), { ...stored, origin: 'first', timeCreatedMs: nowMs }]]),
     targets: [{ generation: 1, timeRequestedMs: nowMs, repoId: null }],

@@ -8,6 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { ArtifactHash } from '../core/ids.ts';
+import { collectPrefixes, PREFIX_UNIT_BYTES, type PrefixDigests } from '../core/prefix-digests.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
 import { INSTALLINATOR_KIND } from './kinds.ts';
 
@@ -21,16 +22,26 @@ type Entry = {
   readonly name: string;
 };
 
+type MadeDocument = {
+  readonly document: ReleaseArtifact;
+  readonly content: Uint8Array;
+  readonly prefixes: PrefixDigests | undefined;
+};
+
 export const makeInstallinatorDocument = (
   { targetName, version }: Pick<ReleaseArtifact, 'targetName' | 'version'>,
   artifacts: readonly ReleaseArtifact[],
-): { readonly document: ReleaseArtifact; readonly content: Uint8Array } => {
+  { prefixUnitBytes: unitBytes = PREFIX_UNIT_BYTES }: { readonly prefixUnitBytes?: number | undefined } = {},
+): MadeDocument => {
   const entries = new Map(artifacts.flatMap(entryOf).map(entry => [sortKey(entry), entry]));
   const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
   const text = `${JSON.stringify({ system_version: version, artifacts: sorted }, undefined, 2)}\n`;
   // Of its own memory, so that it can be handed to another thread.
   const content = new TextEncoder().encode(text);
-  const sha256 = ArtifactHash.parse(createHash('sha256').update(content).digest('hex'));
+  const hash = createHash('sha256');
+  const prefixes = collectPrefixes(hash, { sizeBytes: content.length, unitBytes });
+  prefixes.update(content);
+  const sha256 = ArtifactHash.parse(hash.digest('hex'));
   return {
     document: {
       ...{ sha256, sizeBytes: content.length, version },
@@ -38,6 +49,7 @@ export const makeInstallinatorDocument = (
       tags: { kind: INSTALLINATOR_KIND },
     },
     content,
+    prefixes: prefixes.collected(),
   };
 };
 

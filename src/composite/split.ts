@@ -14,6 +14,7 @@ import type { ArchiveLimits } from '../archive/limits.ts';
 import { overLimit } from '../archive/refusal.ts';
 import { readTar, type TarEntry } from '../archive/tar.ts';
 import { ArtifactHash } from '../core/ids.ts';
+import { collectPrefixes, PREFIX_UNIT_BYTES, type PrefixDigests } from '../core/prefix-digests.ts';
 import { type ReleaseArtifact, versionByHash } from '../core/release.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { requireEntry } from '../lib/require-entry.ts';
@@ -31,6 +32,8 @@ export type SplitOptions = {
   readonly sink?: PartSink;
   /** Without, images keep the tags that need no look into them. */
   readonly readsFirmware?: boolean;
+  /** Of the prefix digests; {@link PREFIX_UNIT_BYTES} unless it is given. */
+  readonly prefixUnitBytes?: number | undefined;
 };
 
 export type PartSink = {
@@ -41,6 +44,7 @@ export type PartSink = {
 
 export type Split = {
   readonly parts: readonly ReleaseArtifact[];
+  readonly prefixesOf: ReadonlyMap<ArtifactHash, PrefixDigests>;
   /** Files in it that are no parts. */
   readonly ignored: readonly string[];
   /** Images that do not say what they are. */
@@ -84,6 +88,7 @@ const split = async (
   const { limits } = options;
   const kind = requireEntry(COMPOSITE_KINDS, composite.tags.kind ?? '', 'the kind of composite');
   const parts = new Map<string, ReleaseArtifact>();
+  const prefixesOf = new Map<ArtifactHash, PrefixDigests>();
   const ignored: string[] = [];
   const unreadable: UnreadableImage[] = [];
   let archiveType: string | undefined;
@@ -94,14 +99,16 @@ const split = async (
     const tags = kind.tagsOf(entry.name, { name: composite.tags.name ?? '' });
     if (tags !== undefined) {
       const firmware = options.readsFirmware ? kind.firmwareOf?.(entry.name) : undefined;
-      const { part, reason } = await readPart(composite, entry, { tags, firmware, sink: options.sink });
+      const role = { ...options, tags, firmware };
+      const { part, reason, prefixes } = await readPart(composite, entry, role);
       parts.set(entry.name, part);
+      if (prefixes !== undefined) prefixesOf.set(part.sha256, prefixes);
       if (reason !== undefined) unreadable.push({ targetName: part.targetName, reason });
     } else if (entry.name === ARCHIVE_DESCRIPTION) archiveType = await archiveTypeOf(entry);
     else ignored.push(entry.name);
   }
   requireWhole(kind, archiveType, [...parts.keys()]);
-  return { parts: [...parts.values()], ignored, unreadable };
+  return { parts: [...parts.values()], prefixesOf, ignored, unreadable };
 };
 
 const requireWhole = (
@@ -124,34 +131,43 @@ const requireWhole = (
 /** Names become tags, which a release bounds. */
 const MAX_NAME_LENGTH = 128;
 
-type PartRole = {
+type PartRole = Pick<SplitOptions, 'sink' | 'prefixUnitBytes'> & {
   readonly tags: ReleaseArtifact['tags'];
   readonly firmware: FirmwareRole | undefined;
-  readonly sink: PartSink | undefined;
+};
+
+type ReadPart = {
+  readonly part: ReleaseArtifact;
+  readonly prefixes: PrefixDigests | undefined;
+  /** Why its image is not readable. */
+  readonly reason?: string;
 };
 
 const readPart = async (
   composite: Composite,
   entry: TarEntry,
-  { tags, firmware, sink }: PartRole,
-): Promise<{ readonly part: ReleaseArtifact; readonly reason?: string }> => {
+  { tags, firmware, sink, prefixUnitBytes: unitBytes = PREFIX_UNIT_BYTES }: PartRole,
+): Promise<ReadPart> => {
   const hash = createHash('sha256');
+  const collector = collectPrefixes(hash, { sizeBytes: entry.sizeBytes, unitBytes });
   const peek = tags.kind === 'zone' ? createLayerPeek() : undefined;
   const image = firmware && createImage(entry.sizeBytes);
   for await (const chunk of entry.content) {
-    hash.update(chunk);
+    collector.update(chunk);
     peek?.see(chunk);
     image?.see(chunk);
     await sink?.write(chunk);
   }
   const sha256 = ArtifactHash.parse(hash.digest('hex'));
+  const prefixes = collector.collected();
   const { sizeBytes } = entry;
   sink?.end({ sha256, sizeBytes });
   const bare = { sha256, sizeBytes, targetName: `${composite.targetName}/${entry.name}` };
-  if (peek !== undefined) return { part: { ...bare, ...zoneFacts(bare, tags, await peek.layer()) } };
+  if (peek !== undefined)
+    return { part: { ...bare, ...zoneFacts(bare, tags, await peek.layer()) }, prefixes };
   const read = image && firmware && readFirmware(image.bytes(), firmware);
   const part = { ...bare, version: composite.version, tags: read?.outcome === 'read' ? read.tags : tags };
-  return read?.outcome === 'unreadable' ? { part, reason: read.reason } : { part };
+  return { part, prefixes, ...(read?.outcome === 'unreadable' && { reason: read.reason }) };
 };
 
 /** A version is a fact about the bytes: an unchanged zone comes again in the next release, with another composite. */

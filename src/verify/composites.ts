@@ -15,7 +15,9 @@ import { type FirmwareRole, readFirmware } from '../composite/firmware.ts';
 import { createImage } from '../composite/image.ts';
 import { makeInstallinatorDocument } from '../composite/installinator.ts';
 import { CORPUS_KIND, FIRMWARE_KINDS, INSTALLINATOR_KIND, WHOLE_KINDS } from '../composite/kinds.ts';
-import { isComposite, splitComposite } from '../composite/split.ts';
+import { isComposite, type SplitOptions, splitComposite } from '../composite/split.ts';
+import type { ArtifactHash } from '../core/ids.ts';
+import type { PrefixDigests } from '../core/prefix-digests.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
 import { requireConsistentArtifacts } from '../tuf/release-description.ts';
 import { type FirmwareFindings, firmwareTexts } from './firmware-texts.ts';
@@ -24,6 +26,8 @@ import type { VerifiedComposite } from './verified-release.ts';
 export type SplitRelease = {
   readonly description: ReleaseDescription;
   readonly composites: readonly VerifiedComposite[];
+  /** Of the parts that have some. */
+  readonly prefixesOf: ReadonlyMap<ArtifactHash, PrefixDigests>;
   /** Artifacts of a kind that this version does not know, and so does not split. */
   readonly unknownKinds: readonly ReleaseArtifact[];
   /** What else was found in the artifacts, one sentence each. */
@@ -46,20 +50,26 @@ export const hasComposites = ({ format, artifacts }: ReleaseDescription): boolea
 export const splitComposites = async (
   description: ReleaseDescription,
   locate: Locate,
-  options: { readonly limits?: Partial<ArchiveLimits> | undefined } = {},
+  options: SplitReleaseOptions = {},
 ): Promise<SplitRelease> => {
-  if (description.format !== 'v1') return { description, composites: [], unknownKinds: [], findings: [] };
-  const reader = createReader(locate, { ...ARCHIVE_LIMITS, ...options.limits });
+  if (description.format !== 'v1')
+    return { description, composites: [], prefixesOf: new Map(), unknownKinds: [], findings: [] };
+  const reader = createReader(locate, options);
   for (const artifact of description.artifacts) await reader.read(artifact);
-  const { artifacts, composites, unknownKinds, findings } = reader.finish();
+  const { artifacts, findings, ...rest } = reader.finish();
   requireConsistentArtifacts(artifacts);
-  const findingTexts = firmwareTexts(findings);
-  return { description: { ...description, artifacts }, composites, unknownKinds, findings: findingTexts };
+  return { ...rest, description: { ...description, artifacts }, findings: firmwareTexts(findings) };
 };
 
-const createReader = (locate: Locate, limits: ArchiveLimits) => {
+type SplitReleaseOptions = Pick<SplitOptions, 'prefixUnitBytes'> & {
+  readonly limits?: Partial<ArchiveLimits> | undefined;
+};
+
+const createReader = (locate: Locate, { limits: given, prefixUnitBytes }: SplitReleaseOptions) => {
+  const limits: ArchiveLimits = { ...ARCHIVE_LIMITS, ...given };
   const listed = createList();
   const composites: VerifiedComposite[] = [];
+  const prefixesOf = new Map<ArtifactHash, PrefixDigests>();
   const unknownKinds: ReleaseArtifact[] = [];
   const { findings } = listed;
   let document: ReleaseArtifact | undefined;
@@ -67,7 +77,8 @@ const createReader = (locate: Locate, limits: ArchiveLimits) => {
 
   const readComposite = async (artifact: ReleaseArtifact): Promise<void> => {
     const { entryName, content } = locate(artifact.targetName);
-    const split = await splitComposite(artifact, content(), { limits, readsFirmware: true });
+    const options = { limits, readsFirmware: true, prefixUnitBytes };
+    const split = await splitComposite(artifact, content(), options);
     totalBytes += split.parts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     if (totalBytes > limits.maxTotalBytes)
       throw overLimit(
@@ -77,6 +88,7 @@ const createReader = (locate: Locate, limits: ArchiveLimits) => {
       );
     const { parts, ignored, unreadable } = split;
     for (const part of parts) listed.add(part);
+    for (const [sha256, prefixes] of split.prefixesOf) prefixesOf.set(sha256, prefixes);
     findings.unreadable.push(...unreadable);
     composites.push({ artifact, entryName, parts, ignored });
   };
@@ -110,15 +122,16 @@ const createReader = (locate: Locate, limits: ArchiveLimits) => {
     finish() {
       const artifacts = [...listed.artifacts];
       if (document !== undefined) {
-        const made = makeInstallinatorDocument(document, artifacts);
+        const made = makeInstallinatorDocument(document, artifacts, { prefixUnitBytes });
         const { entryName } = locate(document.targetName);
         composites.push({
           ...{ artifact: document, entryName, parts: [made.document], ignored: [] },
           content: made.content,
         });
         artifacts.push(made.document);
+        if (made.prefixes !== undefined) prefixesOf.set(made.document.sha256, made.prefixes);
       }
-      return { artifacts, composites, unknownKinds, findings };
+      return { artifacts, composites, prefixesOf, unknownKinds, findings };
     },
   };
 };

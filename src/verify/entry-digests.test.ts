@@ -10,11 +10,24 @@ import { arbMutation, arbRecordMutation } from '../archive/mutation.fixture.ts';
 import { createArchiveWriter } from '../archive/writer.ts';
 import { DepotError, messageChain } from '../lib/errors.ts';
 import { makeTestRepository, type TestRepository } from '../signing/release.fixture.ts';
-import { digestFromStart, type KnownDigests, knownDigests } from './entry-digests.ts';
+import { type ContentDigests, digestFromStart, type KnownDigests, knownDigests } from './entry-digests.ts';
 import { verifyArchive } from './verify-archive.ts';
 
 const { signal } = new AbortController();
+/** So that small files have prefix digests too. */
+const SMALL_UNIT = { prefixUnitBytes: 100 };
 const sha256Of = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Of the bytes, each in hex. */
+const prefixesOf = (bytes: Uint8Array): string[] => {
+  const { prefixUnitBytes: unit } = SMALL_UNIT;
+  const lengths = Array.from({ length: Math.ceil(bytes.length / unit) }, (_, index) => index * unit);
+  return lengths.slice(1).map(length => sha256Of(bytes.subarray(0, length)));
+};
+const prefixesIn = ({ prefixes }: ContentDigests): string[] =>
+  Buffer.from(prefixes?.digests ?? [])
+    .toString('hex')
+    .match(/.{64}/g) ?? [];
 
 type Method = 'stored' | 'deflated' | 'deflated with a descriptor';
 const METHODS: readonly Method[] = ['stored', 'deflated', 'deflated with a descriptor'];
@@ -48,14 +61,14 @@ const followed = async (zip: Uint8Array, pieceBytes: number): Promise<KnownDiges
       return target.length;
     },
   });
-  const digesting = digestFromStart(growing.file, { signal });
+  const digesting = digestFromStart(growing.file, { ...SMALL_UNIT, signal });
   while (present < zip.length) {
     present = Math.min(zip.length, present + pieceBytes);
     growing.grewTo(present);
     await new Promise(resolve => setImmediate(resolve));
   }
   growing.ended();
-  return knownDigests(await digesting);
+  return knownDigests(await digesting, SMALL_UNIT);
 };
 
 /** A place in an archive: of one of its entries, and of a byte in it. */
@@ -87,7 +100,7 @@ const verdictOn = async (
 ): Promise<unknown> => {
   const request = { trustRoots: [{ id: 'its own', bytes: trustRoot }], nowMs: Date.UTC(2026, 0, 1) };
   try {
-    return await verifyArchive(memoryFile(zip), request, { signal, known });
+    return await verifyArchive(memoryFile(zip), request, { ...SMALL_UNIT, signal, known });
   } catch (error) {
     if (!(error instanceof DepotError)) throw error;
     const { code, detail, report } = error;
@@ -149,10 +162,12 @@ describe('an archive that is hashed while it arrives', () => {
           const known = await followed(zip, 1_000);
           const archive = await openArchive(memoryFile(zip)).catch(() => undefined);
           for (const entry of archive?.entries.values() ?? []) {
-            const digest = known(entry);
-            if (digest === undefined) continue;
+            const digests = known(entry);
+            if (digests === undefined) continue;
             compared += 1;
-            expect(digest).toBe(sha256Of(await archive!.readWhole(entry, 1e6)));
+            const bytes = await archive!.readWhole(entry, 1e6);
+            expect(digests.sha256).toBe(sha256Of(bytes));
+            expect(prefixesIn(digests)).toEqual(prefixesOf(bytes));
           }
         },
       ),
@@ -197,7 +212,7 @@ describe('an archive that is hashed while it arrives', () => {
     const zip = handMadeZip([{ name: 'a', data: 'hello' }]);
     const known = await followed(zip, 10);
     const entry = (await openArchive(memoryFile(zip))).entries.get('a')!;
-    expect(known(entry)).toBe(sha256Of(Buffer.from('hello')));
+    expect(known(entry)).toEqual({ sha256: sha256Of(Buffer.from('hello')), prefixes: undefined });
     for (const other of [
       { dataOffset: entry.dataOffset + 1 },
       { method: 'deflate' as const },

@@ -1,15 +1,18 @@
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import type { Worker } from 'node:worker_threads';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openArchive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import { memoryFile } from '../archive/hand-made-zip.fixture.ts';
 import { DepotError, messageChain } from '../lib/errors.ts';
+import { startThread } from '../lib/worker-thread.ts';
 import { makeTestRelease, type TestRelease } from '../signing/release.fixture.ts';
-import { hashHelperFor, helpedBy } from './hash-helper.ts';
+import { digestOf } from './entry-digests.ts';
+import { type HashResult, hashHelperFor, helpedBy } from './hash-helper.ts';
 import { verifyArchive } from './verify-archive.ts';
 import { verifyRelease } from './verify-release.ts';
 
@@ -72,7 +75,9 @@ const heldThread = () => {
     postMessage: (entry: ArchiveEntry) => void received.push(entry),
     terminate: async () => 0,
   };
-  return { thread, received, answer: (sha256?: string) => events.emit('message', { sha256 }), events };
+  const answer = (sha256?: string) =>
+    events.emit('message', { digests: sha256 && { sha256, prefixes: undefined } });
+  return { thread, received, answer, events };
 };
 
 test('an entry is taken by one of the two, the largest first by the helper (HH1)', async () => {
@@ -84,13 +89,29 @@ test('an entry is taken by one of the two, the largest first by the helper (HH1)
   expect(received).toEqual([largest]);
   const waits = helper.take(largest);
   answer('the digest');
-  expect(await waits).toBe('the digest');
+  expect(await waits).toMatchObject({ sha256: 'the digest' });
   expect(received).toEqual([largest, last]);
   answer();
   expect(await helper.take(last), 'one that it could not read').toBeUndefined();
   answer('another');
   expect(received, 'not what the caller has taken').toEqual([largest, last, small]);
-  expect(await helper.take(small)).toBe('another');
+  expect(await helper.take(small)).toMatchObject({ sha256: 'another' });
+});
+
+test('the thread has the same digests of an entry as the verification', async () => {
+  const worker = startThread(pathToFileURL(join(import.meta.dirname, 'hash-helper.ts')).href, 'hash-worker', {
+    path: release.path,
+  });
+  try {
+    await once(worker, 'message');
+    worker.postMessage(entries[0]!);
+    const [{ digests }] = (await once(worker, 'message')) as [HashResult];
+    const expected = await digestOf(memoryFile(bytes), entries[0]!, { signal });
+    expect(expected.prefixes).toBeDefined();
+    expect(digests).toEqual(expected);
+  } finally {
+    await worker.terminate();
+  }
 });
 
 test('when the thread ends, what it had taken is left to the caller, and nothing more is taken (HH2)', async () => {

@@ -12,20 +12,21 @@ import { availableParallelism } from 'node:os';
 import type { Worker } from 'node:worker_threads';
 import type { ArchiveEntry } from '../archive/content.ts';
 import { startThread } from '../lib/worker-thread.ts';
+import type { ContentDigests } from './entry-digests.ts';
 
 export type HashHelper = AsyncDisposable & {
   /**
-   * The digest of an entry that the helper has taken, or none if it could not be read. Undefined if the helper has not taken it,
+   * The digests of an entry that the helper has taken, or none if it could not be read. Undefined if the helper has not taken it,
    * and then it never will: the caller reads it.
    */
-  readonly take: (entry: ArchiveEntry) => Promise<string | undefined> | undefined;
+  readonly take: (entry: ArchiveEntry) => Promise<ContentDigests | undefined> | undefined;
 };
 
 export type StartHashHelper = (entries: readonly ArchiveEntry[]) => HashHelper | undefined;
 
 export type HashInput = { readonly path: string };
 /** The first comes without an order: the thread is ready. */
-export type HashResult = { readonly sha256: string | undefined };
+export type HashResult = { readonly digests: ContentDigests | undefined };
 
 /** Less is hashed faster than a thread starts. */
 const HELPED_FROM_BYTES = 32 * 1024 * 1024;
@@ -45,8 +46,8 @@ export const helpedBy = (
   entries: readonly ArchiveEntry[],
 ): HashHelper => {
   const left = new Set(entries.toSorted((a, b) => b.sizeBytes - a.sizeBytes));
-  const taken = new Map<ArchiveEntry, PromiseWithResolvers<string | undefined>>();
-  let current: PromiseWithResolvers<string | undefined> | undefined;
+  const taken = new Map<ArchiveEntry, PromiseWithResolvers<ContentDigests | undefined>>();
+  let current: PromiseWithResolvers<ContentDigests | undefined> | undefined;
   const next = (): void => {
     const [entry] = left;
     if (entry === undefined) return;
@@ -59,8 +60,8 @@ export const helpedBy = (
     left.clear();
     current?.resolve(undefined);
   };
-  worker.on('message', ({ sha256 }: HashResult) => {
-    current?.resolve(sha256);
+  worker.on('message', ({ digests }: HashResult) => {
+    current?.resolve(digests);
     next();
   });
   worker.on('error', giveUp).on('messageerror', giveUp).on('exit', giveUp);

@@ -1,4 +1,4 @@
-/** The thread of `hashHelperFor`: one digest for each entry that it receives. */
+/** The thread of `hashHelperFor`: the digests of each entry that it receives. */
 import assert from 'node:assert/strict';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ArchiveEntry } from '../archive/content.ts';
@@ -13,7 +13,7 @@ const { path }: HashInput = workerData;
 const file = await openRandomAccessFile(path);
 const { signal } = new AbortController();
 port.on('message', async (entry: ArchiveEntry) => {
-  const digest = await digestOf(file, entry, { signal }).catch(() => undefined);
-  port.postMessage({ sha256: digest?.toString('hex') } satisfies HashResult);
+  const digests = await digestOf(file, entry, { signal }).catch(() => undefined);
+  port.postMessage({ digests } satisfies HashResult);
 });
-port.postMessage({ sha256: undefined } satisfies HashResult);
+port.postMessage({ digests: undefined } satisfies HashResult);

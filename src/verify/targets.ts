@@ -12,9 +12,10 @@ import type { Archive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
 import { TARGETS_FOLDER } from '../archive/release-folders.ts';
 import { ArtifactHash } from '../core/ids.ts';
+import { collectPrefixes, PREFIX_UNIT_BYTES, type PrefixDigests } from '../core/prefix-digests.ts';
 import { DepotError, errorCodeOf } from '../lib/errors.ts';
 import { type Target, targetFileNames } from '../tuf/targets.ts';
-import type { KnownDigests } from './entry-digests.ts';
+import type { ContentDigests, KnownDigests } from './entry-digests.ts';
 import type { VerifyOptions } from './verified-release.ts';
 
 export type LocatedTarget = { readonly name: string; readonly target: Target; readonly entry: ArchiveEntry };
@@ -57,13 +58,13 @@ const MIN_STEP_BYTES = 1024 * 1024;
 /**
  * Reads and hashes all targets.
  *
- * @returns the number of bytes, and the SHA-256 of each target by its name
+ * @returns the number of bytes, the SHA-256 of each target by its name, and the prefix digests of those that have some
  * @throws DepotError `TARGET_HASH_MISMATCH` or `ARCHIVE_DAMAGED`, naming the target; the signal's reason
  */
 export const hashTargets = async (
   archive: Archive,
   located: readonly LocatedTarget[],
-  { signal, onProgress, known, startHelper }: VerifyOptions,
+  { signal, onProgress, known, startHelper, prefixUnitBytes = PREFIX_UNIT_BYTES }: VerifyOptions,
 ): Promise<HashedTargets> => {
   const totalBytes = located.reduce((sum, { entry }) => sum + entry.sizeBytes, 0);
   const stepBytes = Math.max(MIN_STEP_BYTES, totalBytes / STEPS);
@@ -76,60 +77,70 @@ export const hashTargets = async (
     onProgress?.({ doneBytes, totalBytes });
   };
   const sha256Of = new Map<string, ArtifactHash>();
+  const prefixesOf = new Map<ArtifactHash, PrefixDigests>();
   const isKnown = (target: LocatedTarget) => knownDigest(target, known) !== undefined;
   const unknown = located.filter(target => isDigestEnough(target) && !isKnown(target));
   await using helper = startHelper?.(unknown.map(({ entry }) => entry));
   for (const target of located) {
-    const digest = knownDigest(target, known) ?? (await helper?.take(target.entry));
-    sha256Of.set(target.name, await hashTarget(archive, target, { signal, advance, digest }));
+    const digests = knownDigest(target, known) ?? (await helper?.take(target.entry));
+    const options = { signal, advance, digests, prefixUnitBytes };
+    const { sha256, prefixes } = await hashTarget(archive, target, options);
+    sha256Of.set(target.name, sha256);
+    if (prefixes !== undefined) prefixesOf.set(sha256, prefixes);
   }
   onProgress?.({ doneBytes, totalBytes });
-  return { totalBytes, sha256Of };
+  return { totalBytes, sha256Of, prefixesOf };
 };
 
-export type HashedTargets = {
+type TargetDigests = Omit<ContentDigests, 'sha256'> & { readonly sha256: ArtifactHash };
+
+type HashedTargets = {
   readonly totalBytes: number;
   readonly sha256Of: ReadonlyMap<string, ArtifactHash>;
+  readonly prefixesOf: ReadonlyMap<ArtifactHash, PrefixDigests>;
+};
+
+type ReadOptions = {
+  readonly signal: AbortSignal;
+  readonly advance: (bytes: number) => void;
+  readonly prefixUnitBytes: number;
 };
 
 const hashTarget = async (
   archive: Archive,
   located: LocatedTarget,
-  options: {
-    readonly signal: AbortSignal;
-    readonly advance: (bytes: number) => void;
+  options: ReadOptions & {
     /** Undefined for one that is to be read. */
-    readonly digest: string | undefined;
+    readonly digests: ContentDigests | undefined;
   },
-): Promise<ArtifactHash> => {
-  const { digest } = options;
-  if (digest === undefined) return await readTarget(archive, located, options);
+): Promise<TargetDigests> => {
+  const { digests } = options;
+  if (digests === undefined) return await readTarget(archive, located, options);
   options.advance(located.entry.sizeBytes);
-  requireHash(located, 'sha256', digest);
-  return ArtifactHash.parse(digest);
+  requireHash(located, 'sha256', digests.sha256);
+  return { ...digests, sha256: ArtifactHash.parse(digests.sha256) };
 };
 
 /** A digest is a SHA-256: where a SHA-512 is signed too, the bytes are read for it. */
 const isDigestEnough = ({ target }: LocatedTarget): boolean => target.hashes.sha512 === undefined;
 
-const knownDigest = (target: LocatedTarget, known: KnownDigests | undefined): string | undefined =>
+const knownDigest = (target: LocatedTarget, known: KnownDigests | undefined): ContentDigests | undefined =>
   isDigestEnough(target) ? known?.(target.entry) : undefined;
 
 const readTarget = async (
   archive: Archive,
   located: LocatedTarget,
-  { signal, advance }: { readonly signal: AbortSignal; readonly advance: (bytes: number) => void },
-): Promise<ArtifactHash> => {
+  { signal, advance, prefixUnitBytes: unitBytes }: ReadOptions,
+): Promise<TargetDigests> => {
   const { name, target, entry } = located;
-  const hashes = (['sha256', 'sha512'] as const).flatMap(algorithm => {
-    const expected = target.hashes[algorithm];
-    // The SHA-256 addresses the bytes, signed or not.
-    const isNeeded = expected !== undefined || algorithm === 'sha256';
-    return isNeeded ? [{ algorithm, hash: createHash(algorithm) }] : [];
-  });
+  // It addresses the bytes, signed or not.
+  const sha256 = createHash('sha256');
+  const sha512 = target.hashes.sha512 === undefined ? undefined : createHash('sha512');
+  const prefixes = collectPrefixes(sha256, { sizeBytes: entry.sizeBytes, unitBytes });
   try {
     for await (const chunk of archive.read(entry, { signal })) {
-      for (const { hash } of hashes) hash.update(chunk);
+      prefixes.update(chunk);
+      sha512?.update(chunk);
       advance(chunk.length);
     }
   } catch (error) {
@@ -139,13 +150,10 @@ const readTarget = async (
       detail: { target: name },
     });
   }
-  let sha256: string | undefined;
-  for (const { algorithm, hash } of hashes) {
-    const actual = hash.digest('hex');
-    sha256 ??= actual;
-    requireHash(located, algorithm, actual);
-  }
-  return ArtifactHash.parse(sha256);
+  const actual = ArtifactHash.parse(sha256.digest('hex'));
+  requireHash(located, 'sha256', actual);
+  if (sha512 !== undefined) requireHash(located, 'sha512', sha512.digest('hex'));
+  return { sha256: actual, prefixes: prefixes.collected() };
 };
 
 /** An unsigned hash may be any. */

@@ -3,6 +3,7 @@
  * loop; the caller requests one part at a time, since a port would deliver many in one turn.
  */
 import type { ArtifactHash } from '../core/ids.ts';
+import type { PrefixDigests } from '../core/prefix-digests.ts';
 import type { ReleaseArtifact } from '../core/release.ts';
 import type { ArtifactSource, VerifiedRelease } from './verified-release.ts';
 
@@ -12,18 +13,25 @@ const ARTIFACTS_PER_PART = 1_000;
 export type VerdictPart = {
   readonly artifacts: readonly ReleaseArtifact[];
   readonly entries: readonly (readonly [ArtifactHash, ArtifactSource])[];
+  readonly prefixes: readonly (readonly [ArtifactHash, PrefixDigests])[];
 };
 
 export const splitVerdict = (release: VerifiedRelease): { head: VerifiedRelease; parts: VerdictPart[] } => {
   const { artifacts } = release.description;
   const entries = [...release.entries];
+  const prefixes = [...release.prefixesOf];
   const parts: VerdictPart[] = [];
-  for (let from = 0; from < Math.max(artifacts.length, entries.length); from += ARTIFACTS_PER_PART) {
+  // No list is longer than that of the artifacts.
+  for (let from = 0; from < artifacts.length; from += ARTIFACTS_PER_PART) {
     const until = from + ARTIFACTS_PER_PART;
-    parts.push({ artifacts: artifacts.slice(from, until), entries: entries.slice(from, until) });
+    parts.push({
+      artifacts: artifacts.slice(from, until),
+      entries: entries.slice(from, until),
+      prefixes: prefixes.slice(from, until),
+    });
   }
-  const head = { ...release, description: { ...release.description, artifacts: [] }, entries: new Map() };
-  return { head, parts };
+  const description = { ...release.description, artifacts: [] };
+  return { head: { ...release, description, entries: new Map(), prefixesOf: new Map() }, parts };
 };
 
 export const joinVerdict = <Id extends string>(
@@ -33,4 +41,5 @@ export const joinVerdict = <Id extends string>(
   ...head,
   description: { ...head.description, artifacts: parts.flatMap(part => part.artifacts) },
   entries: new Map(parts.flatMap(part => part.entries)),
+  prefixesOf: new Map(parts.flatMap(part => part.prefixes)),
 });

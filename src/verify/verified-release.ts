@@ -1,6 +1,7 @@
 /** The request and the answer of a verification. Everything here is plain data and crosses threads unchanged. */
 import type { ArchiveLimits } from '../archive/limits.ts';
 import type { ArtifactHash } from '../core/ids.ts';
+import type { PrefixDigests } from '../core/prefix-digests.ts';
 import type { ReleaseArtifact, ReleaseDescription } from '../core/release.ts';
 import type { ReleaseBundle } from '../core/release-trust.ts';
 import type { ReportedCheck } from '../lib/check-report.ts';
@@ -37,6 +38,8 @@ export type VerifyOptions = {
   readonly known?: KnownDigests | undefined;
   /** A second thread for what is left to hash. */
   readonly startHelper?: StartHashHelper | undefined;
+  /** Of the prefix digests, where `known` and `startHelper` have the same one; `PREFIX_UNIT_BYTES` unless it is given. */
+  readonly prefixUnitBytes?: number;
   /** Called at most some 200 times, the last time with everything done. */
   readonly onProgress?: (progress: VerifyProgress) => void;
 };
@@ -92,6 +95,8 @@ export type VerifiedRelease<Id extends string = string> = {
   readonly entries: ReadonlyMap<ArtifactHash, ArtifactSource>;
   /** The sources of the other artifacts. */
   readonly composites: readonly VerifiedComposite[];
+  /** Of the release's artifacts that have some (PXD3). */
+  readonly prefixesOf: ReadonlyMap<ArtifactHash, PrefixDigests>;
   /** Files of the archive that no signed metadata names; nothing reads them. */
   readonly unsignedFiles: readonly string[];
   /** The short form. */

@@ -80,7 +80,7 @@ const verifyRecorded = async <Id extends string>(
     '5.7',
   );
   const described = await recorder.step(() => readRelease(repository, readTarget), documentText);
-  const { totalBytes, sha256Of } = await recorder.step(
+  const { totalBytes, sha256Of, ...hashed } = await recorder.step(
     () => hashTargets(archive, located, options),
     hashed => `all ${hashed.totalBytes} bytes of the targets have their signed hashes`,
     '5.7.3',
@@ -94,7 +94,7 @@ const verifyRecorded = async <Id extends string>(
         const entry = requireEntry(entryOf, targetName, 'the entry of the target');
         return { entryName: entry.name, content: () => archive.read(entry, { signal, checksum: false }) };
       },
-      request,
+      { limits: request.limits, prefixUnitBytes: options.prefixUnitBytes },
     );
   const { unknownKinds, findings, ...split } = await (hasComposites(document)
     ? recorder.step(splitRelease, ({ composites }) => composites.map(splitText).join('; '))
@@ -111,6 +111,7 @@ const verifyRecorded = async <Id extends string>(
     ...repositoryFacts(repository),
     bundle: bundleOfRelease(split.description, metadata.files, repository.allTargets),
     entries: artifactSources(split, entryOf),
+    prefixesOf: artifactPrefixes(split, hashed),
     unsignedFiles,
   };
   const targetCount = located.length;
@@ -174,6 +175,18 @@ const roleFacts = (repository: VerifiedRepository): Readonly<Record<TopLevelRole
   };
   return Object.fromEntries(TOP_LEVEL_ROLES.map(facts)) as Record<TopLevelRole, RoleFacts>;
 };
+
+/** Of those of the artifacts, whole targets or parts, that have some. */
+const artifactPrefixes = (
+  split: Pick<VerifiedRelease, 'description' | 'prefixesOf'>,
+  hashed: Pick<VerifiedRelease, 'prefixesOf'>,
+): VerifiedRelease['prefixesOf'] =>
+  new Map(
+    split.description.artifacts.flatMap(({ sha256 }) => {
+      const prefixes = hashed.prefixesOf.get(sha256) ?? split.prefixesOf.get(sha256);
+      return prefixes === undefined ? [] : [[sha256, prefixes] as const];
+    }),
+  );
 
 /** Of those that are whole targets. */
 const artifactSources = (

@@ -38,6 +38,7 @@ test('the thread returns the verdict of its function', async () => {
   });
   const file = memoryFile(await readFile(release.path));
   expect(verified).toEqual(await verifyArchive(file, requestFor(release), { signal }));
+  expect(verified.prefixesOf.size, 'the one above a MiB').toBe(1);
   expect(told.at(-1)!.doneBytes).toBe(told.at(-1)!.totalBytes);
   expect(told.length).toBeGreaterThan(2);
 });

@@ -30,6 +30,7 @@ import { type MemoryState, movedTo, type Step, type StoredRelease, withEntry } f
 import { wantedHashes, wantedSetOf } from '../wanted.ts';
 import { withAudit } from './audit-verbs.ts';
 import { withBundle } from './bundle-verbs.ts';
+import { withPrefixes, withPrefixesOf } from './prefix-verbs.ts';
 import { recordRoles } from './release-roles.ts';
 import { moveTrustRoot, presentRoot } from './trust-root-verbs.ts';
 
@@ -59,11 +60,11 @@ export const releaseInsert =
     const state = moveTrustRoot({ ...before, files, releases }, release.trustRootId, release);
     const wantedAfter = anew ? new Set(wantedHashes(state)) : wantedWith(wanted, artifacts);
     const next = nextGeneration(before.stored, wantedAfter);
-    const after = recordRoles(
-      withUpload(movedTo(state, next, { origin: 'change', timeCreatedMs: nowMs }), release, repo, nowMs),
-      repo.id,
-      release.roles,
-    );
+    const moved = movedTo(withPrefixesOf(withPrefixes(state, release), wantedAfter), next, {
+      origin: 'change',
+      timeCreatedMs: nowMs,
+    });
+    const after = recordRoles(withUpload(moved, release, repo, nowMs), repo.id, release.roles);
     const answer = insertOutcome(release, repo, next.generation);
     return {
       state: withAudit(after, audit, releaseUploaded(release, before.stored, answer), moment),

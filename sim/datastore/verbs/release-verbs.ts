@@ -13,6 +13,7 @@ import { versionOrder } from '../../../src/nexus/datastore/version-order.ts';
 import { movedTo, type Query, type Step, withEntry } from '../state.ts';
 import { inOrder, presentReleases, wantedSetOf } from '../wanted.ts';
 import { withAudit } from './audit-verbs.ts';
+import { withPrefixesOf } from './prefix-verbs.ts';
 
 export const repoList = (page: Parameters<ReleasePort['repoList']>[0]): Query<Paged<RepoRecord>> => {
   const token = parseToken(page, SystemVersion);
@@ -105,14 +106,11 @@ export const repoPrune =
       repo: { ...release.repo, timePrunedMs: nowMs, prunedBy },
     };
     const stored = nextGeneration(state.stored, decision.wantedAfter);
-    const after = movedTo(
-      { ...state, releases: withEntry(state.releases, decision.repoId, pruned) },
-      stored,
-      {
-        origin: 'change',
-        timeCreatedMs: nowMs,
-      },
-    );
+    const releases = withEntry(state.releases, decision.repoId, pruned);
+    const after = movedTo(withPrefixesOf({ ...state, releases }, decision.wantedAfter), stored, {
+      origin: 'change',
+      timeCreatedMs: nowMs,
+    });
     return {
       state: withAudit(after, audit, releaseDeleted(version, wanted, stored.generation), moment),
       answer: { generation: stored.generation },

@@ -53,6 +53,7 @@ import { bundleGaps } from './verbs/releases/bundle-gaps.ts';
 import { bundleGet } from './verbs/releases/bundle-get.ts';
 import { bundleInsert } from './verbs/releases/bundle-insert.ts';
 import { bundleOfRepo } from './verbs/releases/bundle-of-repo.ts';
+import { prefixDigests } from './verbs/releases/prefix-digests.ts';
 import { releaseFollowed, releasesFollowed } from './verbs/releases/release-followed.ts';
 import { releaseInsert } from './verbs/releases/release-insert.ts';
 import { releaseRoles } from './verbs/releases/release-roles.ts';
@@ -150,6 +151,7 @@ const verbsOver = (transactions: Transactions): Omit<Datastore, typeof Symbol.as
   repoGetByHash: repoGetByHash(transactions),
   releaseRoles: releaseRoles(transactions),
   repoArtifacts: repoArtifacts(transactions),
+  prefixDigests: prefixDigests(transactions),
   repoPrune: repoPrune(transactions),
   releaseFollowed: releaseFollowed(transactions),
   releasesFollowed: releasesFollowed(transactions),

@@ -13,7 +13,7 @@ export const restoreBackupBefore = async ({ query }: Pick<TestDatabase, 'query'>
     'tuf_repo',
   ])
     await query(`DELETE FROM ${table}`);
-  for (const table of ['tuf_artifact_tag', 'tuf_artifact', 'tuf_artifact_file'])
+  for (const table of ['tuf_artifact_tag', 'tuf_artifact', 'tuf_artifact_prefix', 'tuf_artifact_file'])
     await query(`DELETE FROM ${table}`);
   const digest = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
   await query('UPDATE tuf_current_point SET generation = 1, digest = $1', [digest]);

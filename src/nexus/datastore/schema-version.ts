@@ -4,7 +4,7 @@ import { DepotError } from '../../lib/errors.ts';
 import { sqlState } from './sql-errors.ts';
 
 /** The number of the last file in `schema/migrations`. */
-export const SCHEMA_VERSION = 64;
+export const SCHEMA_VERSION = 65;
 
 const UNDEFINED_TABLE = '42P01';
 

@@ -76,6 +76,7 @@ export type Tables = {
   };
   tuf_repo_metadata: { tuf_repo_id: RepoId; key: string; value: string };
   tuf_artifact_file: { sha256: ArtifactHash; size_bytes: number; version: string };
+  tuf_artifact_prefix: { sha256: ArtifactHash; unit_bytes: number; digests: Buffer };
   tuf_artifact: { id: ArtifactId; time_created: TimeByDefault; sha256: ArtifactHash };
   tuf_artifact_tag: { tuf_artifact_id: ArtifactId; key: string; value: string };
   tuf_repo_artifact: {

@@ -17,6 +17,7 @@ import {
   TrustRootId,
   UploadId,
 } from '../../../core/ids.ts';
+import { markCount, SHA256_BYTES } from '../../../core/prefix-digests.ts';
 import type { ReleaseArtifact } from '../../../core/release.ts';
 import type { Datastore } from '../datastore.ts';
 import { MAX_MEND, wantedSetDigest } from '../decisions/generation.ts';
@@ -206,10 +207,24 @@ export const arbCall = fc.oneof(
 );
 export type Call = typeof arbCall extends fc.Arbitrary<infer C> ? C : never;
 
+/** Some uploads have none, the others have each their own, and some of these fit no artifact. */
+const prefixesOf = (artifacts: readonly ReleaseArtifact[], upload: number): NewRelease['prefixesOf'] => {
+  if (upload % 3 === 0) return new Map();
+  const unitBytes = upload % 3;
+  return new Map(
+    artifacts.map(({ sha256, sizeBytes }) => {
+      const count = upload === 7 ? 1 : markCount(sizeBytes, unitBytes);
+      return [sha256, { unitBytes, digests: new Uint8Array(count * SHA256_BYTES).fill(upload) }];
+    }),
+  );
+};
+
 const releaseOf = (call: Extract<Call, { verb: 'releaseInsert' }>): NewRelease => {
   const { artifacts = own(call.text), ...differing } = VARIANTS[call.variant]!(call.text);
+  const release = uploadOf(trustRootId(call.root), call.text, artifacts, differing);
   return {
-    ...uploadOf(trustRootId(call.root), call.text, artifacts, differing),
+    ...release,
+    prefixesOf: prefixesOf(release.description.artifacts, call.upload),
     ...call.move,
     repoId: idOf(RepoId, 'repo', call.text, call.upload),
     uploadId: uploadId(call.upload),
@@ -346,6 +361,17 @@ const performOnFleet = async (
   }
 };
 
+const readPrefixes = async (datastore: Datastore): Promise<unknown> => {
+  const listed = new Set([...VERSIONS.flatMap(own), 'long', 'twice'].map(hashOf));
+  const found = await datastore.prefixDigests(listed, wait);
+  return new Map(
+    [...found].map(([sha256, { unitBytes, digests }]) => [
+      sha256,
+      [unitBytes, Buffer.from(digests).toString('hex')],
+    ]),
+  );
+};
+
 /** The answers of all reading verbs. */
 export const readAll = async (datastore: Datastore): Promise<Record<string, unknown>> => {
   const page = { limit: 100 };
@@ -363,6 +389,7 @@ export const readAll = async (datastore: Datastore): Promise<Record<string, unkn
       new Set(roles),
     ]),
     artifactRoles: await datastore.artifactRoles(hashOf('shared'), wait),
+    prefixes: await readPrefixes(datastore),
     current: await datastore.currentGeneration(wait),
     local: await datastore.localRepoList(wait),
     localOfOne: await datastore.localRepoList({ ...wait, nexusId: nexusId(0) }),

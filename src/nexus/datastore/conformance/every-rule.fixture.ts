@@ -7,6 +7,7 @@ import { localRepoRules } from './local-repo-rules.fixture.ts';
 import { nexusInvitationRules } from './nexus-invitation-rules.fixture.ts';
 import { nexusRules } from './nexus-rules.fixture.ts';
 import { operatorTokenRules } from './operator-token-rules.fixture.ts';
+import { prefixRules } from './prefix-rules.fixture.ts';
 import { readAnewRules } from './read-anew-rules.fixture.ts';
 import type { OpenDatastore } from './records.fixture.ts';
 import { releaseRules } from './release-rules.fixture.ts';
@@ -25,6 +26,7 @@ export const everyRule = (open: OpenDatastore): void => {
   trustMoveRules(open);
   readAnewRules(open);
   releaseRules(open);
+  prefixRules(open);
   generationRules(open);
   pointRules(open);
   recoveryRules(open);

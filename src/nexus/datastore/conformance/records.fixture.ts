@@ -65,6 +65,7 @@ export const uploadOf = (
     hashKind: 'archive',
     fileName: `repo-${systemVersion}.zip`,
     description: { systemVersion: version(systemVersion), format: 'v2', artifacts: described, metadata },
+    prefixesOf: new Map(),
     trustRootId,
     bundle: bundleNamed(`${systemVersion} as signed`),
     roles: [],

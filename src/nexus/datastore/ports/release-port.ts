@@ -10,6 +10,7 @@ import type {
   UploadId,
 } from '../../../core/ids.ts';
 import type { LeftOutTarget } from '../../../core/left-out.ts';
+import type { PrefixDigests } from '../../../core/prefix-digests.ts';
 import type { ReleaseArtifact, ReleaseDescription, ReleaseRoles, RoleExpiry } from '../../../core/release.ts';
 import type { ReleaseBundle } from '../../../core/release-trust.ts';
 import type { Audited } from './audit-port.ts';
@@ -40,6 +41,8 @@ export type NewRelease = TrustMove & {
   readonly hashKind: HashKind;
   readonly fileName: string;
   readonly description: ReleaseDescription;
+  /** Of those artifacts of it that have some (decisions/release-prefixes.ts). */
+  readonly prefixesOf: ReadonlyMap<ArtifactHash, PrefixDigests>;
   readonly trustRootId: TrustRootId;
   readonly roles: readonly RoleExpiry[];
   readonly bundle: NewBundle;
@@ -116,6 +119,14 @@ export type ReleasePort = {
   /** When the metadata of each present release expires. */
   readonly releaseRoles: (wait: Wait) => Promise<readonly ReleaseRoles[]>;
   readonly repoArtifacts: (repoId: RepoId, page: Page, wait: Wait) => Promise<Paged<ReleaseArtifact>>;
+  /**
+   * Of these artifacts, those that are wanted and were recorded with prefix digests: those of an earlier version were not. The answer has
+   * 32 bytes for each MiB.
+   */
+  readonly prefixDigests: (
+    hashes: ReadonlySet<ArtifactHash>,
+    wait: Wait,
+  ) => Promise<ReadonlyMap<ArtifactHash, PrefixDigests>>;
   /**
    * Prunes a present release. `RELEASE_IN_USE` while it is the target release, or when it was uploaded
    * at another time than `uploadedAtMs`; `NOT_FOUND` when absent; `FORBIDDEN` for the last one, unless an admin or no

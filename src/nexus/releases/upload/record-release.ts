@@ -100,6 +100,7 @@ const insertRelease = (
       hashKind,
       fileName,
       description: release.description,
+      prefixesOf: release.prefixesOf,
       trustRootId: release.trustRootId,
       bundle: { ...(release.bundle ?? bundleOfArtifacts(release.description)), isCurrent },
       roles: RELEASE_ROLES.map(role => ({ role, ...release.roles[role] })),

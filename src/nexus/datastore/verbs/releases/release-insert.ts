@@ -2,7 +2,7 @@
  * Records a verified release.
  *
  *     recorded by this upload already? ─▶ trust root ─▶ conflicts ─▶ new rows, or the pruned row again ─▶ local repo,
- *     overrides, bundle ─▶ generation ─▶ audit
+ *     overrides, bundle, prefix digests ─▶ generation ─▶ audit
  *
  * I1. The local-repo row of this upload represents the whole transaction: if it exists, an earlier attempt was committed, and
  *     nothing is done again. In particular a release deleted in between stays deleted.
@@ -31,6 +31,7 @@ import {
   recordWantedSet,
 } from '../wanted-set/wanted-set-rows.ts';
 import { recordBundle } from './bundle-rows.ts';
+import { recordPrefixes, removePrefixes } from './prefix-rows.ts';
 import { findRecordedRelease, type RecordedRelease, settleFiles } from './recorded-releases.ts';
 import { insertReleaseRows, renameZones, replaceArtifacts } from './release-rows.ts';
 
@@ -65,12 +66,14 @@ const insertOnce = async (
   await moveTrustRoot(db, release.trustRootId, release);
   await recordRoles(db, repo.id, release.roles);
   await recordBundle(db, repo.id, { ...release.bundle, isReadAnew: recorded?.isReadAnew ?? false });
+  await recordPrefixes(db, release);
   await insertLocalRepo(db, release, repo);
   await insertOverrides(db, release, repo);
 
   const after = recorded?.isReadAnew
     ? new Set((await readPresentReleases(db)).artifacts.keys())
     : wantedWith(before, artifacts);
+  await removePrefixes(db, before.artifacts, after);
   const outcome = insertOutcome(release, repo, await recordWantedSet(db, before, after));
   await appendAudit(db, audit, releaseUploaded(release, before, outcome), attempt);
   return outcome;

@@ -6,6 +6,7 @@ import { appendAudit } from '../audit/audit-rows.ts';
 import { currentTarget } from '../target-release/target-rows.ts';
 import { lockGeneration, readWantedSet, recordWantedSet } from '../wanted-set/wanted-set-rows.ts';
 import { removeBundle } from './bundle-rows.ts';
+import { removePrefixes } from './prefix-rows.ts';
 
 export const repoPrune =
   (transactions: Transactions): ReleasePort['repoPrune'] =>
@@ -25,6 +26,7 @@ export const repoPrune =
           .where('id', '=', repoId)
           .execute();
         await removeBundle(db, repoId);
+        await removePrefixes(db, before.artifacts, wantedAfter);
         const generation = await recordWantedSet(db, before, wantedAfter);
         await appendAudit(db, audit, releaseDeleted(version, before, generation), attempt);
         return { generation };
