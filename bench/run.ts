@@ -19,6 +19,7 @@ const BENCHMARKS: Readonly<Record<string, string>> = {
   memory: 'peak memory of each process during an upload of 2 GiB (needs 22 GiB of disk)',
   plan: 'planning for 32 sleds and 256 artifacts',
   renewals: 'the renewal of the certificates of 1,000 sleds by one Nexus',
+  schedule: 'the time to fill a fleet beside what its links need, over modelled links',
   'small-files': '2,000 small artifacts onto two datasets beside a plain loop',
   tls: 'processor time of a download over TLS beside plain, and of a handshake',
   tuf: 'verification of metadata beside tuf-js',

@@ -20,8 +20,8 @@ export type FleetRelease = AssembledRelease & {
 };
 
 /** Falling by one factor from the largest on; their sum is `totalBytes`. */
-export const fallingSizes = (totalBytes: number, amount: number): number[] => {
-  const share = Math.max(LARGEST_SHARE, 1 / amount);
+export const fallingSizes = (totalBytes: number, amount: number, largestShare = LARGEST_SHARE): number[] => {
+  const share = Math.max(largestShare, 1 / amount);
   const sum = (factor: number) =>
     Array.from({ length: amount }, (_, n) => share * factor ** n).reduce((a, b) => a + b, 0);
   let [least, most] = [0, 1];

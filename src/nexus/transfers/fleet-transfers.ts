@@ -14,15 +14,7 @@
  *       census: a failing sled costs one request in a round (R4).
  */
 import type { Point, SledId } from '../../core/ids.ts';
-import type { InventorySled, LocalRepo, Wanted } from '../../core/inventory.ts';
-import {
-  type Pair,
-  type PlanInput,
-  pairKey,
-  type TransferLimits,
-  type TransferUnderWay,
-} from '../../core/plan/input.ts';
-import { nextTransfers } from '../../core/plan/plan.ts';
+import type { Pair, PlanInput, TransferLimits } from '../../core/plan/input.ts';
 import { type CopyRequest, IDLE_BEFORE_PUT_MS, type PutRequest } from '../../core/plan/plan-artifact.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -31,10 +23,9 @@ import { createLimiter } from '../../lib/limiter.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
 import type { Staging } from '../releases/staging/staging.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
-import { createHoldings, type Holdings } from './holdings.ts';
 import { createPlanTimer, type PlanTimer } from './plan-timer.ts';
-import { makeCopy, type RequestDeps, sendPut, type TransferEnd, type TransferPlace } from './requests.ts';
-import { createTransferRates, type TransferRates } from './transfer-rates.ts';
+import { makeCopy, type RequestDeps, sendPut, type TransferPlace } from './requests.ts';
+import { type Census, createSchedule, type Schedule } from './schedule.ts';
 
 export type TransferPolicy = {
   readonly minSledReplication: number;
@@ -50,13 +41,7 @@ export type TransferPolicy = {
 export const DEFAULT_TRANSFER_WAITS = { copyAnswerTimeoutMs: 20_000, roundWaitMs: 10_000 };
 
 /** What a round has found. */
-export type Found = Point & {
-  readonly wanted: Wanted;
-  readonly sleds: readonly CollectedSled[];
-  readonly local: readonly LocalRepo[];
-  /** On the monotonic clock, before the first sled was asked. */
-  readonly beganMs: number;
-};
+export type Found = Point & Census & { readonly sleds: readonly CollectedSled[] };
 
 export type TransferCounts = {
   /** Since the last round: transfers that began, and copies on datasets that the sleds confirmed. */
@@ -84,22 +69,14 @@ type Deps = Omit<RequestDeps, 'asking' | 'copyAnswerTimeoutMs' | 'staging'> & {
 /** While something waits for a place: transfers become overdue, and sleds idle, without an event. */
 const TICK_MS = IDLE_BEFORE_PUT_MS;
 
-type Entry = TransferUnderWay & {
-  /** Set once its outcome is unknown (TRF2). */
-  unknownSinceMs: number | undefined;
-};
-
 type State = {
   found: Found | undefined;
   targets: ReadonlyMap<SledId, CollectedSled>;
-  readonly holdings: Holdings;
-  readonly underWay: Map<string, Entry>;
+  readonly schedule: Schedule;
   /** Promises of the transfers that have not ended, to when they began. */
   readonly running: Map<Promise<void>, number>;
   /** When transfers began to serve what was found. */
   followedMs: number;
-  readonly idleSinceMs: Map<SledId, number>;
-  readonly rates: TransferRates;
   begun: number;
   written: number;
   fault: { readonly error: unknown } | undefined;
@@ -109,12 +86,9 @@ type State = {
 const newState = (): State => ({
   found: undefined,
   targets: new Map(),
-  holdings: createHoldings(),
-  underWay: new Map(),
+  schedule: createSchedule(),
   running: new Map(),
   followedMs: 0,
-  idleSinceMs: new Map(),
-  rates: createTransferRates(),
   begun: 0,
   written: 0,
   fault: undefined,
@@ -130,22 +104,21 @@ export const createTransfers = (deps: Deps): Transfers => {
     copyAnswerTimeoutMs: policy.copyAnswerTimeoutMs,
   };
   const state = newState();
+  const { schedule } = state;
   const timer = createPlanTimer({ clock, signal: stop.signal }, () => {
     try {
       planNow(deps, state, begin);
     } catch (error) {
       state.fault = { error };
     }
-    if (isWaiting(state)) timer.within(TICK_MS);
+    if (schedule.isWaiting()) timer.within(TICK_MS);
     tellAtRest(state, timer);
   });
 
   const begin = (request: PutRequest | CopyRequest, found: Found): void => {
-    const { sha256, sizeBytes, target: sledId } = request;
-    const source = request.kind === 'put' ? undefined : request.source;
-    const key = pairKey(sledId, sha256);
+    const pair: Pair = { sledId: request.target, sha256: request.sha256 };
     const startedMs = clock.monotonicMs();
-    state.underWay.set(key, { sledId, sha256, source, sizeBytes, startedMs, unknownSinceMs: undefined });
+    schedule.begun(request, startedMs);
     state.begun += 1;
     const place = placeOf(found, state.targets);
     const move =
@@ -153,9 +126,8 @@ export const createTransfers = (deps: Deps): Transfers => {
         ? sendPut(requests, request, place, stop.signal)
         : makeCopy(requests, request, place, stop.signal);
     const over = move.then(end => {
-      const endedMs = clock.monotonicMs();
-      noteEnd(state, { sledId, sha256 }, end, endedMs);
-      if (end.kind === 'stored') state.rates.add(sizeBytes, endedMs - startedMs);
+      schedule.ended(pair, end, clock.monotonicMs());
+      if (end.kind === 'stored') state.written += end.copies;
       state.running.delete(over);
       timer.soon();
     });
@@ -163,9 +135,13 @@ export const createTransfers = (deps: Deps): Transfers => {
   };
 
   return {
-    forPlan: () => forPlan(state),
+    forPlan: schedule.forPlan,
     follow(found) {
-      followFound(state, found, clock.monotonicMs());
+      Object.assign(state, {
+        ...{ found, followedMs: clock.monotonicMs() },
+        targets: new Map(found.sleds.map(sled => [sled.id, sled])),
+      });
+      schedule.follow(found);
       timer.soon();
     },
     async settle({ signal }) {
@@ -183,81 +159,17 @@ export const createTransfers = (deps: Deps): Transfers => {
   };
 };
 
-const forPlan = ({ underWay, idleSinceMs, rates }: State) => ({
-  underWay: [...underWay.values()],
-  idleSinceMs,
-  typicalBytesPerMs: rates.median(),
-});
-
-const followFound = (state: State, found: Found, nowMs: number): void => {
-  state.found = found;
-  state.followedMs = nowMs;
-  state.targets = new Map(found.sleds.map(sled => [sled.id, sled]));
-  for (const [key, { unknownSinceMs }] of state.underWay)
-    if (unknownSinceMs !== undefined && unknownSinceMs < found.beganMs) state.underWay.delete(key); // TRF2
-  state.holdings.follow({
-    beganMs: found.beganMs,
-    wanted: found.wanted.artifacts,
-    sleds: found.sleds,
-  });
-};
-
 const planNow = (
   { clock, memory, staging, policy, rng }: Deps,
-  state: State,
+  { found, schedule }: State,
   begin: (request: PutRequest | CopyRequest, found: Found) => void,
 ): void => {
-  const { found, holdings } = state;
   if (found === undefined) return;
-  const beganMs = clock.monotonicMs();
-  noteIdle(state, beganMs);
   const heldNow = new Set(staging.held().map(({ uploadId }) => uploadId));
-  const input: PlanInput = {
-    wanted: found.wanted,
-    sleds: holdings.sleds().map(sled => withPause(sled, memory)),
-    local: found.local.filter(({ uploadId }) => heldNow.has(uploadId)),
-    policy,
-    ...forPlan(state),
-    backoff: memory.backoff(),
-    routes: memory.routes(),
-    nowMs: beganMs,
-  };
-  const { puts, copies } = nextTransfers(input, { open: holdings.open(), isShort: holdings.isShort }, rng);
+  const local = found.local.filter(({ uploadId }) => heldNow.has(uploadId));
+  const { puts, copies } = schedule.next({ local, policy, memory, nowMs: clock.monotonicMs() }, rng);
   for (const request of [...puts, ...copies]) begin(request, found);
 };
-
-/** Since the census a transfer may have found the sled full, or busy. */
-const withPause = (sled: InventorySled, memory: Pick<RequestDeps['memory'], 'sled'>): InventorySled => {
-  const { pause } = memory.sled(sled.id);
-  if (pause === undefined) return sled;
-  return { ...sled, writesPausedUntilMs: pause.untilMs, writesPausedBecause: pause.because };
-};
-
-const noteIdle = ({ holdings, underWay, idleSinceMs }: State, nowMs: number): void => {
-  const receiving = new Set([...underWay.values()].map(({ sledId }) => sledId));
-  for (const { id } of holdings.sleds())
-    if (receiving.has(id) || !holdings.isShort(id)) idleSinceMs.delete(id);
-    else if (!idleSinceMs.has(id)) idleSinceMs.set(id, nowMs);
-  for (const id of idleSinceMs.keys()) if (!holdings.isShort(id)) idleSinceMs.delete(id);
-};
-
-const noteEnd = (state: State, pair: Pair, end: TransferEnd, nowMs: number): void => {
-  const { sledId, sha256 } = pair;
-  const key = pairKey(sledId, sha256);
-  const copies = end.kind === 'stored' ? end.copies : undefined;
-  const isWhole = end.kind !== 'unknown' && state.holdings.ended(pair, nowMs, copies);
-  if (end.kind === 'failed' || isWhole) state.underWay.delete(key);
-  else {
-    const entry = state.underWay.get(key);
-    if (entry !== undefined) entry.unknownSinceMs = nowMs;
-  }
-  if (end.kind === 'unknown') return;
-  if (end.kind === 'stored') state.written += end.copies;
-  else if (end.blame === 'sled' || end.blame === 'nobody') state.holdings.leaveOut(sledId); // TRF3
-};
-
-/** Something is open, and time alone may give it a place. */
-const isWaiting = ({ underWay, holdings }: State): boolean => underWay.size > 0 && holdings.isAnyShort();
 
 /** A transfer of an earlier round keeps no later one waiting: it may be one to a slow sled (G8). */
 const isAtRest = ({ running, followedMs }: State, timer: PlanTimer): boolean =>

@@ -214,15 +214,15 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
   {
     name: 'a-copy-without-an-outcome-is-ordered-again',
     in: 'noteEnd',
-    find: 'if (entry !== undefined) entry.unknownSinceMs = nowMs;',
-    replace: 'if (entry !== undefined) state.underWay.delete(key);',
+    find: 'entry.unknownSinceMs = nowMs;',
+    replace: 'state.underWay.delete(key);',
     tests: 'fleet-transfers.test.ts',
     why: 'B7, TRF2: a sled that does not tell how a copy ends is asked for it over and over',
   },
   {
     name: 'a-failing-sled-is-asked-on-and-on',
     in: 'noteEnd',
-    find: "  else if (end.blame === 'sled' || end.blame === 'nobody') state.holdings.leaveOut(sledId); // TRF3",
+    find: "  if (end.blame === 'sled' || end.blame === 'nobody') state.holdings.leaveOut(sledId); // TRF3",
     replace: '',
     tests: 'fleet-transfers.test.ts',
     why: 'TRF3, R4: a sled at another point is sent requests without a pause, which it refuses',
