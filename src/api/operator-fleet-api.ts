@@ -95,6 +95,10 @@ export const ReleaseReplication = z
     copies_held: z.number().int().min(0),
     bytes_wanted: ByteCount,
     bytes_held: ByteCount,
+    /** Of all sleds together, as of late; absent while nothing arrives. */
+    bytes_per_s: ByteCount.optional(),
+    /** Until every sled in service has all of it, at this rate. */
+    remaining_s: z.number().int().min(0).optional(),
     sleds: z.array(SledReplication),
     /** What vouches for the release before the sleds. */
     bundle: z

@@ -7,7 +7,7 @@ import { type RemoteOptions, withRemoteOptions } from '../connection/connection.
 import { withDepot } from '../connection/depot-client.ts';
 import { formatAge, formatBytes } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
-import { sledProgressLines } from '../output/replication.ts';
+import { arrivalText, sledProgressLines } from '../output/replication.ts';
 import { stateStyle } from '../output/state.ts';
 import { printable } from '../output/style.ts';
 import { factLines, tableLines } from '../output/table.ts';
@@ -54,6 +54,7 @@ const releaseLines = (
         `${stateStyle(style, replication.state)(replication.state)}; whole on ${replication.sleds_holding_all} of ` +
           `${replication.sleds_in_service} sleds, safe from ${replication.min_sled_replication}`,
       ],
+      ['arriving', arrivalText(replication)],
       ['bundle', replication.bundle && bundleText(replication.bundle)],
       ...(repo.left_out ?? []).map(({ message }) => ['left out', printable(message)] as const),
     ],

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { ReleaseReplication } from '../../api/operator-fleet-api.ts';
 import type { SledId } from '../../core/ids.ts';
 import { bar } from './bar.ts';
 import { createLiveRegion } from './live-region.ts';
 import { formatAge, formatBytes, formatDuration, formatPercent } from './quantities.ts';
-import { sledProgressLines } from './replication.ts';
+import { arrivalText, replicationLine, sledProgressLines } from './replication.ts';
 import { createStyle, printable, truncate, visibleWidth } from './style.ts';
 import { factLines, tableLines } from './table.ts';
 import { createTerminal } from './terminal.ts';
@@ -92,6 +93,27 @@ test('the rest of a transfer is shown only if it is known', () => {
 
 /** Below a step of the demo, with the last column left free. */
 const DEMO_COLUMNS = 80 - 3 - 1;
+
+test('the progress of a release is in bytes, with the time that is left while they arrive, and fits 80 columns', () => {
+  const release = {
+    ...{
+      system_version: '10.12.0',
+      state: 'replicating',
+      bytes_held: 1001 * MIB,
+      bytes_wanted: 1023 * 1024 * MIB,
+    },
+    ...{ sleds_holding_all: 100, sleds_in_service: 1000, bytes_per_s: 40 * MIB, remaining_s: 7_800 },
+  } as unknown as ReleaseReplication;
+  const line = replicationLine(release);
+  expect(line).toBe('10.12.0 replicating: 0.98 GiB of 1.00 TiB, whole on 100 of 1000 sleds, 2 h 10 min left');
+  expect(
+    visibleWidth(replicationLine({ ...release, sleds_in_service: 32, sleds_holding_all: 9 })),
+  ).toBeLessThanOrEqual(80);
+  expect(arrivalText(release)).toBe('40.0 MiB/s on all sleds together, 2 h 10 min left');
+  const { remaining_s: _, ...stalled } = release;
+  expect(replicationLine(stalled)).toMatch(/sleds$/);
+  expect(arrivalText(stalled)).toBeUndefined();
+});
 
 test('redrawn lines fit 80 columns below a step of the demo, whatever the numbers', () => {
   const transfer = { bytes: 999 * MIB, totalBytes: 999.5 * MIB, rate: 0.105 * MIB };

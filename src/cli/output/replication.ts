@@ -1,7 +1,7 @@
 /** The progress of sleds with a release, as a table with bars. */
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
 import { bar } from './bar.ts';
-import { formatBytes, formatPercent } from './quantities.ts';
+import { formatBytes, formatDuration, formatPercent, formatRate } from './quantities.ts';
 import { stateColumn } from './state.ts';
 import type { Style } from './style.ts';
 import { tableLines } from './table.ts';
@@ -47,10 +47,23 @@ export const bySerial = <T extends { readonly serial: string }>(sleds: readonly 
 /** Every artifact on every usable dataset. */
 const isWhole = (sled: SledReplication): boolean => sled.artifacts_held_fully === sled.artifacts_wanted;
 
-/** One line, for output that cannot be redrawn. */
-export const replicationLine = (release: Omit<ReleaseReplication, 'sleds'>): string =>
-  release.sleds_in_service === 0
-    ? `${release.system_version} ${release.state}: no sled was asked yet`
-    : `${release.system_version} ${release.state}: ${release.copies_held} of ${release.copies_wanted} copies, ` +
-      `${formatBytes(release.bytes_held)} of ${formatBytes(release.bytes_wanted)}, ` +
-      `whole on ${release.sleds_holding_all} of ${release.sleds_in_service} sleds`;
+/** One line, for output that cannot be redrawn. With a short version and any numbers it fits 80 columns. */
+export const replicationLine = (release: Omit<ReleaseReplication, 'sleds'>): string => {
+  if (release.sleds_in_service === 0)
+    return `${release.system_version} ${release.state}: no sled was asked yet`;
+  const { remaining_s } = release;
+  return (
+    `${release.system_version} ${release.state}: ${formatBytes(release.bytes_held)} of ${formatBytes(release.bytes_wanted)}, ` +
+    `whole on ${release.sleds_holding_all} of ${release.sleds_in_service} sleds` +
+    (remaining_s === undefined ? '' : `, ${formatDuration(remaining_s * 1_000)} left`)
+  );
+};
+
+/** `38.1 MiB/s, 2 min 05 s left`; undefined while nothing arrives. */
+export const arrivalText = ({
+  bytes_per_s,
+  remaining_s,
+}: Pick<ReleaseReplication, 'bytes_per_s' | 'remaining_s'>): string | undefined =>
+  bytes_per_s === undefined || remaining_s === undefined
+    ? undefined
+    : `${formatRate(bytes_per_s)} on all sleds together, ${formatDuration(remaining_s * 1_000)} left`;

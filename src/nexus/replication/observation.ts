@@ -3,6 +3,7 @@ import type { ReleaseState } from '../../core/facts/event.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { type ElsewhereHeld, fleetReasons, releaseState, sledReasons } from '../../core/health.ts';
 import type { ArtifactHash, Generation, UploadId } from '../../core/ids.ts';
+import { type Pace, paceAfter } from '../../core/pace.ts';
 import type { Plan } from '../../core/plan/plan.ts';
 import { type ReleaseProgress, releaseProgress } from '../../core/progress.ts';
 import type { PresentRelease, WantedSet } from '../datastore/ports/wanted-set-port.ts';
@@ -17,6 +18,7 @@ export type ObservedRelease = {
   readonly reasons: readonly HealthReason[];
   readonly artifacts: ReadonlySet<ArtifactHash>;
   readonly bundle: PresentRelease['bundle'];
+  readonly pace: Pace;
 };
 
 export type Observation = {
@@ -50,8 +52,10 @@ type SeenInRound = Pick<
   readonly distrusted: readonly HealthReason[];
 };
 
-export const foldObservation = (seen: SeenInRound): Observation => {
-  const { wanted, sleds, plan, minSledReplication } = seen;
+/** @param before that of the round before */
+export const foldObservation = (seen: SeenInRound, before: Observation | undefined): Observation => {
+  const { wanted, sleds, plan, minSledReplication, monotonicMs } = seen;
+  const paces = new Map(before?.releases.map(({ progress, pace }) => [progress.systemVersion, pace]));
   const releases = wanted.releases.map(release => {
     const progress = releaseProgress(release, wanted, sleds, minSledReplication);
     const { state, reasons } = releaseState(progress, release.artifacts, plan.blocked, seen.elsewhere);
@@ -61,6 +65,11 @@ export const foldObservation = (seen: SeenInRound): Observation => {
       reasons: [...reasons, ...withheldReasons(release, sleds)],
       artifacts: release.artifacts,
       bundle: release.bundle,
+      pace: paceAfter(
+        paces.get(progress.systemVersion) ?? [],
+        { monotonicMs, bytesHeld: progress.bytesHeld },
+        progress.bytesWanted,
+      ),
     };
   });
   const kept = plan.localRepos.filter(verdict => !seen.dropped.has(verdict.uploadId));
@@ -76,7 +85,7 @@ export const foldObservation = (seen: SeenInRound): Observation => {
     releases,
     reasons: [
       ...fleetReasons(wanted, sleds, minSledReplication),
-      ...sledReasons(sleds, [...plan.blocked, ...plan.retried], seen.monotonicMs),
+      ...sledReasons(sleds, [...plan.blocked, ...plan.retried], monotonicMs),
       ...seen.distrusted,
       ...seen.kept,
       ...openSledReasons(sleds),

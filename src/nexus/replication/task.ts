@@ -210,7 +210,8 @@ const activate = async (
   );
   const againInMs = whenAgain(deps, state, { wanted, sleds, plan, outcome, dropped, isMended });
   const seen = { wanted, sleds, lost, plan, begun: outcome.begun, dropped, kept };
-  const observation = await observe(deps, memory, seen, signal);
+  const before = state.observer.latest();
+  const observation = await observe(deps, { memory, before }, seen, signal);
   state.observer.record(observation);
   deps.history.observed(observation);
   return replicationReport({ observation, observer: state.observer, requests: deps.requests, againInMs });
@@ -331,7 +332,7 @@ const artifactsOf = async (
 
 const observe = async (
   deps: ReplicationDeps,
-  memory: FleetMemory,
+  { memory, before }: { readonly memory: FleetMemory; readonly before: Observation | undefined },
   seen: Pick<
     Parameters<typeof foldObservation>[0],
     'wanted' | 'sleds' | 'lost' | 'plan' | 'begun' | 'dropped' | 'kept'
@@ -339,7 +340,7 @@ const observe = async (
   signal: AbortSignal,
 ): Promise<Observation> => {
   const needsToKnow = seen.plan.blocked.some(blocked => blocked.code === 'NO_KNOWN_COPY');
-  return foldObservation({
+  const round = {
     ...seen,
     timeMs: deps.clock.nowMs(),
     monotonicMs: deps.clock.monotonicMs(),
@@ -351,5 +352,6 @@ const observe = async (
         ? []
         : [{ code: 'SLED_BYTES_DIFFER' as const, sledId, serial, ...distrust }];
     }),
-  });
+  };
+  return foldObservation(round, before);
 };

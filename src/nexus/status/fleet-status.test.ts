@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest';
-import { asGeneration, NexusId, pointText, RepoId, SledId, SystemVersion } from '../../core/ids.ts';
+import {
+  type ArtifactHash,
+  asGeneration,
+  NexusId,
+  pointText,
+  RepoId,
+  SledId,
+  SystemVersion,
+} from '../../core/ids.ts';
 import { planReplication } from '../../core/plan/plan.ts';
 import { seededRng } from '../../core/rng.ts';
 import { foldObservation, type Observation } from '../replication/observation.ts';
@@ -27,12 +35,17 @@ const wanted = {
   lineage: { first: asGeneration(1), recorded: new Set([pointText(point)]) },
 };
 
-/** Every tenth sled answers, and holds nothing. */
-const sledOf = (n: number): CollectedSled => {
+/** Every tenth sled answers, with what it holds. */
+const sledOf = (n: number, held: readonly ArtifactHash[] = []): CollectedSled => {
   const target = { ...fakeSled(1).target, id: SledId.parse(uuid(1, n)), serial: `BRM42220${n}` };
   const { id, serial } = target;
   const listing = {
-    ...{ kind: 'ok' as const, held: new Map(), datasets: 2, copiesInFlight: new Set<never>() },
+    ...{
+      kind: 'ok' as const,
+      held: new Map(held.map(hash => [hash, 2])),
+      datasets: 2,
+      copiesInFlight: new Set<never>(),
+    },
     incarnationId: undefined,
   };
   const silence = {
@@ -42,8 +55,10 @@ const sledOf = (n: number): CollectedSled => {
   return { id, serial, target, report: undefined, answer: n % 10 === 0 ? listing : silence };
 };
 
-const observed = (): Observation => {
-  const sleds = Array.from({ length: SLEDS }, (_, n) => sledOf(n));
+const observed = (
+  sleds = Array.from({ length: SLEDS }, (_, n) => sledOf(n)),
+  { monotonicMs = 0, before }: { readonly monotonicMs?: number; readonly before?: Observation } = {},
+): Observation => {
   const limits = {
     maxTransfers: 1,
     maxTransfersToSled: 1,
@@ -67,10 +82,11 @@ const observed = (): Observation => {
     },
     seededRng(1),
   );
-  return foldObservation({
-    ...{ timeMs: 0, wanted, minSledReplication: 3, sleds, lost: [], plan, begun: 0, monotonicMs: 0 },
+  const seen = {
+    ...{ timeMs: 0, wanted, minSledReplication: 3, sleds, lost: [], plan, begun: 0, monotonicMs },
     ...{ elsewhere: new Map(), dropped: new Set<never>(), kept: [], distrusted: [] },
-  });
+  };
+  return foldObservation(seen, before);
 };
 
 const statusOf = (observation: Observation) =>
@@ -99,4 +115,21 @@ test('a release in the status has its own reasons, and neither its sleds nor the
     expect(release).not.toHaveProperty('sleds');
     expect(release.reasons.map(({ code }) => code)).toEqual(['RELEASE_BLOCKED']);
   }
+});
+
+test('a release that arrives has its rate and the time that is left, by what the rounds have found', () => {
+  const answering = [0, 10, 20, 30];
+  const holding = (count: number) => answering.map((n, at) => sledOf(n, at < count ? hashes : []));
+  const first = observed(holding(0));
+  const second = observed(holding(1), { monotonicMs: 10_000, before: first });
+  const third = observed(holding(2), { monotonicMs: 20_000, before: second });
+  const [release] = statusOf(third).releases;
+  expect(release).toMatchObject({
+    bytes_held: 2_000,
+    bytes_wanted: 4_000,
+    bytes_per_s: 100,
+    remaining_s: 20,
+  });
+  const [unknown] = statusOf(first).releases;
+  expect([unknown?.bytes_per_s, unknown?.remaining_s]).toEqual([undefined, undefined]);
 });

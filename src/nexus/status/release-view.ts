@@ -2,6 +2,7 @@
 import type { ReleaseReplication, SledReplication } from '../../api/operator-fleet-api.ts';
 import type { HealthReason } from '../../core/facts/reason.ts';
 import { nameReasons } from '../../core/named-reasons.ts';
+import { type Completion, completionOf } from '../../core/pace.ts';
 import type { SledProgress } from '../../core/progress.ts';
 import { isoTime } from '../../lib/clock.ts';
 import type { Outage } from '../datastore/database-watch.ts';
@@ -13,7 +14,7 @@ import { reasonView } from './reasons.ts';
 /** Without its sleds, and with the reasons of the release itself alone. */
 export const releaseSummary = (
   { minSledReplication, timeMs }: Observation,
-  { progress, state, reasons, bundle }: ObservedRelease,
+  { progress, state, reasons, bundle, pace }: ObservedRelease,
 ): Omit<ReleaseReplication, 'sleds'> => ({
   system_version: progress.systemVersion,
   state,
@@ -27,10 +28,17 @@ export const releaseSummary = (
   copies_held: progress.copiesHeld,
   bytes_wanted: progress.bytesWanted,
   bytes_held: progress.bytesHeld,
+  ...completionView(completionOf(pace, progress.bytesWanted)),
   ...(bundle !== undefined && { bundle: bundleView(bundle) }),
   reasons: nameReasons(reasons, MOST_OF_A_RELEASE).named.map(reasonView),
   time_observed: isoTime(timeMs),
 });
+
+const completionView = (completion: Completion | undefined) =>
+  completion && {
+    bytes_per_s: Math.round(completion.bytesPerS),
+    remaining_s: Math.ceil(completion.remainingMs / 1_000),
+  };
 
 /** Beside those of the fleet, for each of its releases. */
 const MOST_OF_A_RELEASE = 4;
