@@ -105,7 +105,7 @@ test('the progress of a release is in bytes, with the time that is left while th
     ...{ sleds_holding_all: 100, sleds_in_service: 1000, bytes_per_s: 40 * MIB, remaining_s: 7_800 },
   } as unknown as ReleaseReplication;
   const line = replicationLine(release);
-  expect(line).toBe('10.12.0 replicating: 0.98 GiB of 1.00 TiB, whole on 100 of 1000 sleds, 2 h 10 min left');
+  expect(line).toBe('1.2.0 replicating: 0.98 GiB of 1.00 TiB, whole on 100 of 1000 sleds, 2 h 10 min left');
   expect(
     visibleWidth(replicationLine({ ...release, sleds_in_service: 32, sleds_holding_all: 9 })),
   ).toBeLessThanOrEqual(80);
