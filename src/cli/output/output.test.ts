@@ -97,7 +97,7 @@ const DEMO_COLUMNS = 80 - 3 - 1;
 test('the progress of a release is in bytes, with the time that is left while they arrive, and fits 80 columns', () => {
   const release = {
     ...{
-      system_version: '10.12.0',
+      system_version: '1.2.0',
       state: 'replicating',
       bytes_held: 1001 * MIB,
       bytes_wanted: 1023 * 1024 * MIB,
