@@ -1,10 +1,10 @@
 /** The operator's API for tokens: who may speak to Nexus, and with which role. */
 import { z } from 'zod';
 import { OperatorTokenId } from '../core/ids.ts';
-import { OperatorRole } from '../core/operator-role.ts';
+import { OPERATOR_ROLES, OperatorRole } from '../core/operator-role.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
-import { resultsPage, Timestamp } from './wire.ts';
+import { answerWord, resultsPage, Timestamp } from './wire.ts';
 
 const DAY_S = 86_400;
 /** A token that outlives its owner's job is found when it has to be renewed. */
@@ -15,9 +15,9 @@ const MAX_TOKEN_DESCRIPTION_CHARS = 200;
 export const OperatorTokenView = z
   .object({
     id: OperatorTokenId,
-    role: OperatorRole,
+    role: answerWord(OPERATOR_ROLES),
     description: z.string(),
-    state: z.enum(['valid', 'expired', 'revoked']),
+    state: answerWord(['valid', 'expired', 'revoked']),
     time_created: Timestamp,
     time_expires: Timestamp,
     time_revoked: Timestamp.optional(),
@@ -47,7 +47,7 @@ export type CreatedOperatorToken = z.infer<typeof CreatedOperatorToken>;
 /** Without an id and an expiry: a break-glass token. */
 export const OperatorSelf = z
   .object({
-    role: OperatorRole,
+    role: answerWord(OPERATOR_ROLES),
     token_id: OperatorTokenId.optional(),
     time_expires: Timestamp.optional(),
   })

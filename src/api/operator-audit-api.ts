@@ -1,10 +1,10 @@
 /** The operator's API for the audit log: every change by a person, in a chain of hashes. */
 import { z } from 'zod';
 import { AuditEntryId, NexusId, OperatorTokenId, Sha256Hex, SledId } from '../core/ids.ts';
-import { OperatorRole } from '../core/operator-role.ts';
+import { OPERATOR_ROLES } from '../core/operator-role.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
-import { Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
+import { answerWord, Details, PageQuery, resultsPage, Timestamp } from './wire.ts';
 
 const AuditHeadView = z
   .object({
@@ -15,13 +15,13 @@ const AuditHeadView = z
   .meta({ id: 'AuditHead' });
 
 /** A person by a token of the database or by the break-glass token of a Nexus, or a Nexus by its configuration. */
-export const AuditActorView = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('token'), token_id: OperatorTokenId, role: OperatorRole }),
-  z.object({ kind: z.literal('break_glass') }),
-  z.object({ kind: z.literal('nexus') }),
-  /** A machine that joins the fleet with an invitation. */
-  z.object({ kind: z.literal('invited_machine') }),
-]);
+export const AuditActorView = z.object({
+  /** `invited_machine`: a machine that joins the fleet with an invitation. */
+  kind: answerWord(['token', 'break_glass', 'nexus', 'invited_machine']),
+  // Of a token.
+  token_id: OperatorTokenId.optional(),
+  role: answerWord(OPERATOR_ROLES).optional(),
+});
 
 export const AuditEntryView = z
   .object({

@@ -12,7 +12,7 @@ import {
   SledId,
   SYSTEM_VERSION_PATTERN,
 } from '../core/ids.ts';
-import { BUNDLE_KINDS } from '../core/release-trust.ts';
+import { BUNDLE_KINDS, BUNDLE_STATES, REFUSAL_CAUSES } from '../core/release-trust.ts';
 import { FleetEventView } from './operator-history-api.ts';
 import { WireBundleReport, WireTrustReport } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
@@ -29,7 +29,7 @@ import {
 import { ReachableIp } from './socket-address.ts';
 import { CopyFailure, CopyInFlight } from './transfer-api.ts';
 import { OPERATOR_VERSION } from './versions.ts';
-import { ByteCount, Details, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
+import { answerWord, ByteCount, Details, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
 
 /**
  * Why something does not progress, or is not as it should be: a stable code, its facts, and the English for people.
@@ -59,7 +59,7 @@ export const SledReplication = z.object({
   sled_id: SledId,
   serial: z.string(),
   /** The sled's last answer. */
-  state: z.enum([
+  state: answerWord([
     'ok',
     'unreachable',
     'busy',
@@ -83,7 +83,7 @@ export type SledReplication = z.infer<typeof SledReplication>;
 export const ReleaseReplication = z
   .object({
     system_version: z.string(),
-    state: ReleaseState,
+    state: answerWord(ReleaseState.options),
     safe: z.boolean(),
     complete: z.boolean(),
     min_sled_replication: z.number().int().min(1),
@@ -105,7 +105,7 @@ export const ReleaseReplication = z
       .object({
         sha256: Sha256Hex,
         /** Whether signatures cover every artifact of it, some, or none. */
-        kind: z.enum(BUNDLE_KINDS),
+        kind: answerWord(BUNDLE_KINDS),
         /** An admin decided that it counts, whatever signed it. */
         exempted: z.boolean(),
       })
@@ -121,6 +121,13 @@ export type ReleaseReplication = z.infer<typeof ReleaseReplication>;
 export const SledTransportName = z.enum(['tls', 'plain']);
 export type SledTransportName = z.infer<typeof SledTransportName>;
 
+/** As the sled reported them; the words of a newer one are for people. */
+const DatasetView = DatasetHealth.extend({ state: answerWord(DatasetHealth.shape.state.options) });
+const BundleView = WireBundleReport.extend({
+  state: answerWord(BUNDLE_STATES),
+  cause: answerWord(REFUSAL_CAUSES).optional(),
+});
+
 export const SledView = z
   .object({
     id: SledId,
@@ -128,17 +135,17 @@ export const SledView = z
     part: z.string(),
     address: z.string(),
     repo_depot_port: z.number().int().min(0),
-    policy: Policy,
+    policy: answerWord(Policy.options),
     /** `plain`: without an identity, at an address that an admin approved. */
-    transport: SledTransportName.optional(),
+    transport: answerWord(SledTransportName.options).optional(),
     /** Observed, never a cause of a policy change (S23). */
-    liveness: z.enum(['alive', 'silent', 'unknown']),
+    liveness: answerWord(['alive', 'silent', 'unknown']),
     time_registered: Timestamp,
     time_last_registered: Timestamp,
     generation: Generation.nullable(),
     /** With the generation the point of its config; absent from a sled that does not compare points. */
     config_digest: SetDigest.optional(),
-    datasets: z.array(DatasetHealth),
+    datasets: z.array(DatasetView),
     replication: SledReplication.nullable(),
     copies_in_flight: z.array(CopyInFlight),
     copies_failed: z.array(CopyFailure),
@@ -160,7 +167,7 @@ export const SledView = z
     /** Whether it stores and serves only what a verified bundle lists; absent from one that does not know of bundles. */
     require_signed: z.boolean().optional(),
     /** Of the releases of its config. */
-    bundles: z.array(WireBundleReport).optional(),
+    bundles: z.array(BundleView).optional(),
     /** Artifacts of its config that no admitted bundle lists. */
     artifacts_withheld: z.number().int().min(0).optional(),
     trust: WireTrustReport.optional(),
@@ -172,9 +179,9 @@ export type SledView = z.infer<typeof SledView>;
 export const NexusView = z
   .object({
     id: NexusId,
-    policy: Policy,
+    policy: answerWord(Policy.options),
     /** By the database's clock: `silent` after three missed heartbeats. */
-    liveness: z.enum(['alive', 'silent']),
+    liveness: answerWord(['alive', 'silent']),
     is_self: z.boolean(),
     operator_address: z.string(),
     time_started: Timestamp,
@@ -251,7 +258,7 @@ export type ArtifactView = z.infer<typeof ArtifactView>;
 
 export const FleetStatus = z
   .object({
-    verdict: Verdict,
+    verdict: answerWord(Verdict.options),
     reasons: z.array(Reason),
     reason_totals: ReasonTotals.optional(),
     nexus_id: NexusId,
@@ -279,7 +286,7 @@ export const FleetStatus = z
      */
     database: z
       .object({
-        state: z.enum(['answers', 'unavailable']),
+        state: answerWord(['answers', 'unavailable']),
         time_read: Timestamp.optional(),
         age_s: z.number().int().min(0).optional(),
         time_unavailable_since: Timestamp.optional(),
@@ -303,7 +310,11 @@ const SetSledTransport = z
   .meta({ id: 'SetSledTransport' });
 
 const SledTransportView = z
-  .object({ sled_id: SledId, transport: SledTransportName, address: z.string().optional() })
+  .object({
+    sled_id: SledId,
+    transport: answerWord(SledTransportName.options),
+    address: z.string().optional(),
+  })
   .meta({ id: 'SledTransport' });
 
 const SledParam = z.object({ sled_id: SledId });

@@ -4,7 +4,7 @@ import { Generation, InvitationId, NexusId, Sha256Hex, SledId } from '../core/id
 import { SerialNumber } from './internal-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
-import { resultsPage, Timestamp } from './wire.ts';
+import { answerWord, resultsPage, Timestamp } from './wire.ts';
 
 /** Long enough to walk to a machine; a token that is found later is of no use. */
 export const DEFAULT_INVITATION_LIFE_S = 3_600;
@@ -30,7 +30,7 @@ const CreateInvitation = z
 export const InvitationView = z
   .object({
     id: InvitationId,
-    state: z.enum(['open', 'used', 'expired']),
+    state: answerWord(['open', 'used', 'expired']),
     sled_id: SledId.optional(),
     replaces_sled_id: SledId.optional(),
     /** That the machine has to report; absent for any. */
@@ -71,7 +71,7 @@ const CreateNexusInvitation = z
 export const NexusInvitationView = z
   .object({
     id: InvitationId,
-    state: z.enum(['open', 'used', 'expired']),
+    state: answerWord(['open', 'used', 'expired']),
     /** As which Nexus the machine joins. */
     nexus_id: NexusId,
     time_created: Timestamp,
@@ -97,7 +97,7 @@ export const JoinRequestView = z
   .object({
     public_key_sha256: KeySha256,
     /** `denied`: an admin refuses it until it is approved, also while it does not ask. */
-    state: z.enum(['waiting', 'denied']),
+    state: answerWord(['waiting', 'denied']),
     /** Of one that waits, at the Nexus that answers. */
     address: z.string().optional(),
     time_first_asked: Timestamp.optional(),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { ArtifactHash, Generation, PointName, SetDigest, SledId, SystemVersion } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
-import { Details } from './wire.ts';
+import { answerWord, Details } from './wire.ts';
 
 /** Artifacts listed in an answer, which also has their total. */
 export const MAX_LISTED_ARTIFACTS = 1000;
@@ -16,7 +16,7 @@ export const RecoverySledView = z.object({
   sled_id: SledId,
   serial: z.string(),
   /** `comes_back`: its point becomes known, and it adopts the next config; `silent`: may hold an unknown point too. */
-  state: z.enum(['agrees', 'comes_back', 'stays_diverged', 'silent', 'unbelievable']),
+  state: answerWord(['agrees', 'comes_back', 'stays_diverged', 'silent', 'unbelievable']),
   excluded: z.boolean(),
   /** Its claim; null without a plausible one. */
   generation: Generation.nullable(),
@@ -39,14 +39,14 @@ const RecoveryPointView = z.object({
 const UndecidedArtifactView = z.object({
   sha256: ArtifactHash,
   /** `deleted`: only deleted releases list it. `unknown`: no release in the database does. */
-  state: z.enum(['deleted', 'unknown']),
+  state: answerWord(['deleted', 'unknown']),
   points: z.array(PointName),
 });
 
 export const GenerationRecovery = z
   .object({
     /** `blocked`: needed, but not possible yet; the obstacles say why. */
-    state: z.enum(['not_needed', 'needed', 'blocked', 'done']),
+    state: answerWord(['not_needed', 'needed', 'blocked', 'done']),
     /** Of the database, at the time of the read. */
     generation: Generation,
     /** The new generation, planned or reached; it may be the present one. Null if there is nothing to do. */
@@ -108,7 +108,7 @@ const ReplicationCheck = z
         sled_id: SledId,
         serial: z.string(),
         ip: z.string(),
-        state: z.enum(['ok', 'old', 'newer', 'other_artifacts', 'error']),
+        state: answerWord(['ok', 'old', 'newer', 'other_artifacts', 'error']),
         /** Of the sled's config, where it answered. */
         generation: Generation.optional(),
         message: z.string(),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { TrustRootId } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
-import { ByteCount, CheckView, resultsPage, Timestamp } from './wire.ts';
+import { answerWord, ByteCount, CheckView, resultsPage, Timestamp } from './wire.ts';
 
 export const SourceView = z
   .object({
@@ -13,7 +13,7 @@ export const SourceView = z
     /** Null for one that is fetched only on request. */
     period_secs: z.number().int().min(0).nullable(),
     /** `refused`: the repository, or the trust in it, has to change; `failed`: Nexus retries. */
-    state: z.enum(['waiting', 'syncing', 'current', 'refused', 'failed']),
+    state: answerWord(['waiting', 'syncing', 'current', 'refused', 'failed']),
     /** The newest release seen in it; it may have been deleted here since. */
     system_version: z.string().optional(),
     deleted_here: z.boolean().optional(),

@@ -4,7 +4,7 @@ import { Sha256Hex } from '../core/ids.ts';
 import { type Api, defineRoute } from './route.ts';
 import { SignedStatement } from './statement.ts';
 import { OPERATOR_VERSION } from './versions.ts';
-import { Timestamp } from './wire.ts';
+import { answerWord, Timestamp } from './wire.ts';
 
 export const StatementView = z
   .object({
@@ -17,7 +17,7 @@ export const StatementView = z
     time: Timestamp,
     time_recorded: Timestamp,
     /** `unverified` where this Nexus does not have the admin key; sleds verify for themselves. */
-    state: z.enum(['verified', 'unverified', 'refused']),
+    state: answerWord(['verified', 'unverified', 'refused']),
     /** False for one that a later statement about the same outweighs. */
     counts: z.boolean(),
     /** Why it is refused. */

@@ -4,7 +4,7 @@ import { ArtifactHash, HashKind, Sha256Hex, SYSTEM_VERSION_PATTERN, TrustRootId 
 import { BUNDLE_KINDS } from '../core/release-trust.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
-import { ByteCount, CheckView, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
+import { answerWord, ByteCount, CheckView, PageQuery, QueryFlag, resultsPage, Timestamp } from './wire.ts';
 
 const Version = z.string().max(64).regex(SYSTEM_VERSION_PATTERN, 'must be a semantic version such as 1.2.3');
 const VersionParam = z.object({ system_version: Version });
@@ -17,7 +17,7 @@ export const TufRepo = z
     file_name: z.string(),
     time_created: Timestamp,
     // Extra to the published shape.
-    hash_kind: HashKind.optional(),
+    hash_kind: answerWord(HashKind.options).optional(),
     artifact_count: z.number().int().min(0).optional(),
     total_size_bytes: ByteCount.optional(),
     /** Signed targets that are no artifacts of it: nothing that is understood here proves their bytes, or no client finds them. */
@@ -25,7 +25,7 @@ export const TufRepo = z
       .array(
         z.object({
           target_name: z.string(),
-          code: z.enum(['unknown_hashes', 'outside_paths']),
+          code: answerWord(['unknown_hashes', 'outside_paths']),
           message: z.string(),
         }),
       )
@@ -34,11 +34,11 @@ export const TufRepo = z
   .meta({ id: 'TufRepo' });
 export type TufRepo = z.infer<typeof TufRepo>;
 
-const TufRepoUploadStatus = z.enum(['already_exists', 'inserted']).meta({ id: 'TufRepoUploadStatus' });
+const TufRepoUploadStatus = answerWord(['already_exists', 'inserted']).meta({ id: 'TufRepoUploadStatus' });
 
 export const TrustRootUpload = z
   .object({
-    status: z.enum(['root_advanced', 'root_known']),
+    status: answerWord(['root_advanced', 'root_known']),
     trust_roots: z.array(z.object({ id: TrustRootId, root_version: z.number().int().min(1) })),
   })
   .meta({ id: 'TrustRootUpload' });
@@ -93,7 +93,7 @@ const UpdateStatus = z
      */
     components_by_release_version: z.record(z.string(), z.number().int().min(0)),
     /** Extra: by what the sleds that answer are counted; `running_or_held`: not all of them say what they run. */
-    components_counted_by: z.enum(['held', 'running', 'running_or_held']).optional(),
+    components_counted_by: answerWord(['held', 'running', 'running_or_held']).optional(),
     /** The last activation of the replication task that planned work. */
     time_last_step_planned: Timestamp,
     suspended: z.boolean(),
@@ -117,7 +117,7 @@ const ExemptedRelease = z
     system_version: z.string(),
     /** SHA-256 of the bundle that vouches for it, which an exemption names. */
     bundle: Sha256Hex,
-    kind: z.enum(BUNDLE_KINDS),
+    kind: answerWord(BUNDLE_KINDS),
   })
   .meta({ id: 'ExemptedRelease' });
 

@@ -5,7 +5,7 @@ import { UploadId } from '../core/ids.ts';
 import { TufRepoUpload } from './operator-update-api.ts';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
-import { CheckView, Timestamp } from './wire.ts';
+import { answerWord, CheckView, Timestamp } from './wire.ts';
 
 export const UploadView = z
   .object({
@@ -15,13 +15,13 @@ export const UploadView = z
      * `waiting`: for the database; the archive is kept and continues by itself. `recorded` and `failed` are final, and are
      * remembered for the latest uploads of this process.
      */
-    state: z.enum([...UploadStage.options, 'waiting', 'recorded', 'failed']),
+    state: answerWord([...UploadStage.options, 'waiting', 'recorded', 'failed']),
     /** Once it is verified. */
     system_version: z.string().optional(),
     waiting: z
       .object({
         /** The step that waits: `receiving` before it is received, `verifying` before it is verified. */
-        stage: UploadStage,
+        stage: answerWord(UploadStage.options),
         message: z.string(),
         time_since: Timestamp,
         /** The time at which it is given up; absent while it may be recorded already. */

@@ -2,8 +2,9 @@
 import { z } from 'zod';
 import { type Api, defineRoute } from './route.ts';
 import { OPERATOR_VERSION } from './versions.ts';
+import { answerWord } from './wire.ts';
 
-const Ping = z.object({ status: z.enum(['ok']) }).meta({ id: 'Ping' });
+const Ping = z.object({ status: answerWord(['ok']) }).meta({ id: 'Ping' });
 
 export const pingApi = {
   title: 'Operator API, ping',

@@ -2,12 +2,31 @@
 import { z } from 'zod';
 import { invisibleProblem } from '../lib/shown-text.ts';
 
+declare const newerWord: unique symbol;
+/** A word that this version does not know, from a newer server: it is shown, and decides nothing. */
+export type NewerWord = string & { readonly [newerWord]: true };
+
+/**
+ * One of these words in an answer to an operator. A newer server may have more of them, and an answer with one is still read, as one with
+ * more fields is. Requests, and what processes tell each other, have `z.enum`.
+ */
+export const answerWord = <const W extends string>(words: readonly W[]): z.ZodType<W | NewerWord> => {
+  const word = z
+    .string()
+    .refine(text => WORD.test(text), 'must be a word')
+    .meta({ enum: [...words] });
+  // Any word passes: one that is not of the list is a NewerWord, which nothing else is assignable to.
+  return word as unknown as z.ZodType<W | NewerWord>;
+};
+
+const WORD = /^[a-z0-9_]{1,64}$/;
+
 /** One check of a verification, in the order of the client workflow. */
 export const CheckView = z
   .object({
     /** Of the TUF specification; null for a check of ours. */
     clause: z.string().nullable(),
-    outcome: z.enum(['passed', 'failed', 'overridden', 'noted']),
+    outcome: answerWord(['passed', 'failed', 'overridden', 'noted']),
     text: z.string(),
     role: z.string().optional(),
     version: z.number().int().min(0).optional(),
@@ -16,6 +35,7 @@ export const CheckView = z
     key_ids: z.array(z.string()).readonly().optional(),
   })
   .meta({ id: 'Check' });
+export type CheckView = z.infer<typeof CheckView>;
 
 /** The body of every 4xx and 5xx answer. */
 export const ErrorBody = z

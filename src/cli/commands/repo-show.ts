@@ -5,6 +5,7 @@ import { shortHash } from '../../core/facts/phrase.ts';
 import { parseVersion } from '../arguments/versions.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
+import { textOf } from '../output/newer-words.ts';
 import { formatAge, formatBytes } from '../output/quantities.ts';
 import { reasonLines } from '../output/reasons.ts';
 import { arrivalText, sledProgressLines } from '../output/replication.ts';
@@ -88,7 +89,7 @@ const COVERAGE = {
 } as const;
 
 const bundleText = ({ sha256, kind, exempted }: NonNullable<ReleaseReplication['bundle']>): string =>
-  `${sha256}: ${COVERAGE[kind]}${exempted ? '; exempted by an admin' : ''}`;
+  `${sha256}: ${textOf(COVERAGE, kind)}${exempted ? '; exempted by an admin' : ''}`;
 
 const tagText = (tags: Readonly<Record<string, string>>): string =>
   Object.entries(tags)

@@ -39,7 +39,7 @@ const follow = async (session: Session, depot: Depot, name: string): Promise<Sou
   try {
     for (;;) {
       const view = await depot.sources.sourceView({ params: { name } });
-      if (view.state !== 'syncing' && view.state !== 'waiting') return view;
+      if (isOver(view)) return view;
       const { fetching } = view;
       if (fetching !== undefined) {
         const nowMs = clock.monotonicMs();
@@ -61,6 +61,13 @@ const follow = async (session: Session, depot: Depot, name: string): Promise<Sou
   }
 };
 
+/** In a state that this version does not know it goes on, until there is an error. */
+const isOver = ({ state, error }: SourceView): boolean =>
+  FINAL_STATES.has(state) || (!GOING_ON.has(state) && error !== undefined);
+
+const FINAL_STATES: ReadonlySet<string> = new Set(['current', 'refused', 'failed']);
+const GOING_ON: ReadonlySet<string> = new Set(['syncing', 'waiting']);
+
 const outcomeText = ({ name, system_version, deleted_here, fetched_again }: SourceView): string => {
   if (deleted_here === true)
     return `${name}: has release ${system_version}, which was deleted here and is not fetched again`;
@@ -72,9 +79,7 @@ const refused = (session: Session, options: RemoteOptions, view: SourceView): un
   const { name, error } = view;
   if (error === undefined) return new DepotError('PEER_BAD_ANSWER', `source ${name} reports no outcome`);
   if (error.report.length > 0)
-    present(session, options, view, () =>
-      checkLines(error.report as Parameters<typeof checkLines>[0], session.terminal.outStyle),
-    );
+    present(session, options, view, () => checkLines(error.report, session.terminal.outStyle));
   const code: ErrorCode = Object.hasOwn(errorCodes, error.code) ? (error.code as ErrorCode) : 'INTERNAL';
   return new DepotError(code, `source ${name}: ${error.message}`);
 };

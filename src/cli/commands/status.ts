@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { FleetStatus } from '../../api/operator-fleet-api.ts';
 import { plural } from '../../core/facts/phrase.ts';
-import type { Verdict } from '../../core/facts/reason.ts';
+import { Verdict } from '../../core/facts/reason.ts';
 import { newestFirst } from '../arguments/versions.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
@@ -20,6 +20,12 @@ const verdictExitCodes: Record<Verdict, ExitCode> = {
   degraded: exitCodes.degraded,
 };
 
+/** A verdict that this version does not know is not taken for a good one. */
+const exitCodeOf = (verdict: FleetStatus['verdict']): ExitCode => {
+  const known = Verdict.safeParse(verdict).data;
+  return known === undefined ? exitCodes.failed : verdictExitCodes[known];
+};
+
 export const addStatus = (parent: Command, session: Session): void => {
   withRemoteOptions(
     parent
@@ -32,7 +38,7 @@ export const addStatus = (parent: Command, session: Session): void => {
   ).action(async (options: RemoteOptions) => {
     const status = await withDepot(session, options, depot => depot.fleet.fleetStatus());
     present(session, options, status, () => statusLines(session, status));
-    session.exit(verdictExitCodes[status.verdict]);
+    session.exit(exitCodeOf(status.verdict));
   });
 };
 

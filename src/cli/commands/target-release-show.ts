@@ -3,6 +3,7 @@ import { plural } from '../../core/facts/phrase.ts';
 import { compareVersions } from '../arguments/versions.ts';
 import { type RemoteOptions, withRemoteOptions } from '../connection/connection.ts';
 import { withDepot } from '../connection/depot-client.ts';
+import { textOf } from '../output/newer-words.ts';
 import { formatAge } from '../output/quantities.ts';
 import { factLines } from '../output/table.ts';
 import { present, type Session } from '../session/session.ts';
@@ -21,7 +22,7 @@ export const addTargetReleaseShow = (parent: Command, session: Session): void =>
     const byVersion = Object.entries(status.components_by_release_version).toSorted(([a], [b]) =>
       a === 'unknown' ? 1 : b === 'unknown' ? -1 : compareVersions(b, a),
     );
-    const verb = VERBS[status.components_counted_by ?? 'held'];
+    const verb = textOf(VERBS, status.components_counted_by ?? 'held');
     present(session, options, status, () => [
       ...factLines(
         [

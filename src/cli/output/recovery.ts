@@ -2,6 +2,7 @@
  * A recovery of the generation, for people: the findings, the artifacts that would be deleted, and the steps, in that order.
  */
 import type { GenerationRecovery, RecoverySledView } from '../../api/operator-recovery-api.ts';
+import type { NewerWord } from '../../api/wire.ts';
 import { plural, spaced } from '../../core/facts/phrase.ts';
 import { shortPoint } from '../../core/lineage.ts';
 import { printable, type Style } from './style.ts';
@@ -40,7 +41,11 @@ export const recoveryLines = (terminal: Terminal, recovery: GenerationRecovery):
         ...instructionLines(recovery, style),
       ];
     default:
-      return recovery.state satisfies never;
+      return [
+        `The state of the recovery is ${recovery.state satisfies NewerWord}, which this version of tuf-depot does not know: use the version of the Nexus to decide on it.`,
+        ...table(terminal, recovery.sleds),
+        ...pendingLines(recovery, style),
+      ];
   }
 };
 

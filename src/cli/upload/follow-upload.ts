@@ -13,6 +13,7 @@ import { type ErrorCode, errorCodes } from '../../lib/error-codes.ts';
 import { DepotError, errorCodeOf, isOfDatabase } from '../../lib/errors.ts';
 import type { Depot } from '../connection/depot-client.ts';
 import { createLiveRegion } from '../output/live-region.ts';
+import { textOf } from '../output/newer-words.ts';
 import { formatDuration } from '../output/quantities.ts';
 import { printable } from '../output/style.ts';
 import type { Session } from '../session/session.ts';
@@ -75,7 +76,7 @@ const RECEIVED = {
 
 const progressText = ({ state, waiting }: UploadView): string => {
   if (waiting !== undefined)
-    return `${RECEIVED[waiting.stage]}; waits for the database (${printable(waiting.message)})`;
+    return `${textOf(RECEIVED, waiting.stage)}; waits for the database (${printable(waiting.message)})`;
   return state === 'recording' ? 'received and verified; is being recorded' : `Nexus is ${state} it`;
 };
 
