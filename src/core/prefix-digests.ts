@@ -19,6 +19,9 @@ export type PrefixDigests = {
   readonly digests: Uint8Array;
 };
 
+/** With the size of the artifact that they are of. */
+export type SizedPrefixes = { readonly sizeBytes: number; readonly prefixes: PrefixDigests };
+
 /** A hash in progress, such as of node:crypto. The copy is finished, the hash goes on. */
 export type RunningSha256 = {
   readonly update: (bytes: Uint8Array) => unknown;

@@ -51,6 +51,7 @@ export const errorCodes = {
   ARTIFACT_WITHHELD: { status: 409, retry: 'refresh' },
   BUNDLE_INVALID: { status: 400, retry: 'never' },
   ARTIFACT_HASH_MISMATCH: { status: 400, retry: 'never' },
+  ARTIFACT_PREFIX_MISMATCH: { status: 400, retry: 'backoff' },
   ARTIFACT_NOT_HELD: { status: 404, retry: 'refresh' },
   RANGE_NOT_SATISFIABLE: { status: 416, retry: 'never' },
   AWAITING_FLOOR: { status: 503, retry: 'backoff' },

@@ -125,6 +125,8 @@ export const errorRemedies = {
     'Send the bundle as Nexus made it. If Nexus sent it, its database was changed: upload the archive of the release again.',
   ARTIFACT_HASH_MISMATCH:
     'Find the origin of the bytes: a sled that sends them has a bad copy; an archive that contains them is damaged.',
+  ARTIFACT_PREFIX_MISMATCH:
+    'Nothing, if it happens once: the artifact is transferred again, without this comparison. If every transfer from one source fails, that source has a bad copy.',
   ARTIFACT_NOT_HELD: 'Fetch it from another sled (tuf-depot artifact show lists the sleds that hold it).',
   RANGE_NOT_SATISFIABLE: 'Ask for a range that exists.',
   AWAITING_FLOOR:

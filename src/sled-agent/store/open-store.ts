@@ -29,7 +29,7 @@ import type { ReleaseBundles, ReleaseTrust } from './release-trust.ts';
 import { createExaminer, type Examiner } from './scrub/examiner.ts';
 import { createScrubber } from './scrub/scrub.ts';
 import { type ArtifactStore, type Decisions, NO_DECISIONS, type StoreSettings } from './store.ts';
-import { createWriters } from './write/writer.ts';
+import { createReceiving } from './write/receiving.ts';
 
 export type StoreDependencies = {
   readonly clock: Clock;
@@ -81,6 +81,7 @@ export const openStore = async (
     onHold: () => book.run(false),
     onChange: reason => {
       bundles.settle();
+      receiving.settle();
       passSoon(reason);
     },
   });
@@ -100,8 +101,8 @@ export const openStore = async (
   );
   const { maxArtifactBytes } = settings;
   const { makeRoom } = deleter;
-  const writers = opened.use(
-    createWriters({ ...shared, state, config, withheld, sha512: bundles, makeRoom, maxArtifactBytes }),
+  const receiving = opened.use(
+    createReceiving({ ...shared, state, config, withheld, sha512: bundles, makeRoom, maxArtifactBytes }),
   );
 
   const kept: Kept = { keeper, leases, heads: createAuditHeads(shared), book, examiner, bundles };
@@ -112,9 +113,10 @@ export const openStore = async (
   const owned = opened.move();
   const { incarnationId, offer, acceptFloor, claims, configAt } = keeper;
   const { quarantine, suspect, onCondemned } = examiner;
+  const { beginWrite, tellPrefixes, openArriving } = receiving;
   return {
     ...{ incarnationId, state, config, offerConfig: offer, acceptFloor, claims, configAt },
-    beginWrite: writers.begin,
+    ...{ beginWrite, tellPrefixes, openArriving },
     open: (sha256, options) =>
       openArtifact({ ...shared, ...examiner, config: config(), withheld }, sha256, options),
     list: () => listStore({ ...shared, settings, keeper, deleter, book, inUse, leases, scrubber, bundles }),

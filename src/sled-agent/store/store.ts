@@ -20,6 +20,7 @@ import type { KeptHead } from '../../core/audit-heads.ts';
 import type { DeletionRules, JudgedDeletion } from '../../core/deletion.ts';
 import type { ArtifactHash, DatasetId, Generation, IncarnationId, LeaseId, Point } from '../../core/ids.ts';
 import type { RegisteredHead } from '../../core/lineage.ts';
+import type { SizedPrefixes } from '../../core/prefix-digests.ts';
 import type { RegistrationAnswer } from '../../core/sled-registration.ts';
 import type {
   ArtifactDeletion,
@@ -63,14 +64,34 @@ export type ArtifactStore = AsyncDisposable & {
    *
    * @param options.expectedSizeBytes the length that the sender announced, if it did
    * @param options.digest of the wanted set at that generation, compared where it is given (P13)
+   * @param options.sender where the bytes come from, for messages
    * @throws `AWAITING_FLOOR`, `NO_ARTIFACT_CONFIG`, `ARTIFACT_GENERATION`, `ARTIFACT_NOT_IN_CONFIG`,
    *   `ARTIFACT_WITHHELD`, `BODY_TOO_LARGE`, `ARTIFACT_HASH_MISMATCH` (a length that cannot be right), `NO_USABLE_DATASET`, `NO_SPACE`
    */
   readonly beginWrite: (
     sha256: ArtifactHash,
     generation: Generation,
-    options?: { expectedSizeBytes?: number | undefined; digest?: string | undefined },
+    options?: {
+      expectedSizeBytes?: number | undefined;
+      digest?: string | undefined;
+      sender?: string | undefined;
+    },
   ) => Promise<ArtifactWriter>;
+  /**
+   * Tells the prefix digests of a wanted artifact, which writes that begin later compare (WR5).
+   *
+   * @throws `NO_ARTIFACT_CONFIG`, `ARTIFACT_NOT_IN_CONFIG`, `INVALID_REQUEST` when they do not fit the size
+   */
+  readonly tellPrefixes: (sha256: ArtifactHash, told: SizedPrefixes) => void;
+  /**
+   * What a write is receiving; undefined if there is none that can be read before its end (arrivals.ts).
+   *
+   * @param options.waitMs how long to wait for one to begin, if it could be read then
+   */
+  readonly openArriving: (
+    sha256: ArtifactHash,
+    options: { signal: AbortSignal; waitMs?: number },
+  ) => Promise<ArrivingArtifact | undefined>;
   /**
    * Opens the first copy of the right length, or that of one dataset.
    *
@@ -156,7 +177,7 @@ export type ArtifactWriter = AsyncDisposable & {
   /**
    * Checks the file, makes it durable and names it. When this rejects nothing is left.
    *
-   * @throws `ARTIFACT_HASH_MISMATCH`, `ARTIFACT_NOT_IN_CONFIG` (pruned meanwhile), `NO_SPACE`, `IO`
+   * @throws `ARTIFACT_HASH_MISMATCH`, `ARTIFACT_PREFIX_MISMATCH`, `ARTIFACT_NOT_IN_CONFIG` (pruned meanwhile), `NO_SPACE`, `IO`
    */
   readonly commit: () => Promise<PutResult>;
   /** Leaves nothing behind; of no effect after {@link commit}. */
@@ -174,6 +195,20 @@ export type StoredArtifact = AsyncDisposable & {
   readonly foundRight: () => void;
   /** Fills `target` from `position`; fewer bytes only at the end of the file. */
   readonly read: (target: Uint8Array, position: number) => Promise<number>;
+};
+
+/** An artifact that is being received, as far as it is verified. */
+export type ArrivingArtifact = AsyncDisposable & {
+  readonly sha256: ArtifactHash;
+  /** Of the whole. */
+  readonly sizeBytes: number;
+  /**
+   * Fills a part of `target` from `position`, at least one byte; waits until that is verified. Undefined once no write of the
+   * artifact goes on: it is held, or its transfer has failed.
+   *
+   * @throws `ARTIFACT_NOT_HELD` when it is not wanted any more, or withheld; the signal's reason
+   */
+  readonly read: (target: Uint8Array, position: number) => Promise<number | undefined>;
 };
 
 export type StoreListing = {

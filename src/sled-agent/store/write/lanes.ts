@@ -27,8 +27,20 @@ export type Lanes = {
   readonly sync: () => Promise<void>;
   /** Gives each file its final name, durably. Called under the lock of the hash. */
   readonly name: (sizeBytes: number) => Promise<void>;
+  /** Those that go on, for readers of an arriving artifact (ARV2). */
+  readonly files: () => readonly LaneFile[];
   /** Removes the files without a final name. */
   readonly discard: () => Promise<void>;
+};
+
+/** What one lane has written so far. */
+export type LaneFile = {
+  /** Stays the same when the file gets its final name. */
+  readonly key: string;
+  readonly path: string;
+  /** Without a gap, from the beginning. */
+  readonly writtenBytes: number;
+  readonly onReadFailure: (error: unknown) => void;
 };
 
 type Lane = {
@@ -37,6 +49,7 @@ type Lane = {
   readonly temporaryPath: string;
   readonly file: DiskFile;
   readonly reservation: Reservation;
+  readonly written: WrittenPrefix;
   isDropped: boolean;
   isOpen: boolean;
   isNamed: boolean;
@@ -98,7 +111,7 @@ export const openLanes = async (
       if (live().length === 0) throw refusedByAll(sha256, refusals, datasets);
     },
     write: (chunk, position) =>
-      onEach(`write ${sha256}`, async ({ dataset, file, reservation }) => {
+      onEach(`write ${sha256}`, async ({ dataset, file, reservation, written }) => {
         const needBytes = position + chunk.length;
         if (needBytes > reservation.bytes()) {
           const target = Math.min(limitBytes, needBytes + RESERVATION_STEP_BYTES);
@@ -106,12 +119,17 @@ export const openLanes = async (
         }
         await file.write(chunk, position);
         reservation.wrote(chunk.length);
+        written.add(position, chunk.length);
       }),
     sync: () =>
       onEach(`make ${sha256} durable`, async lane => {
         lane.isOpen = false;
         await sealFile(lane.file);
       }),
+    files: () =>
+      live()
+        .filter(lane => !isVoid(lane) && lane.dataset.isReadable())
+        .map(lane => laneFile(lane, sha256)),
     name: length => onEach(`name ${sha256}`, lane => nameLane({ disk, clock }, lane, sha256, length)),
     discard: async () => {
       await Promise.all(lanes.map(lane => discardLane(disk, lane)));
@@ -120,6 +138,36 @@ export const openLanes = async (
 };
 
 const isVoid = ({ dataset, session }: Lane): boolean => session !== dataset.session();
+
+const laneFile = (lane: Lane, sha256: ArtifactHash): LaneFile => ({
+  key: lane.temporaryPath,
+  path: lane.isNamed ? lane.dataset.pathOf(sha256) : lane.temporaryPath,
+  writtenBytes: lane.written.bytes(),
+  onReadFailure: error => {
+    if (!isVoid(lane)) lane.dataset.reportFailure(error, `read ${sha256} while it arrives`);
+  },
+});
+
+type WrittenPrefix = {
+  readonly add: (position: number, length: number) => void;
+  readonly bytes: () => number;
+};
+
+/** Chunks are written in any order. */
+const createWrittenPrefix = (): WrittenPrefix => {
+  const ahead = new Map<number, number>();
+  let bytes = 0;
+  return {
+    add(position, length) {
+      if (length > 0) ahead.set(position, length);
+      for (let next = ahead.get(bytes); next !== undefined; next = ahead.get(bytes)) {
+        ahead.delete(bytes);
+        bytes += next;
+      }
+    },
+    bytes: () => bytes,
+  };
+};
 
 const openLane = async (
   disk: Disk,
@@ -135,7 +183,8 @@ const openLane = async (
   try {
     const file = await disk.createFile(temporaryPath);
     const progress = { isDropped: false, isOpen: true, isNamed: false };
-    return { dataset, session, temporaryPath, file, reservation, ...progress };
+    const written = createWrittenPrefix();
+    return { dataset, session, temporaryPath, file, reservation, written, ...progress };
   } catch (error) {
     reservation.release();
     throw error;

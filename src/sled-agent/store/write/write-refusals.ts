@@ -36,6 +36,18 @@ export const wrongHash = (sha256: ArtifactHash, actual: string, receivedBytes: n
     { detail: { expected: sha256, actual, receivedBytes } },
   );
 
+/** @param sender as messages name it */
+export const wrongPrefix = (
+  sha256: ArtifactHash,
+  { verifiedBytes, differsAt }: { readonly verifiedBytes: number; readonly differsAt: number },
+  sender: string,
+): DepotError =>
+  new DepotError(
+    'ARTIFACT_PREFIX_MISMATCH',
+    `the first ${differsAt} bytes that ${sender} sent for ${sha256} do not have the digest that is known for them; the first ${verifiedBytes} do`,
+    { detail: { sha256, verified_bytes: verifiedBytes, differs_at: differsAt } },
+  );
+
 export const tooLarge = (sha256: ArtifactHash, limitBytes: number): DepotError =>
   new DepotError(
     'BODY_TOO_LARGE',

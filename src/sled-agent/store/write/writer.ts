@@ -10,6 +10,8 @@
  * WR3. A write that is refused leaves nothing behind.
  * WR4. An artifact that no admitted bundle lists is not stored, at the start of a write and at its end (T3). One of which only the
  *      SHA-512 is signed is hashed both ways, and stored only if its bytes have the signed one (ADM6).
+ * WR5. Where prefix digests are known, a write ends at the first one that the bytes do not have, and what is verified can be read
+ *      before the end (ARV1). They admit nothing: the hash of the whole decides, as without them (PXD1).
  */
 import { createHash } from 'node:crypto';
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
@@ -27,6 +29,7 @@ import { pointOf } from '../point.ts';
 import type { ReleaseBundles } from '../release-trust.ts';
 import type { ArtifactStore, ArtifactWriter, StoreState } from '../store.ts';
 import { type Lanes, type MakeRoom, openLanes } from './lanes.ts';
+import { createMarkedHash, type MarkedHashDependencies } from './marked-hash.ts';
 import {
   notInConfig,
   otherGeneration,
@@ -36,7 +39,7 @@ import {
   wrongLength,
 } from './write-refusals.ts';
 
-export type WriterDependencies = {
+export type WriterDependencies = MarkedHashDependencies & {
   readonly disk: Disk;
   readonly datasets: readonly Dataset[];
   readonly makeRoom: MakeRoom;
@@ -58,13 +61,13 @@ export const createWriters = (deps: WriterDependencies): Writers => {
   const open = new Set<ArtifactWriter>();
   let isClosing = false;
   return {
-    async begin(sha256, generation, { expectedSizeBytes, digest } = {}) {
+    async begin(sha256, generation, { expectedSizeBytes, digest, sender = 'the sender' } = {}) {
       const sizeBytes = admitWrite(deps, sha256, { generation, digest }, expectedSizeBytes);
       const limitBytes = sizeBytes ?? deps.maxArtifactBytes;
       const usable = deps.datasets.filter(each => each.isWritable());
       if (usable.length === 0) throw refusedByAll(sha256, [], deps.datasets);
       const lanes = await openLanes({ ...deps, usable, limitBytes }, sha256, sizeBytes);
-      const write = { sha256, sizeBytes, limitBytes, lanes, datasets: usable.length };
+      const write = { sha256, sizeBytes, limitBytes, lanes, sender, datasets: usable.length };
       const writer = createWriter(deps, write, () => open.delete(writer));
       open.add(writer);
       try {
@@ -123,32 +126,33 @@ type Write = {
   readonly sizeBytes: number | undefined;
   readonly limitBytes: number;
   readonly lanes: Lanes;
+  readonly sender: string;
   readonly datasets: number;
 };
 
 const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void): ArtifactWriter => {
   const { sha256, lanes } = write;
-  const hash = createHash('sha256');
+  const marked = createMarkedHash(deps, write);
   const sha512 = deps.sha512.awaitedSha512(sha256) && createHash('sha512');
   const outstanding = new Set<Promise<void>>();
   let receivedBytes = 0;
   let refused: DepotError | undefined;
   let end: Promise<void> | undefined;
 
-  const settle = async (): Promise<void> => {
-    while (outstanding.size > 0) await Promise.allSettled(outstanding);
-  };
   const append = async (chunk: Uint8Array, position: number): Promise<void> => {
     const written = lanes.write(chunk, position);
-    hash.update(chunk); // while the disks are at work
+    refused ??= marked.update(chunk); // while the disks are at work
     sha512?.update(chunk);
     await written;
+    marked.moved();
     lanes.require();
+    if (refused !== undefined) throw refused;
   };
   const finish = async (): Promise<PutResult> => {
-    await settle();
+    await settled(outstanding);
     if (refused !== undefined) throw refused;
-    verifyBytes(write, receivedBytes, hash.digest('hex'));
+    verifyBytes(write, receivedBytes, marked.digest());
+    marked.whole(receivedBytes);
     if (sha512 !== undefined) deps.sha512.learned(sha256, sha512.digest('hex')); // SHP1
     await lanes.sync();
     await deps.byHash(sha256, async () => {
@@ -161,7 +165,8 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
     return { datasets: write.datasets, successfulWrites: lanes.live() };
   };
   const discard = async (): Promise<void> => {
-    await settle();
+    await settled(outstanding);
+    marked.end();
     await lanes.discard();
     onEnd();
   };
@@ -194,6 +199,10 @@ const createWriter = (deps: WriterDependencies, write: Write, onEnd: () => void)
     abort,
     [Symbol.asyncDispose]: abort,
   };
+};
+
+const settled = async (outstanding: ReadonlySet<Promise<void>>): Promise<void> => {
+  while (outstanding.size > 0) await Promise.allSettled(outstanding);
 };
 
 const overlong = ({ sha256, sizeBytes, limitBytes }: Write, receivedBytes: number): DepotError =>
