@@ -241,7 +241,7 @@ const exclusivePackages: Record<string, string> = {
 /** What opens a datastore, or composes all that uses it; every other module names the ports that it uses. */
 const wholeDatastore = ['nexus/process/services', 'nexus/process/handlers', 'nexus/process/start-tasks'];
 /** What sled agents and the depot without a fleet serve: Nexus has domain types instead, which sled-wire translates. */
-const sledContracts = ['api/sled-agent-api', 'api/depot-api'];
+const sledContracts = ['api/sled-agent-api', 'api/depot-api', 'api/arriving-api'];
 const knowSledContracts = [
   'api',
   'http',

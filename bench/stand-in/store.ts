@@ -82,6 +82,7 @@ export const createStandInStore = (
       takeLease: async () => noLeases(),
       returnLease: async () => noLeases(),
       suspect: () => undefined,
+      tellPrefixes: () => undefined,
     },
   };
 };

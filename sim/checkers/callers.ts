@@ -18,7 +18,7 @@ const SPEAKERS: readonly (readonly [RegExp, 'nexus' | 'sled' | 'member' | 'self'
   [/^artifact_lease_/, 'self'],
   [/^artifact_get_by_sha256$/, 'member'],
   [/^(artifact_|revoked_identities_|audit_heads_|release_metadata_|trust_roots_|statements_)/, 'nexus'],
-  [/^(sled_agent_|certificate_renew)/, 'sled'],
+  [/^(sled_agent_|certificate_renew|arriving_)/, 'sled'],
   [/./, 'anyone'],
 ];
 

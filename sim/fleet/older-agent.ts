@@ -21,6 +21,7 @@ export const asOlderAgent = (version: AgentVersion, running: RunningSled): Runni
   const { agent } = running;
   return {
     ...running,
+    arriving: { arrivingGetBySha256: noSuchRoute },
     agent: {
       ...agent,
       artifactConfigGet: request => agent.artifactConfigGet({ ...request, query: { point: undefined } }),
@@ -28,14 +29,11 @@ export const asOlderAgent = (version: AgentVersion, running: RunningSled): Runni
         agent.artifactConfigPut({ ...request, body }),
       artifactPut: ({ query: { generation }, ...request }) =>
         agent.artifactPut({ ...request, query: { generation } }),
-      artifactCopyFromDepot: ({ query: { generation }, ...request }) =>
-        agent.artifactCopyFromDepot({ ...request, query: { generation } }),
-      async statementsPut() {
-        throw new DepotError('NOT_FOUND', 'this version has no such route');
-      },
-      async artifactCopyOutcome() {
-        throw new DepotError('NOT_FOUND', 'this version has no such route');
-      },
+      artifactCopyFromDepot: ({ query: { generation }, body: { arriving: _, ...body }, ...request }) =>
+        agent.artifactCopyFromDepot({ ...request, query: { generation }, body }),
+      statementsPut: noSuchRoute,
+      artifactPrefixesPut: noSuchRoute,
+      artifactCopyOutcome: noSuchRoute,
       async artifactList(request) {
         const { lineage: _, points_kept: __, deletions_held: ___, ...list } = await wholeList(agent, request);
         if (version === 'without_points') return list;
@@ -44,4 +42,8 @@ export const asOlderAgent = (version: AgentVersion, running: RunningSled): Runni
       },
     },
   };
+};
+
+const noSuchRoute = async (): Promise<never> => {
+  throw new DepotError('NOT_FOUND', 'this version has no such route');
 };

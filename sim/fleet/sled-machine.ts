@@ -146,5 +146,6 @@ export const bootSled = async (plan: SledPlan, deps: Deps, host: Host): Promise<
     log,
   });
   await services.startUpkeep({ agent: `${host.name}:${AGENT_PORT}`, depotPort: DEPOT_PORT });
-  return { agent: services.agent, depot: services.depot, store: services.store };
+  const { agent, depot, arriving, store } = services;
+  return { agent, depot, arriving, store };
 };

@@ -6,6 +6,7 @@
  * WO1. All randomness comes from the streams of the run's seed, all time from its scheduler.
  * WO2. The witness reads disks and database, not the product's reports of them.
  */
+import { arrivingApi } from '../../src/api/arriving-api.ts';
 import { depotApi } from '../../src/api/depot-api.ts';
 import { sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import type { DeletionRules } from '../../src/core/deletion.ts';
@@ -242,6 +243,7 @@ const behindAdmission = (running: RunningSled, member: Member): RunningSled => (
   ...running,
   agent: admitted(sledAgentApi, running.agent, member),
   depot: admitted(depotApi, running.depot, member),
+  arriving: admitted(arrivingApi, running.arriving, member),
 });
 
 const hear = ({ verdicts }: SimSled, text: string): void => {

@@ -29,12 +29,11 @@ export const createDepotLink =
     };
 
     const answer = await call(network, from, sled, within(answerTimeoutMs), async incoming => {
-      const file = await incoming.endpoint.depot.artifactGetBySha256({
-        ...requestContext(incoming),
-        params: { sha256 },
-        query: {},
-        body: undefined,
-      });
+      const { depot, arriving } = incoming.endpoint;
+      const request = { ...requestContext(incoming), params: { sha256 }, query: {}, body: undefined };
+      const file = await (pathname.startsWith('/arriving/')
+        ? arriving.arrivingGetBySha256(request)
+        : depot.artifactGetBySha256(request));
       return serveFile(file, incoming);
     }).catch(orStalled);
     const forget = from.process.onEnd(answer.close);

@@ -1,4 +1,5 @@
 /** The connection of a Nexus to the sleds, over the simulated network: the agent's handlers without their server. */
+import type { arrivingApi } from '../../src/api/arriving-api.ts';
 import type { depotApi } from '../../src/api/depot-api.ts';
 import type { ArtifactConfigBody, ArtifactListResponse, sledAgentApi } from '../../src/api/sled-agent-api.ts';
 import type { ArtifactCopyOutcome } from '../../src/api/transfer-api.ts';
@@ -9,6 +10,7 @@ import { sledConfigOf } from '../../src/sled-client/sled-config.ts';
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
 import { configBody, configOf } from '../../src/sled-wire/config.ts';
 import { copyOutcomeOf } from '../../src/sled-wire/copy-outcome.ts';
+import { prefixesBody } from '../../src/sled-wire/prefix-digests.ts';
 import { putResultOf } from '../../src/sled-wire/put-result.ts';
 import { rootChainsBody, rootChainsOf } from '../../src/sled-wire/release-trust.ts';
 import { sledReportOf } from '../../src/sled-wire/report.ts';
@@ -23,6 +25,7 @@ import { requestContext } from './request-context.ts';
 export type SledEndpoint = {
   readonly agent: Handlers<typeof sledAgentApi>;
   readonly depot: Handlers<typeof depotApi>;
+  readonly arriving: Handlers<typeof arrivingApi>;
 };
 
 export type FindSled = (host: string) => Callee<SledEndpoint> | undefined;
@@ -171,7 +174,10 @@ const askForList = (
   );
 
 /** Puts from the Nexus, and copies from another sled. */
-const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' | 'copy' | 'copyOutcome'> => ({
+const artifactMoves = (
+  network: Network,
+  ask: Ask,
+): Pick<SledConnection, 'put' | 'tellPrefixes' | 'copy' | 'copyOutcome'> => ({
   async put(target, { sha256, generation, digest, sizeBytes, chunks }, wait) {
     const sent = chunksOf(await collect(chunks));
     const answer = await ask(target, wait, incoming =>
@@ -184,13 +190,28 @@ const artifactMoves = (network: Network, ask: Ask): Pick<SledConnection, 'put' |
     );
     return putResultOf(answer);
   },
-  async copy(target, { sha256, generation, digest, source }, wait) {
+  async tellPrefixes(target, { sha256, ...told }, wait) {
+    const body = prefixesBody(told);
+    await ask(target, wait, incoming =>
+      incoming.endpoint.agent.artifactPrefixesPut({
+        ...requestContext(incoming),
+        params: { sha256 },
+        query: {},
+        body,
+      }),
+    );
+  },
+  async copy(target, { sha256, generation, digest, source, isArriving }, wait) {
     await ask(target, wait, incoming =>
       incoming.endpoint.agent.artifactCopyFromDepot({
         ...requestContext(incoming),
         params: { sha256 },
         query: { generation, config_digest: digest },
-        body: { depot_base_url: endpointUrl(source.depot), source_sled_id: source.id },
+        body: {
+          depot_base_url: endpointUrl(source.depot),
+          source_sled_id: source.id,
+          ...(isArriving === true && { arriving: true }),
+        },
       }),
     );
   },

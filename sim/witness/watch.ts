@@ -2,6 +2,7 @@
 import type { UploadId } from '../../src/core/ids.ts';
 import { type AcceptanceChecker, createAcceptanceChecker } from '../checkers/acceptances.ts';
 import { type ArchiveChecker, createArchiveChecker } from '../checkers/archives.ts';
+import { type ArrivingChecker, createArrivingChecker } from '../checkers/arriving.ts';
 import { type CallerChecker, createCallerChecker } from '../checkers/callers.ts';
 import { type CopyChecker, createCopyChecker } from '../checkers/copies.ts';
 import { createHistories, type Histories } from '../checkers/histories.ts';
@@ -27,6 +28,7 @@ export type Watch = {
   readonly leases: LeaseChecker;
   readonly waits: WaitChecker;
   readonly archives: ArchiveChecker;
+  readonly arriving: ArrivingChecker;
   readonly histories: Histories;
   readonly lineage: LineageChecker;
   /** Content that a fault of the run damaged: wrong bytes under its name are no violation. */
@@ -54,6 +56,7 @@ export const createWatch = (world: World, rules: WaitRules & TrustRules, fail: F
     leases: createLeaseChecker(world.scheduler.nowMs, fail),
     waits: createWaitChecker({ nowMs: world.scheduler.nowMs, admin: world.admin, rules, holdings, fail }),
     archives: createArchiveChecker(world, fail),
+    arriving: createArrivingChecker(world, holdings, fail),
     damaged: new WeakSet(),
     quarantined: new WeakMap(),
     droppedBefore: new Set(),

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import type { ArtifactListResponse } from '../../src/api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../../src/core/artifact-config.ts';
-import type { ArtifactHash } from '../../src/core/ids.ts';
+import { ArtifactHash } from '../../src/core/ids.ts';
 import type { Caller } from '../../src/http/caller.ts';
 import { NOT_MODIFIED } from '../../src/http/handlers.ts';
 import { errorCodeOf, findDepotError } from '../../src/lib/errors.ts';
@@ -17,8 +17,7 @@ import type { Watch } from './watch.ts';
  * generation of a list never falls (G6).
  */
 export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled): RunningSled => {
-  const { world } = watch;
-  const { trace } = world;
+  const { trace } = watch.world;
   const arriving = new Set<string>();
   return {
     ...running,
@@ -39,7 +38,7 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
               `${sled.plan.serial} acknowledged generation ${request.body.generation}, and has ${newestOn(sled)} durably`,
             );
           else if (isWatched) watch.removals.onAcknowledged(sled);
-          noteAdoption(world, sled, { before, request });
+          noteAdoption(watch.world, sled, { before, request });
           return answer;
         } catch (error) {
           if (errorCodeOf(error) === 'CONFIG_GENERATION') trace.reached('a sled refused an older config');
@@ -69,10 +68,11 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
       async artifactList(request) {
         const asked = watch.removals.reported(sled);
         const before = rightCopies(watch, sled);
+        const had = new Set<string>(watch.holdings.heldBy(sled));
         const answer = await running.agent.artifactList(request);
         if (answer === NOT_MODIFIED) trace.reached('a sled affirmed its last list');
-        else noteList(watch, sled, { answer, asked });
-        if (answer !== NOT_MODIFIED && !isOfHostile(world, running))
+        else noteList(watch, sled, { answer, asked, had });
+        if (answer !== NOT_MODIFIED && !isOfHostile(watch.world, running))
           requireRightLengths(watch, sled, answer.list, before);
         return answer;
       },
@@ -84,20 +84,47 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
         return file;
       },
     },
+    arriving: watchArriving(watch, sled, running),
   };
 };
 
+/** Each chunk that is sent is compared. */
+const watchArriving = (
+  { planted, arriving }: Watch,
+  sled: SimSled,
+  running: RunningSled,
+): RunningSled['arriving'] => ({
+  async arrivingGetBySha256(request) {
+    const { sha256 } = request.params;
+    const file = await running.arriving.arrivingGetBySha256(request);
+    planted.onServed(sled, sha256);
+    return {
+      ...file,
+      async read(target, position) {
+        const count = await file.read(target, position);
+        arriving.onPassedOn(sled, sha256, { bytes: target.subarray(0, count), position });
+        return count;
+      },
+    };
+  },
+});
+
 const noteList = (
-  { removals, world: { trace } }: Watch,
+  { removals, arriving, copies, world: { trace } }: Watch,
   sled: SimSled,
   {
-    answer: { incarnation_id: incarnation, generation, deletions_deferred: deferred = [] },
+    answer: { incarnation_id: incarnation, generation, list, deletions_deferred: deferred = [] },
     asked,
+    had,
   }: {
     readonly answer: z.input<typeof ArtifactListResponse>;
     readonly asked: ReturnType<Watch['removals']['reported']>;
+    readonly had: ReadonlySet<string>;
   },
 ): void => {
+  // A fault may take a file while a slow disk makes the list.
+  const listed = Object.keys(list).filter(sha256 => !copies.wasJustTaken(sled, ArtifactHash.parse(sha256)));
+  arriving.onListed(sled, listed, had);
   if (!wasUnmounted(sled)) removals.onListed(sled, asked, { incarnation, generation });
   if (deferred.length > 0) trace.reached('a deletion was deferred by a lease');
 };

@@ -53,6 +53,18 @@ const DepotBaseUrl = z
     'must be a URL of an address and a port alone, such as http://192.0.2.1:12348',
   );
 
+/** What a receiver compares while the bytes of an artifact arrive: its prefix digests (core/prefix-digests.ts). */
+export const PrefixDigestsBody = z
+  .object({
+    /** Of the artifact. */
+    size_bytes: ByteCount,
+    unit_bytes: ByteCount,
+    /** Of the first unit, of the first two, and so on: 32 bytes each, one after the other. */
+    prefix_digests: z.base64(),
+  })
+  .meta({ id: 'PrefixDigests' });
+export type PrefixDigestsBody = z.infer<typeof PrefixDigestsBody>;
+
 export const HashParam = z.object({ sha256: RequestedHash });
 const GenerationQuery = z.object({
   generation: queryNumber(Generation),
@@ -74,6 +86,7 @@ export const transferRoutes = {
     response: { kind: 'json', schema: ArtifactPutResponse },
     errors: [
       'ARTIFACT_HASH_MISMATCH',
+      'ARTIFACT_PREFIX_MISMATCH',
       'ARTIFACT_NOT_IN_CONFIG',
       'ARTIFACT_WITHHELD',
       'ARTIFACT_GENERATION',
@@ -82,6 +95,19 @@ export const transferRoutes = {
       'NO_USABLE_DATASET',
       'NO_SPACE',
     ],
+  }),
+  artifactPrefixesPut: defineRoute({
+    operationId: 'artifact_prefixes_put',
+    audience: 'nexus',
+    method: 'PUT',
+    path: '/artifacts/{sha256}/prefixes',
+    summary:
+      'Tell the prefix digests of an artifact of the current config: transfers that begin after that are compared with them, and passed on while they last.',
+    params: HashParam,
+    body: { kind: 'json', schema: PrefixDigestsBody },
+    status: 204,
+    response: { kind: 'empty' },
+    errors: ['NO_ARTIFACT_CONFIG', 'ARTIFACT_NOT_IN_CONFIG'],
   }),
   artifactCopyFromDepot: defineRoute({
     operationId: 'artifact_copy_from_depot',
@@ -100,6 +126,8 @@ export const transferRoutes = {
           source_sled_id: SledId.optional(),
           /** `plain`: the source has no identity, and serves plain HTTP at an address that an admin approved. */
           source_transport: z.enum(['tls', 'plain']).optional(),
+          /** Extra: the source may still be receiving the artifact, and passes on what it has verified. */
+          arriving: z.boolean().optional(),
         })
         .meta({ id: 'ArtifactCopyFromDepotBody' }),
       maxBytes: SMALL_BODY_BYTES,

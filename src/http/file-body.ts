@@ -18,7 +18,9 @@ export type FileAnswer = AsyncDisposable & {
   readonly sizeBytes: number;
   /** Without quotes; it identifies the content, which never changes under this name. */
   readonly etag: string;
-  /** Fills `target` from `position` as far as the file goes; resolves with the number of bytes. */
+  /** The first bytes may come late: the head is sent before them. */
+  readonly headFirst?: boolean;
+  /** Fills `target` from `position` as far as the file goes, or less of it; resolves with the number of bytes. */
   readonly read: (target: Uint8Array, position: number) => Promise<number>;
 };
 
@@ -64,6 +66,7 @@ export const sendFile = async (
     'content-type': 'application/octet-stream',
     'content-length': last - first + 1,
   });
+  if (file.headFirst === true) response.flushHeaders();
   if (request.method !== 'HEAD') await pump(file, response, { first, last }, { progress, signal });
   await endResponse(response);
 };

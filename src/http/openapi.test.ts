@@ -57,6 +57,7 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
     'get /artifacts/{sha256}/leases artifact_lease_list 200',
     'put /artifacts/{sha256}/leases/{id} artifact_lease_put 200',
     'delete /artifacts/{sha256}/leases/{id} artifact_lease_delete 204',
+    'put /artifacts/{sha256}/prefixes artifact_prefixes_put 204',
     'get /audit-heads audit_heads_get 200',
     'put /audit-heads audit_heads_put 204',
     'put /release-metadata/{sha256} release_metadata_put 204',
@@ -67,6 +68,8 @@ test('the published endpoints of sleds, depots, registration and tasks are all t
     'put /trust-roots trust_roots_put 204',
   ]);
   expect(endpoints(openApiDocument(openApiDocuments['repo-depot.json']!))).toEqual([
+    'get /arriving/sha256/{sha256} arriving_get_by_sha256 200',
+    'head /arriving/sha256/{sha256} arriving_head_by_sha256 200',
     'get /artifact/sha256/{sha256} artifact_get_by_sha256 200',
     'head /artifact/sha256/{sha256} artifact_head_by_sha256 200',
   ]);
@@ -88,7 +91,7 @@ const audiences: Record<string, readonly Audience[]> = {
   'debug.json': ['operator'],
   'internal.json': ['member', 'public', 'sled'],
   'sled-agent.json': ['nexus', 'self'],
-  'repo-depot.json': ['member'],
+  'repo-depot.json': ['member', 'sled'],
 };
 
 test('every route is for an audience that its server has, and the public changes nothing but by an invitation', () => {

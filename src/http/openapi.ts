@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { arrivingApi } from '../api/arriving-api.ts';
 import { certificateApi } from '../api/certificate-api.ts';
 import { debugApi } from '../api/debug-api.ts';
 import { depotApi } from '../api/depot-api.ts';
@@ -44,7 +45,7 @@ export const openApiDocuments: Readonly<Record<string, readonly [Api, ...Api[]]>
   'internal.json': [internalApi, certificateApi, joinApi],
   'debug.json': [debugApi],
   'sled-agent.json': [sledAgentApi],
-  'repo-depot.json': [depotApi],
+  'repo-depot.json': [depotApi, arrivingApi],
 };
 
 type JsonObject = Record<string, unknown>;

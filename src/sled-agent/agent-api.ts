@@ -2,9 +2,11 @@
 import type { ArtifactConfigBody, sledAgentApi } from '../api/sled-agent-api.ts';
 import type { ArtifactConfig } from '../core/artifact-config.ts';
 import { type ArtifactHash, type Generation, type Point, pointText } from '../core/ids.ts';
+import type { Caller } from '../http/caller.ts';
 import { type Handlers, NOT_MODIFIED } from '../http/handlers.ts';
 import { strangerOf } from '../http/places.ts';
 import { readWholeBody } from '../http/raw-body.ts';
+import { spiffeId } from '../identity/peer-identity.ts';
 import type { Revocations } from '../identity/revocations.ts';
 import type { Statements } from '../identity/statements.ts';
 import type { Clock } from '../lib/clock.ts';
@@ -13,6 +15,7 @@ import { keptHeadsBody } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { copyOutcomeBody } from '../sled-wire/copy-outcome.ts';
 import { listTag } from '../sled-wire/list-tag.ts';
+import { prefixesOf } from '../sled-wire/prefix-digests.ts';
 import { putResultBody } from '../sled-wire/put-result.ts';
 import { listBody } from '../sled-wire/report.ts';
 import { leaseBody } from '../sled-wire/report-items.ts';
@@ -34,6 +37,7 @@ export type AgentStore = Pick<
   | 'offerConfig'
   | 'list'
   | 'beginWrite'
+  | 'tellPrefixes'
   | 'putBundle'
   | 'auditHeads'
   | 'leases'
@@ -108,11 +112,16 @@ export const agentHandlers = ({
     await using writer = await store.beginWrite(sha256, generation, {
       expectedSizeBytes: body.contentLength,
       digest,
+      sender: nameOf(caller),
     });
     const sizeBytes = await writeAll(writer, received?.chunks ?? body.chunks);
     const result = putResultBody(await writer.commit());
     log.info({ sha256, generation, size_bytes: sizeBytes, ...result }, 'artifact stored');
     return result;
+  },
+
+  async artifactPrefixesPut({ params: { sha256 }, body }) {
+    store.tellPrefixes(sha256, prefixesOf(body));
   },
 
   async artifactCopyFromDepot({ params: { sha256 }, query, body, caller }) {
@@ -121,6 +130,7 @@ export const agentHandlers = ({
       depotBaseUrl: body.depot_base_url,
       sourceId: body.source_sled_id,
       isPlainSource: body.source_transport === 'plain',
+      isArriving: body.arriving === true,
     };
     await copies.start({ sha256, generation, digest, ...source }, caller.claimant);
     return {};
@@ -193,6 +203,9 @@ const isWanted = (
   const config = store.config();
   return config?.generation === generation && config.artifacts.has(sha256);
 };
+
+const nameOf = ({ peer, address }: Caller): string =>
+  peer.kind === 'identified' ? spiffeId(peer.identity) : (address ?? 'the sender');
 
 type Received = AsyncDisposable & { readonly chunks: AsyncIterable<Uint8Array> };
 

@@ -9,6 +9,7 @@
  */
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
+import { arrivingApi } from '../api/arriving-api.ts';
 import { depotApi } from '../api/depot-api.ts';
 import { internalApi } from '../api/internal-api.ts';
 import { sledAgentApi } from '../api/sled-agent-api.ts';
@@ -107,7 +108,8 @@ export const startSledAgent = async (
     return { log: own, onRefused: createRefusalLog(own, clock) };
   };
   const depots = { ...serve, apis: [bindApi(depotApi, services.depot)], ...logOf('depot') };
-  const depot = started.use(await serveApi({ ...depots, listen: config.depotListen }));
+  const apis = [...depots.apis, bindApi(arrivingApi, services.arriving)];
+  const depot = started.use(await serveApi({ ...depots, apis, listen: config.depotListen }));
   const plainDepot = started.use(await servePlainDepot(config, depots));
   const agent = started.use(
     await serveApi({
@@ -117,8 +119,7 @@ export const startSledAgent = async (
       ...logOf('agent'),
     }),
   );
-  const host = config.advertiseHost ?? agent.host;
-  const address = formatAddress({ host, port: agent.port });
+  const address = formatAddress({ ...agent, host: config.advertiseHost ?? agent.host });
   started.use(await services.startUpkeep({ agent: address, depotPort: depot.port }));
   const owned = started.move();
   return {
@@ -185,7 +186,8 @@ const fetchFrom =
     });
   };
 
-const PLAIN_DEPOT_URL = /^http:\/\/(?:\[[0-9a-f:.]+\]|[\d.]+):\d{1,5}\/artifact\/sha256\/[0-9a-f]{64}$/;
+const PLAIN_DEPOT_URL =
+  /^http:\/\/(?:\[[0-9a-f:.]+\]|[\d.]+):\d{1,5}\/(?:artifact|arriving)\/sha256\/[0-9a-f]{64}$/;
 
 const requirePlainDepot = (url: string): void => {
   if (PLAIN_DEPOT_URL.test(url)) return;

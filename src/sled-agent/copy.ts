@@ -10,7 +10,10 @@
  * CY3. A copy ends: its source has a deadline on progress (B13), and it is not retried here (P6).
  * CY4. The store checks the hash (G5): a source is never trusted.
  * CY5. How a copy ended is known until enough later ones have ended: a requester that waits for the end of its copy learns it.
+ * CY6. A copy of an artifact that its source is still receiving is one request too, whose bytes come as the source verifies them: the
+ *      deadline on progress ends it when the source has nothing new.
  */
+import { depotArrivingUrl } from '../api/arriving-api.ts';
 import { depotArtifactUrl } from '../api/depot-api.ts';
 import type { ArtifactHash, Generation, SledId } from '../core/ids.ts';
 import type { CopyFailure, CopyInFlight, CopyOutcome } from '../core/sled-report.ts';
@@ -33,6 +36,8 @@ type CopyRequest = {
   readonly sourceId?: SledId | undefined;
   /** The source has no identity, and an admin approved it to serve plain HTTP. */
   readonly isPlainSource?: boolean;
+  /** The source may still be receiving it (CY6). */
+  readonly isArriving?: boolean;
 };
 
 type Started = CopyRequest & { readonly timeStartedMs: number };
@@ -98,7 +103,8 @@ export const createCopies = (deps: CopyDependencies): Copies => {
     const { sha256, generation, digest, depotBaseUrl: source, timeStartedMs } = copy.request;
     try {
       const expectedSizeBytes = store.config()?.artifacts.get(sha256);
-      await using writer = await store.beginWrite(sha256, generation, { expectedSizeBytes, digest });
+      const expected = { expectedSizeBytes, digest };
+      await using writer = await store.beginWrite(sha256, generation, { ...expected, sender: source });
       using answer = await openSource(deps, copy.request, expectedSizeBytes, stop.signal);
       copy.sizeBytes = answer.sizeBytes ?? expectedSizeBytes;
       copy.begun.resolve();
@@ -181,14 +187,15 @@ type SourceAnswer = Awaited<ReturnType<FetchArtifact>>;
 /** @throws `COPY_SOURCE` with the cause */
 const openSource = async (
   { fetchArtifact, progress, maxArtifactBytes }: CopyDependencies,
-  { sha256, depotBaseUrl, sourceId, isPlainSource = false }: CopyRequest,
+  { sha256, depotBaseUrl, sourceId, isPlainSource = false, isArriving = false }: CopyRequest,
   expectedSizeBytes: number | undefined,
   signal: AbortSignal,
 ): Promise<SourceAnswer> => {
   const detail = { depot_base_url: depotBaseUrl };
   let answer: SourceAnswer;
   try {
-    answer = await fetchArtifact(depotArtifactUrl(depotBaseUrl, sha256), {
+    const url = (isArriving ? depotArrivingUrl : depotArtifactUrl)(depotBaseUrl, sha256);
+    answer = await fetchArtifact(url, {
       ...{ sourceId, isPlainSource, progress, signal },
       maxBytes: expectedSizeBytes ?? maxArtifactBytes,
       answerTimeoutMs: progress.intervalMs,

@@ -7,6 +7,7 @@
  */
 import { createHash } from 'node:crypto';
 import type { depotApi } from '../api/depot-api.ts';
+import type { ArtifactHash } from '../core/ids.ts';
 import type { FileAnswer } from '../http/file-body.ts';
 import type { Handlers } from '../http/handlers.ts';
 import { DepotError, messageChain } from '../lib/errors.ts';
@@ -20,25 +21,40 @@ export type DepotDependencies = {
 };
 
 export const depotHandlers = ({ store, reads }: DepotDependencies): Handlers<typeof depotApi> => ({
-  async artifactGetBySha256({ params: { sha256 }, caller }): Promise<FileAnswer> {
-    const slot = reads.take(caller.claimant);
-    try {
-      const artifact = await store.open(sha256);
-      return {
-        sizeBytes: artifact.sizeBytes,
-        etag: sha256,
-        read: watchedRead(artifact, because => store.suspect(sha256, artifact.datasetId, because)),
-        async [Symbol.asyncDispose]() {
-          slot[Symbol.dispose]();
-          await artifact[Symbol.asyncDispose]();
-        },
-      };
-    } catch (error) {
-      slot[Symbol.dispose]();
-      throw error;
-    }
-  },
+  artifactGetBySha256: ({ params: { sha256 }, caller }) =>
+    inSlot(reads.take(caller.claimant), () => heldAnswer(store, sha256)),
 });
+
+/** The slot is released with the answer, or when there is none. */
+export const inSlot = async (slot: Disposable, open: () => Promise<FileAnswer>): Promise<FileAnswer> => {
+  try {
+    const answer = await open();
+    return {
+      ...answer,
+      async [Symbol.asyncDispose]() {
+        slot[Symbol.dispose]();
+        await answer[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    slot[Symbol.dispose]();
+    throw error;
+  }
+};
+
+/** @throws `ARTIFACT_NOT_HELD` */
+export const heldAnswer = async (
+  store: DepotDependencies['store'],
+  sha256: ArtifactHash,
+): Promise<FileAnswer> => {
+  const artifact = await store.open(sha256);
+  return {
+    sizeBytes: artifact.sizeBytes,
+    etag: sha256,
+    read: watchedRead(artifact, because => store.suspect(sha256, artifact.datasetId, because)),
+    [Symbol.asyncDispose]: () => artifact[Symbol.asyncDispose](),
+  };
+};
 
 /** Consecutive reads from the beginning are hashed; a range from elsewhere is not. */
 const watchedRead = (

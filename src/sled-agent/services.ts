@@ -10,6 +10,7 @@
  *      uses a closed part (S15).
  */
 import { availableParallelism, totalmem } from 'node:os';
+import type { arrivingApi } from '../api/arriving-api.ts';
 import type { depotApi } from '../api/depot-api.ts';
 import type { sledAgentApi } from '../api/sled-agent-api.ts';
 import { type JudgeBundle, judgeApart } from '../bundle/judge-apart.ts';
@@ -23,6 +24,7 @@ import type { Statements } from '../identity/statements.ts';
 import type { Clock } from '../lib/clock.ts';
 import type { Logger } from '../lib/log.ts';
 import { agentHandlers } from './agent-api.ts';
+import { arrivingHandlers } from './arriving-depot.ts';
 import type { SledAgentConfig } from './config.ts';
 import { createCopies, type FetchArtifact } from './copy.ts';
 import { depotHandlers } from './depot-api.ts';
@@ -42,6 +44,8 @@ export type SledServices = AsyncDisposable & {
   readonly store: ArtifactStore;
   readonly agent: Handlers<typeof sledAgentApi>;
   readonly depot: Handlers<typeof depotApi>;
+  /** For sleds of the fleet alone. */
+  readonly arriving: Handlers<typeof arrivingApi>;
   /** Registers, and examines the datasets periodically, until disposed. Called when both servers listen. */
   readonly startUpkeep: (addresses: SledAddresses) => Promise<AsyncDisposable>;
 };
@@ -113,6 +117,7 @@ export const startSledServices = async (
       clock: deps.clock,
     }),
     depot: depotHandlers({ store, reads }),
+    arriving: arrivingHandlers({ store, reads }),
     startUpkeep: addresses => startUpkeep(config, { ...deps, isListed }, store, addresses),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };

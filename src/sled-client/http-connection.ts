@@ -14,6 +14,7 @@ import { type Endpoint, endpointUrl } from '../lib/endpoint.ts';
 import { auditHeadsBody, keptHeadsOf } from '../sled-wire/audit-heads.ts';
 import { configBody, configOf } from '../sled-wire/config.ts';
 import { copyOutcomeOf } from '../sled-wire/copy-outcome.ts';
+import { prefixesBody } from '../sled-wire/prefix-digests.ts';
 import { putResultOf } from '../sled-wire/put-result.ts';
 import { rootChainsBody, rootChainsOf } from '../sled-wire/release-trust.ts';
 import { sledReportOf } from '../sled-wire/report.ts';
@@ -95,17 +96,23 @@ export const createHttpConnection = (
 type AgentOf = (sled: SledTarget) => ApiClient<typeof sledAgentApi>;
 
 /** Puts from this process, and copies from another sled. */
-const artifactMoves = (agent: AgentOf): Pick<SledConnection, 'put' | 'copy' | 'copyOutcome'> => ({
+const artifactMoves = (
+  agent: AgentOf,
+): Pick<SledConnection, 'put' | 'tellPrefixes' | 'copy' | 'copyOutcome'> => ({
   async put(sled, { sha256, generation, digest, sizeBytes, chunks }, wait) {
     const body = { sizeBytes, chunks };
     const query = { generation, config_digest: digest };
     return putResultOf(await agent(sled).artifactPut({ params: { sha256 }, query, body }, wait));
   },
-  async copy(sled, { sha256, generation, digest, source }, wait) {
+  async tellPrefixes(sled, { sha256, ...told }, wait) {
+    await agent(sled).artifactPrefixesPut({ params: { sha256 }, body: prefixesBody(told) }, wait);
+  },
+  async copy(sled, { sha256, generation, digest, source, isArriving }, wait) {
     const body = {
       depot_base_url: endpointUrl(source.depot),
       source_sled_id: source.id,
       ...(source.isPlain === true && { source_transport: 'plain' as const }),
+      ...(isArriving === true && { arriving: true }),
     };
     const query = { generation, config_digest: digest };
     await agent(sled).artifactCopyFromDepot({ params: { sha256 }, query, body }, wait);

@@ -4,6 +4,7 @@ import type { AuditHead } from '../core/audit-chain.ts';
 import type { KeptHead } from '../core/audit-heads.ts';
 import type { ArtifactHash, Generation, Point, SledId } from '../core/ids.ts';
 import type { RegisteredHead } from '../core/lineage.ts';
+import type { SizedPrefixes } from '../core/prefix-digests.ts';
 import type { Revocation } from '../core/revocation.ts';
 import type { CopyOutcome, PutResult, SledReport } from '../core/sled-report.ts';
 import type { SignedStatement } from '../core/statement.ts';
@@ -57,6 +58,15 @@ export type SledConnection = {
     },
     wait: Wait,
   ) => Promise<PutResult>;
+  /**
+   * The prefix digests of an artifact of its config, for transfers that begin later. `NOT_FOUND` from a version that passes on
+   * nothing before it is whole.
+   */
+  readonly tellPrefixes: (
+    sled: SledTarget,
+    artifact: SizedPrefixes & { readonly sha256: ArtifactHash },
+    wait: Wait,
+  ) => Promise<void>;
   /** Resolves when the sled has begun to copy; {@link copyOutcome} and later lists say how it ends (B7). */
   readonly copy: (
     sled: SledTarget,
@@ -65,6 +75,8 @@ export type SledConnection = {
       readonly generation: Generation;
       readonly digest: string | undefined;
       readonly source: SledTarget;
+      /** The source may still be receiving it. Only for a sled that has taken prefix digests: another one ignores this. */
+      readonly isArriving?: boolean;
     },
     wait: Wait,
   ) => Promise<void>;

@@ -148,6 +148,7 @@ const fleetOf = (holds: (serial: string) => boolean): StartOptions['replace'] =>
       auditHeads: async () => [],
       tellAuditHeads: async () => undefined,
       putBundle: async () => undefined,
+      tellPrefixes: async () => undefined,
       tellRoots: async () => undefined,
       roots: async () => [],
       listUnless: async () => undefined,

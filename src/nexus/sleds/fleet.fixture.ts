@@ -242,6 +242,9 @@ export const fakeConnection = (sleds: readonly FakeSled[]): SledConnection & { r
       sled.files.set(sha256, Buffer.concat(parts));
       return { datasets: sled.datasets, successfulWrites: sled.datasets };
     },
+    async tellPrefixes(target, { sha256 }) {
+      log.push(`tell_prefixes ${sha256.slice(0, 4)} ${target.serial}`);
+    },
     async copy(target, { sha256, generation, source }, { signal }) {
       const sled = of(target);
       log.push(`copy ${sha256.slice(0, 4)} ${target.serial} from ${source.serial}`);
