@@ -5,6 +5,8 @@ import { GROUPS, type Group, SINGLE_COMMANDS } from './command-table.ts';
 import type { Session } from './session/session.ts';
 
 const VERSION_FLAG = '--version';
+/** What the completions of the shells ask: of all commands it alone needs the others. */
+const COMPLETE = 'complete';
 
 const EXIT_CODE_HELP = `
 Exit codes: 0 ok, 1 failed or refused, 2 wrong usage, 3 timed out, 130 interrupted;
@@ -18,13 +20,15 @@ First steps:
 type Chosen = {
   readonly groups: readonly Group[];
   readonly singles: readonly (keyof typeof SINGLE_COMMANDS)[];
+  readonly complete?: true;
 };
 
-const EVERYTHING: Chosen = { groups: GROUPS, singles: Object.keys(SINGLE_COMMANDS) };
+const EVERYTHING: Chosen = { groups: GROUPS, singles: Object.keys(SINGLE_COMMANDS), complete: true };
 
 /** By its first words. Where they name no command the answer is help or a suggestion, which is of all. */
 const chosenBy = ([first = '', second = '', ...more]: readonly string[]): Chosen => {
   if (first === VERSION_FLAG && second === '' && more.length === 0) return { groups: [], singles: [] };
+  if (first === COMPLETE) return { groups: [], singles: [], complete: true };
   const group = GROUPS.find(({ name }) => name === first);
   if (group !== undefined) {
     const load = Object.hasOwn(group.commands, second) ? group.commands[second] : undefined;
@@ -61,12 +65,16 @@ export const createProgram = async (session: Session, args?: readonly string[]):
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     });
-  const { groups, singles } = args === undefined ? EVERYTHING : chosenBy(args);
+  const { groups, singles, complete } = args === undefined ? EVERYTHING : chosenBy(args);
   for (const { name, description, run, commands } of groups) {
     const group = program.command(name).description(description);
     for (const load of [...(run === undefined ? [] : [run]), ...Object.values(commands)])
       (await load())(group, session);
   }
   for (const name of singles) (await SINGLE_COMMANDS[name]?.())?.(program, session);
+  if (complete === true)
+    (await import('./commands/complete.ts')).addComplete(program, session, words =>
+      createProgram(session, words),
+    );
   return program;
 };
