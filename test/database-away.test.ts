@@ -5,6 +5,7 @@ import { createTerminal } from '../src/cli/output/terminal.ts';
 import { runTestCli } from '../src/cli/run.fixture.ts';
 import { runCli } from '../src/cli/run.ts';
 import { systemClock } from '../src/lib/clock.ts';
+import { noHangUp } from '../src/lib/hang-up.ts';
 import { createCuttingProxy } from '../src/nexus/datastore/cutting-proxy.fixture.ts';
 import { createTestWorld } from '../src/nexus/process/nexus.fixture.ts';
 import { verifyRelease } from '../src/verify/verify-release.ts';
@@ -25,6 +26,7 @@ const startCli = (args: readonly string[], environment: Readonly<Record<string, 
   const ended = runCli(args, {
     ...{ terminal, environment, clock: systemClock, directory: '/nonexistent', stdin: Readable.from([]) },
     signal: wait.signal,
+    onHangUp: noHangUp,
   });
   const says = (pattern: RegExp): Promise<void> =>
     new Promise(resolve => {

@@ -10,6 +10,7 @@ import { createTerminal } from './output/terminal.ts';
 import { watchOutput } from './output/watch-output.ts';
 import { runCli } from './run.ts';
 import { exitCodes, Interruption, STOP_SIGNALS } from './session/exit-code.ts';
+import { createHangUps } from './session/hang-up.ts';
 
 /**
  * Syncs of files wait in threads of Node's pool: with four of them a file system writes its journal three times as often, and a disk
@@ -21,6 +22,8 @@ const controller = new AbortController();
 for (const signal of STOP_SIGNALS) {
   process.once(signal, () => controller.abort(new Interruption(signal)));
 }
+const { arrived, onHangUp } = createHangUps(() => controller.abort(new Interruption('SIGHUP')));
+process.on('SIGHUP', arrived);
 const output = watchOutput(process.stdout, process.stderr, () => {
   process.exitCode = exitCodes.failed;
 });
@@ -32,5 +35,6 @@ const exitCode = await runCli(process.argv.slice(2), {
   directory: process.cwd(),
   stdin: process.stdin,
   signal: controller.signal,
+  onHangUp,
 });
 process.exitCode = exitCode === exitCodes.ok && output.isLost() ? exitCodes.failed : exitCode;

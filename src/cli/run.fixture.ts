@@ -1,6 +1,7 @@
 /** Runs a command line in this process and collects what it writes. For tests. */
 import { Readable } from 'node:stream';
 import { type Clock, systemClock } from '../lib/clock.ts';
+import { noHangUp } from '../lib/hang-up.ts';
 import { createTerminal } from './output/terminal.ts';
 import { runCli } from './run.ts';
 import type { ExitCode } from './session/exit-code.ts';
@@ -33,6 +34,7 @@ export const runTestCli = async (
     directory: options.directory ?? '/nonexistent',
     stdin: options.stdin ?? Readable.from([]),
     signal: options.signal ?? new AbortController().signal,
+    onHangUp: noHangUp,
   });
   return { exitCode, out: out.join(''), err: err.join('') };
 };

@@ -20,3 +20,9 @@ test('a log has JSON lines without invisible characters, whatever is logged (SX1
   ]);
   await rm(directory, { recursive: true });
 });
+
+test('a log that cannot be written throws nothing, so that no server ends with its terminal', async () => {
+  await using full = await open('/dev/full', 'w');
+  const log = createLogger({ name: 'test', level: 'info', destination: full.fd });
+  for (let lines = 0; lines < 3; lines += 1) expect(() => log.info('lost')).not.toThrow();
+});

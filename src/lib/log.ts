@@ -15,6 +15,13 @@ const serializeError = (error: unknown): unknown =>
     ? { code: errorCodeOf(error), message: messageChain(error), stack: stdSerializers.err(error).stack }
     : error;
 
+/** Of lines that cannot be written at once; more are lost. */
+const MAX_WAITING_CHARS = 2 ** 20;
+
+/** A log that cannot be written, as on a full disk or after its terminal was closed, ends no server. */
+const openDestination = (fd: number) =>
+  pino.destination({ fd, sync: true, maxLength: MAX_WAITING_CHARS }).on('error', () => undefined);
+
 /** JSON lines on standard error, or on `destination` (a file descriptor): standard output is for data. */
 export const createLogger = (options: {
   name: string;
@@ -28,7 +35,7 @@ export const createLogger = (options: {
       timestamp: pino.stdTimeFunctions.isoTime,
       serializers: { err: serializeError },
     },
-    escaping(pino.destination({ fd: options.destination ?? 2, sync: true })),
+    escaping(openDestination(options.destination ?? 2)),
   );
 
 /** A log is read in a terminal too: JSON escapes controls, and this the other invisible characters (SX1). */

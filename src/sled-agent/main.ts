@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { seededRng } from '../core/rng.ts';
 import { systemClock } from '../lib/clock.ts';
 import { unlinkDurably, writeFileDurably } from '../lib/durable-file.ts';
+import { checkConfigAtHangUp, noHangUp, type OnHangUp } from '../lib/hang-up.ts';
 import { createLogger, type Logger } from '../lib/log.ts';
 import { startSledAgent } from './app.ts';
 import { readSledAgentConfig, type SledAgentConfig } from './config.ts';
@@ -21,13 +22,19 @@ export type SledAgentReady = {
 export const runSledAgent = async ({
   configPath,
   signal,
+  onHangUp = noHangUp,
 }: {
   configPath: string;
   signal: AbortSignal;
+  onHangUp?: OnHangUp;
 }): Promise<void> => {
   const config = await readSledAgentConfig(configPath);
   const log = createLogger({ name: 'sled-agent', level: config.logLevel }).child({ sled_id: config.sledId });
   reportTransport(config, log);
+  using _ = await checkConfigAtHangUp(onHangUp, {
+    ...{ configPath, log },
+    check: () => readSledAgentConfig(configPath),
+  });
   const rng = seededRng(randomBytes(4).readUInt32LE());
   const { readyFile } = config;
   // The file of a killed process must not be mistaken for this one's.

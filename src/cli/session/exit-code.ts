@@ -22,9 +22,10 @@ export const exitCodes = {
 
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes];
 
-/** Signals that ask the process to stop; each is obeyed by stopping cleanly. */
-export const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-export type StopSignal = (typeof STOP_SIGNALS)[number];
+/** Signals that ask every command to stop; each is obeyed by stopping cleanly. */
+export const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** SIGHUP stops all but servers. */
+type StopSignal = (typeof STOP_SIGNALS)[number] | 'SIGHUP';
 
 const stopExitCodes: Record<StopSignal, ExitCode> = {
   SIGINT: exitCodes.interrupted,

@@ -1,11 +1,12 @@
 /**
- * Commands that run a server until a signal stops it: SIGTERM and Ctrl-C are its normal end.
+ * Commands that run a server until a signal stops it: SIGTERM and Ctrl-C are its normal end. SIGHUP does not end it.
  *
  * With `--stop-with-stdin` the end of standard input stops it too: the parent process holds the other end of that pipe,
  * which closes however the parent ends.
  */
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import type { OnHangUp } from '../../lib/hang-up.ts';
 import { usageError } from '../output/failure.ts';
 import { type CommonOptions, type Session, withCommonOptions } from './session.ts';
 
@@ -17,7 +18,11 @@ type ServerCommand = {
   readonly server: string;
   /** The usual name of its configuration. */
   readonly fileName: string;
-  readonly run: (options: { readonly configPath: string; readonly signal: AbortSignal }) => Promise<void>;
+  readonly run: (options: {
+    readonly configPath: string;
+    readonly signal: AbortSignal;
+    readonly onHangUp: OnHangUp;
+  }) => Promise<void>;
 };
 
 /** Makes a group of commands itself a command: with `--config` it runs a server. */
@@ -36,7 +41,7 @@ export const makeRunnable = (group: Command, { session, server, fileName, run }:
       throw usageError(`${name} needs --config FILE to run one`, `or a subcommand: tuf-depot ${name} --help`);
     }
     const configPath = resolve(session.directory, options.config);
-    await runServer(session, options, signal => run({ configPath, signal }));
+    await runServer(session, options, signal => run({ configPath, signal, onHangUp: session.onHangUp }));
   });
 };
 

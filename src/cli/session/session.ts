@@ -2,6 +2,7 @@
 import type { Readable } from 'node:stream';
 import type { Command } from 'commander';
 import type { Clock } from '../../lib/clock.ts';
+import type { OnHangUp } from '../../lib/hang-up.ts';
 import type { Terminal } from '../output/terminal.ts';
 import type { ExitCode } from './exit-code.ts';
 
@@ -18,8 +19,9 @@ export type Session = {
   /** Relative paths start here. */
   readonly directory: string;
   readonly stdin: StandardInput;
-  /** Aborts on SIGINT, SIGTERM and SIGHUP; its reason is an Interruption. */
+  /** Aborts on SIGINT, SIGTERM, and on a SIGHUP without a listener; its reason is an Interruption. */
   readonly signal: AbortSignal;
+  readonly onHangUp: OnHangUp;
   /** The exit code of the process, where it is not 0. */
   readonly exit: (code: ExitCode) => void;
 };

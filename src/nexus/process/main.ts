@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { seededRng } from '../../core/rng.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { unlinkDurably, writeFileDurably } from '../../lib/durable-file.ts';
+import { checkConfigAtHangUp, noHangUp, type OnHangUp } from '../../lib/hang-up.ts';
 import { createLogger } from '../../lib/log.ts';
 import { createNexus, type Nexus } from './app.ts';
 import { readNexusConfig } from './config.ts';
@@ -25,12 +26,18 @@ export type NexusReady = {
 export const runNexus = async ({
   configPath,
   signal,
+  onHangUp = noHangUp,
 }: {
   configPath: string;
   signal: AbortSignal;
+  onHangUp?: OnHangUp;
 }): Promise<void> => {
   const config = await readNexusConfig(configPath);
   const log = createLogger({ name: 'nexus', level: config.logLevel });
+  using _ = await checkConfigAtHangUp(onHangUp, {
+    ...{ configPath, log },
+    check: () => readNexusConfig(configPath),
+  });
   const rng = seededRng(randomBytes(4).readUInt32LE());
   const { readyFile } = config;
   // The file of a killed process must not be mistaken for this one's.
