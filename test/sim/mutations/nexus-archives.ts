@@ -311,4 +311,28 @@ export const ARCHIVE_MUTATIONS: readonly Mutation[] = [
     withinSeeds: 20,
     why: 'W1, W2: a deletion changes the set, and not its recorded digest',
   },
+  {
+    name: 'prefix-digests-outlive-their-artifact',
+    in: 'noLongerWanted',
+    find: '[...before].filter(sha256 => !after.has(sha256))',
+    replace: '[]',
+    tests: 'memory-datastore.test.ts',
+    why: 'RPX1: a database keeps digests of artifacts that no release lists',
+  },
+  {
+    name: 'prefix-digests-of-another-size-recorded',
+    in: 'prefixesToRecord',
+    find: ' && fitSize(prefixes, sizeBytes)',
+    replace: '',
+    tests: 'memory-datastore.test.ts',
+    why: 'RPX2: sleds refuse the digests, and the artifact goes on whole for ever',
+  },
+  {
+    name: 'known-entry-without-its-prefixes',
+    in: 'knownDigests',
+    find: 'prefixes: digests.length === 0 ? undefined : { unitBytes, digests },',
+    replace: 'prefixes: undefined,',
+    tests: 'entry-digests.test.ts',
+    why: 'EDG1, VA5: an archive that was hashed while it arrived has no prefix digests',
+  },
 ];

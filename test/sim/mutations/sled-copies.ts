@@ -327,6 +327,14 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     why: 'TPX3, G1: digests that are not signed keep an artifact from a sled for ever',
   },
   {
+    name: 'verified-beyond-a-wrong-prefix',
+    in: 'checkPrefixes',
+    find: 'if (now.differsAt !== undefined) return;',
+    replace: '',
+    tests: 'one wrong digest of right bytes ends what is verified',
+    why: 'PXD4: a prefix with another digest is passed on, since a later digest matched',
+  },
+  {
     name: 'copy-counted-without-its-commit',
     breaks: ['G1', 'G4'],
     in: 'createCopies',
