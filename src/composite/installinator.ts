@@ -4,7 +4,7 @@
  *
  *     { "system_version": "1.2.3", "artifacts": [{ "kind": "zone", "zone_name": "nexus", "hash": "…", "name": "nexus.tar.gz" }, …] }
  *
- * ID1. The same artifacts give the same bytes, in any order: entries are sorted by kind, zone, hash and name.
+ * ID1. The same artifacts give the same bytes, in any order: entries are sorted by kind, zone, hash and name, by their bytes.
  */
 import { createHash } from 'node:crypto';
 import { ArtifactHash } from '../core/ids.ts';
@@ -34,7 +34,9 @@ export const makeInstallinatorDocument = (
   { prefixUnitBytes: unitBytes = PREFIX_UNIT_BYTES }: { readonly prefixUnitBytes?: number | undefined } = {},
 ): MadeDocument => {
   const entries = new Map(artifacts.flatMap(entryOf).map(entry => [sortKey(entry), entry]));
-  const sorted = [...entries].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, entry]) => entry);
+  const sorted = [...entries]
+    .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    .map(([, entry]) => entry);
   const text = `${JSON.stringify({ system_version: version, artifacts: sorted }, undefined, 2)}\n`;
   // Of its own memory, so that it can be handed to another thread.
   const content = new TextEncoder().encode(text);
