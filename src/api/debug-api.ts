@@ -73,7 +73,7 @@ const SledAgentUpdateStatus = z
   .object({
     sled_id: SledId,
     /** None here: no process of this project knows the zones of a sled. */
-    zones: z.array(z.unknown()),
+    zones: z.array(z.unknown()).max(0),
     host_phase_2: HostPhase2Status,
   })
   .meta({ id: 'SledAgentUpdateStatus' });
@@ -81,7 +81,7 @@ const SledAgentUpdateStatus = z
 export const UpdateStatus = z
   .object({
     /** None here: no process of this project reads service processors. */
-    mgs_driven: z.array(z.unknown()),
+    mgs_driven: z.array(z.unknown()).max(0),
     sleds: z.array(SledAgentUpdateStatus),
   })
   .meta({ id: 'DeployedUpdateStatus' });
