@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { get, type IncomingMessage } from 'node:http';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { BackgroundTaskView } from '../../api/debug-api.ts';
@@ -129,6 +129,19 @@ test('a Nexus is listed under the id of its staging directory, with the address 
   expect(items).toMatchObject([
     { id, is_self: true, liveness: 'alive', operator_address: nexus.operatorAddress },
   ]);
+});
+
+test('a client may take as long for 64 KiB as limits.stall_s says, and no longer (B13)', async () => {
+  await using nexus = await world.startNexus({ config: { limits: { stall_s: 1 } } });
+  const { hostname, port } = new URL(`http://${nexus.operatorAddress}`);
+  const socket = connect(Number(port), hostname);
+  socket.write(
+    `PUT /v1/system/update/repositories?file_name=slow.zip HTTP/1.1\r\nHost: ${nexus.operatorAddress}\r\n` +
+      `Authorization: Bearer ${nexus.token}\r\nContent-Length: 100000\r\n\r\nPK`,
+  );
+  const [answer] = await once(socket, 'data');
+  socket.destroy();
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 408 .*BODY_STALLED.*less than 65536 bytes in 1 s/s);
 });
 
 test('the debugger of the original reads background tasks and deployed versions without a token where the configuration says so, and nothing else', async () => {

@@ -45,6 +45,14 @@ test('the state of background tasks is read without a token at a named address a
     });
 });
 
+test('the time for 64 KiB is a setting, of clients and of each source (B13)', async () => {
+  const source = '[[source]]\nname = "vendor"\nurl = "https://example.com/repo"\n';
+  const standard = await read(`${LEAST}${source}`);
+  expect([standard.progress.intervalMs, standard.sources[0]?.progress.intervalMs]).toEqual([10_000, 10_000]);
+  const slow = await read(`${LEAST}[limits]\nstall_s = 120\n${source}stall_s = 60\n`);
+  expect([slow.progress.intervalMs, slow.sources[0]?.progress.intervalMs]).toEqual([120_000, 60_000]);
+});
+
 test('retention is off unless both of its settings are there (B19)', async () => {
   expect((await read(LEAST)).pruner.policy).toBeUndefined();
   const both = 'nkeep_extra_target_releases = 0\nnkeep_extra_newly_uploaded = 4\n';
