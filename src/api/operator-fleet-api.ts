@@ -12,7 +12,7 @@ import {
   SledId,
   SYSTEM_VERSION_PATTERN,
 } from '../core/ids.ts';
-import { BUNDLE_KINDS, BUNDLE_STATES, REFUSAL_CAUSES } from '../core/release-trust.ts';
+import { BUNDLE_KINDS } from '../core/release-trust.ts';
 import { FleetEventView } from './operator-history-api.ts';
 import { WireBundleReport, WireTrustReport } from './release-trust-api.ts';
 import { type Api, defineRoute } from './route.ts';
@@ -121,13 +121,6 @@ export type ReleaseReplication = z.infer<typeof ReleaseReplication>;
 export const SledTransportName = z.enum(['tls', 'plain']);
 export type SledTransportName = z.infer<typeof SledTransportName>;
 
-/** As the sled reported them; the words of a newer one are for people. */
-const DatasetView = DatasetHealth.extend({ state: answerWord(DatasetHealth.shape.state.options) });
-const BundleView = WireBundleReport.extend({
-  state: answerWord(BUNDLE_STATES),
-  cause: answerWord(REFUSAL_CAUSES).optional(),
-});
-
 export const SledView = z
   .object({
     id: SledId,
@@ -145,7 +138,7 @@ export const SledView = z
     generation: Generation.nullable(),
     /** With the generation the point of its config; absent from a sled that does not compare points. */
     config_digest: SetDigest.optional(),
-    datasets: z.array(DatasetView),
+    datasets: z.array(DatasetHealth),
     replication: SledReplication.nullable(),
     copies_in_flight: z.array(CopyInFlight),
     copies_failed: z.array(CopyFailure),
@@ -167,7 +160,7 @@ export const SledView = z
     /** Whether it stores and serves only what a verified bundle lists; absent from one that does not know of bundles. */
     require_signed: z.boolean().optional(),
     /** Of the releases of its config. */
-    bundles: z.array(BundleView).optional(),
+    bundles: z.array(WireBundleReport).optional(),
     /** Artifacts of its config that no admitted bundle lists. */
     artifacts_withheld: z.number().int().min(0).optional(),
     trust: WireTrustReport.optional(),

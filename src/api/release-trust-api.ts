@@ -10,6 +10,7 @@ import {
   REFUSAL_CAUSES,
 } from '../core/release-trust.ts';
 import { defineRoute } from './route.ts';
+import { answerWord } from './wire.ts';
 
 export const WireOfferedRelease = z
   .object({
@@ -27,9 +28,9 @@ export const MAX_BUNDLE_REASON_CHARS = 1_024;
 export const WireBundleReport = z
   .object({
     sha256: Sha256Hex,
-    state: z.enum(BUNDLE_STATES),
+    state: answerWord(BUNDLE_STATES),
     /** Of a refused one: no root vouches for it by signatures of a scheme that this sled accepts. */
-    cause: z.enum(REFUSAL_CAUSES).optional(),
+    cause: answerWord(REFUSAL_CAUSES).optional(),
     reason: z.string().max(MAX_BUNDLE_REASON_CHARS).optional(),
   })
   .meta({ id: 'BundleReport' });

@@ -27,7 +27,7 @@ import { type Api, defineRoute } from './route.ts';
 import { SignedStatement } from './statement.ts';
 import { CopyFailure, CopyInFlight, HashParam, SMALL_BODY_BYTES, transferRoutes } from './transfer-api.ts';
 import { SLED_AGENT_VERSION } from './versions.ts';
-import { ByteCount, isVisible, NOT_VISIBLE, Timestamp } from './wire.ts';
+import { answerWord, ByteCount, isVisible, NOT_VISIBLE, Timestamp } from './wire.ts';
 
 export const WirePoint = z.object({ generation: Generation, config_digest: SetDigest }).meta({ id: 'Point' });
 
@@ -176,7 +176,7 @@ export const DatasetHealth = z.object({
   id: DatasetId.nullable(),
   /** The directory, as configured. */
   path: z.string(),
-  state: z.enum(['ok', ...DatasetFault.options]),
+  state: answerWord(['ok', ...DatasetFault.options]),
   message: z.string().optional(),
   used_bytes: ByteCount.optional(),
   quota_bytes: ByteCount.optional(),

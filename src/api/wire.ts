@@ -7,16 +7,18 @@ declare const newerWord: unique symbol;
 export type NewerWord = string & { readonly [newerWord]: true };
 
 /**
- * One of these words in an answer to an operator. A newer server may have more of them, and an answer with one is still read, as one with
- * more fields is. Requests, and what processes tell each other, have `z.enum`.
+ * One of these words in an answer to an operator, or in what a sled reports. A newer process may have more of them, and what has one is
+ * still read, as what has more fields is. What is asked of a process has `z.enum`: it does not do what it does not understand.
  */
-export const answerWord = <const W extends string>(words: readonly W[]): z.ZodType<W | NewerWord> => {
+export const answerWord = <const W extends string>(
+  words: readonly W[],
+): z.ZodType<W | NewerWord, W | NewerWord> => {
   const word = z
     .string()
     .refine(text => WORD.test(text), 'must be a word')
     .meta({ enum: [...words] });
   // Any word passes: one that is not of the list is a NewerWord, which nothing else is assignable to.
-  return word as unknown as z.ZodType<W | NewerWord>;
+  return word as unknown as z.ZodType<W | NewerWord, W | NewerWord>;
 };
 
 const WORD = /^[a-z0-9_]{1,64}$/;

@@ -7,7 +7,13 @@ import {
   type WireOfferedRelease,
   type WireTrustReport,
 } from '../api/release-trust-api.ts';
-import type { BundleReport, OfferedRelease, TrustReport } from '../core/release-trust.ts';
+import {
+  BUNDLE_STATES,
+  type BundleReport,
+  type OfferedRelease,
+  REFUSAL_CAUSES,
+  type TrustReport,
+} from '../core/release-trust.ts';
 
 export const offeredReleaseOf = ({
   system_version,
@@ -29,7 +35,23 @@ export const offeredReleaseBody = ({
   exempt: isExempt,
 });
 
-export const bundleReportOf = (report: z.infer<typeof WireBundleReport>): BundleReport => report;
+/** In a state that only a newer sled has it does not count: it is refused, and the word is the reason. */
+export const bundleReportOf = ({
+  sha256,
+  state,
+  cause,
+  reason,
+}: z.infer<typeof WireBundleReport>): BundleReport => {
+  const known = BUNDLE_STATES.find(each => each === state);
+  const why =
+    known === undefined ? (reason ?? `its state is ${state}, which this version does not know`) : reason;
+  return {
+    sha256,
+    state: known ?? 'refused',
+    ...(cause !== undefined && { cause: REFUSAL_CAUSES.find(each => each === cause) }),
+    ...(why !== undefined && { reason: why }),
+  };
+};
 
 export const bundleReportBody = ({
   sha256,

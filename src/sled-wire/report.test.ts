@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ArtifactListResponse } from '../api/sled-agent-api.ts';
+import { ArtifactListResponse, DatasetHealth } from '../api/sled-agent-api.ts';
 import { sledReport } from '../core/sled-report.fixture.ts';
 import { sledReportOf } from './report.ts';
 
@@ -55,4 +55,42 @@ test('each number and name of a list has its own field', () => {
 test('a list with a digest that is none is a bad answer of that sled', () => {
   const list = { generation: 2, list: {}, config_digest: 'ABC' };
   expect(ArtifactListResponse.safeParse(list).success).toBe(false);
+});
+
+test('a state that only a newer sled has is a fault of its dataset, or a refusal of its bundle, and the list is read all the same', () => {
+  const list = ArtifactListResponse.parse({
+    generation: 2,
+    list: { [hash('a')]: 1 },
+    dataset_health: [
+      { id: null, path: '/data/a', state: 'worn_out' },
+      { id: null, path: '/data/b', state: 'worn_out', message: 'replace it' },
+      { id: null, path: '/data/c', state: 'read_only' },
+    ],
+    bundles: [
+      { sha256: hash('b'), state: 'postponed', cause: 'another_time' },
+      { sha256: hash('c'), state: 'refused', cause: 'signature_scheme', reason: 'by its scheme' },
+    ],
+  });
+  const { copies, datasetHealth, bundles } = sledReportOf(list);
+  expect(copies.size).toBe(1);
+  expect(datasetHealth?.map(({ state, message }) => [state, message])).toEqual([
+    ['failed', 'its state is worn_out, which this version does not know'],
+    ['failed', 'replace it'],
+    ['read_only', undefined],
+  ]);
+  expect(bundles).toEqual([
+    {
+      ...{ sha256: hash('b'), state: 'refused', cause: undefined },
+      reason: 'its state is postponed, which this version does not know',
+    },
+    { sha256: hash('c'), state: 'refused', cause: 'signature_scheme', reason: 'by its scheme' },
+  ]);
+});
+
+test('a newer sled registers with a dataset in a state that this Nexus does not know', () => {
+  const dataset = { id: null, path: '/data/a' };
+  const states = ['ok', 'worn_out', 'WORN OUT'].map(
+    state => DatasetHealth.safeParse({ ...dataset, state }).success,
+  );
+  expect(states).toEqual([true, true, false]);
 });
