@@ -7,20 +7,25 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { request } from 'undici';
 import { expect, onTestFinished, test } from 'vitest';
 import { depotArrivingUrl } from '../api/arriving-api.ts';
-import { type Generation, SledId } from '../core/ids.ts';
+import { sledAgentApi } from '../api/sled-agent-api.ts';
+import { asGeneration, type Generation, SledId } from '../core/ids.ts';
 import { collectPrefixes, PREFIX_UNIT_BYTES, type PrefixDigests } from '../core/prefix-digests.ts';
+import { createApiClient } from '../http/client.ts';
 import { secureDispatcher } from '../http/peers.ts';
-import { testFleetIdentity, writeCredentials } from '../identity/identity.fixture.ts';
+import { type TestFleetIdentity, testFleetIdentity, writeCredentials } from '../identity/identity.fixture.ts';
 import { TEMPORARY_PREFIX } from '../lib/durable-file.ts';
 import { splitAddress } from '../lib/endpoint.ts';
 import { createHttpConnection } from '../sled-client/http-connection.ts';
 import type { SledTarget } from '../sled-client/sled-connection.ts';
 import { prefixesBody } from '../sled-wire/prefix-digests.ts';
+import { arrivingHandlers } from './arriving-depot.ts';
 import { hashOf, neverAborts, startTestSled, type TestSled } from './sled.fixture.ts';
+import { createSlots } from './slots.ts';
 
 const MIB = 1024 * 1024;
 const BYTES = randomBytes(8 * MIB + 12_345);
 const SHA256 = hashOf(BYTES);
+const GENERATION = asGeneration(1);
 const signal = neverAborts();
 /** No stall is noticed while a test waits. */
 const PATIENT = { intervals: { stall_s: 600 } };
@@ -243,12 +248,31 @@ test('the route serves a held artifact too, in ranges, and takes the places of r
   await expect.poll(async () => hashOf(new Uint8Array(await (await fetch(url)).arrayBuffer()))).toBe(SHA256);
 });
 
-test('only sleds of the fleet are served, and a depot without TLS has no such route', async () => {
+test('an answer whose client is slow goes on from the held file, once there is one', async () => {
+  const { sleds, owned } = await start({});
+  await using _ = owned;
+  const { store } = sleds[0].agent;
+  const handlers = arrivingHandlers({ store, reads: createSlots(1, 'reads') });
+  await using writer = await store.beginWrite(SHA256, generationOf(sleds[0]));
+  await writer.write(BYTES.subarray(0, 5 * MIB));
+  const request = { params: { sha256: SHA256 }, caller: { claimant: undefined }, signal };
+  await using answer = await handlers.arrivingGetBySha256(request as never);
+  const target = Buffer.alloc(BYTES.length);
+  expect(await answer.read(target.subarray(0, MIB), 0)).toBe(MIB);
+  await writer.write(BYTES.subarray(5 * MIB));
+  await writer.commit();
+  for (let at = MIB; at < BYTES.length; ) at += await answer.read(target.subarray(at), at);
+  expect(hashOf(target)).toBe(SHA256);
+});
+
+/** With a certificate; it needs no Nexus to adopt its first config. */
+const startSecureSled = async (identity: TestFleetIdentity) => {
   const folder = await mkdtemp(join(tmpdir(), 'arriving-'));
-  const identity = testFleetIdentity();
-  const files = await writeCredentials(folder, identity.issue('sled'));
-  await using sled = await startTestSled(
+  const credentials = identity.issue('sled');
+  const files = await writeCredentials(folder, credentials);
+  const sled = await startTestSled(
     {
+      ...PATIENT,
       transport: 'tls',
       identity: {
         certificate_file: files.certificateFile,
@@ -261,20 +285,53 @@ test('only sleds of the fleet are served, and a depot without TLS has no such ro
     { floor: false },
   );
   await rm(folder, { recursive: true });
-  const statusFor = async (kind: 'sled' | 'nexus') => {
-    const credentials = identity.issue(kind);
-    const dispatcher = secureDispatcher(() => credentials, {
-      fleet: credentials.identity.fleet,
-      kind: 'sled',
-    });
-    onTestFinished(() => dispatcher.destroy());
-    const url = depotArrivingUrl(`https://${sled.agent.depotAddress}`, SHA256);
-    return (await request(url, { dispatcher })).statusCode;
-  };
-  expect(await statusFor('sled')).toBe(404);
-  expect(await statusFor('nexus')).toBe(403);
-  const plain = await fetch(depotArrivingUrl(`http://${sled.agent.plainDepotAddress}`, SHA256));
+  const { store } = sled.agent;
+  await store.acceptFloor({ generation: GENERATION, digest: '0'.repeat(64) }, new Map());
+  const artifacts = new Map([[SHA256, BYTES.length]]);
+  await store.offerConfig({ generation: GENERATION, artifacts, succeeds: 'unknown' }, { signal });
+  store.tellPrefixes(SHA256, { sizeBytes: BYTES.length, prefixes: prefixesOf(BYTES) });
+  return Object.assign(sled, { id: SledId.parse(credentials.identity.id) });
+};
+
+const dispatcherOf = (identity: TestFleetIdentity, kind: 'sled' | 'nexus') => {
+  const credentials = identity.issue(kind);
+  const dispatcher = secureDispatcher(() => credentials, { fleet: identity.fleet, kind: 'sled' });
+  onTestFinished(() => dispatcher.destroy());
+  return dispatcher;
+};
+
+test('between sleds with certificates it is passed on to sleds of the fleet alone, and a depot without TLS has no such route', async () => {
+  const identity = testFleetIdentity();
+  await using a = await startSecureSled(identity);
+  await using b = await startSecureSled(identity);
+  const base = `https://${a.agent.depotAddress}`;
+  await using writer = await a.agent.store.beginWrite(SHA256, GENERATION);
+  await writer.write(BYTES.subarray(0, 3 * MIB));
+  const url = depotArrivingUrl(base, SHA256);
+  const nexus = dispatcherOf(identity, 'nexus');
+  expect((await request(url, { dispatcher: nexus })).statusCode).toBe(403);
+  await expect(request(url)).rejects.toThrow();
+  const sled = await request(url, {
+    dispatcher: dispatcherOf(identity, 'sled'),
+    headers: { range: 'bytes=5-9' },
+  });
+  expect([sled.statusCode, Buffer.from(await sled.body.arrayBuffer())]).toEqual([206, BYTES.subarray(5, 10)]);
+  const plain = await fetch(depotArrivingUrl(`http://${a.agent.plainDepotAddress}`, SHA256));
   expect(await plain.json()).toMatchObject({ depot_code: 'NOT_FOUND' });
+  await using agent = createApiClient(sledAgentApi, {
+    baseUrl: `https://${b.agent.agentAddress}`,
+    dispatcher: nexus,
+  });
+  const at = { params: { sha256: SHA256 } };
+  const order = { depot_base_url: base, source_sled_id: a.id, arriving: true };
+  await agent.artifactCopyFromDepot({ ...at, query: { generation: GENERATION }, body: order }, { signal });
+  await expect
+    .poll(async () => (await agent.artifactList({}, { signal })).copies_in_flight?.[0]?.received_bytes)
+    .toBe(3 * MIB);
+  await writer.write(BYTES.subarray(3 * MIB));
+  await writer.commit();
+  const ended = await agent.artifactCopyOutcome({ ...at, query: { wait_s: 45 } }, { signal });
+  expect(ended).toMatchObject({ stored: { successful_writes: 2 } });
 });
 
 test('Nexus tells prefix digests and orders such a copy through its connection', async () => {

@@ -1,12 +1,14 @@
 /** What a write has verified is readable before its end, and nothing else. */
 import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import { asGeneration } from '../../../core/ids.ts';
 import { collectPrefixes, type PrefixDigests } from '../../../core/prefix-digests.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { createMemoryDisk, interposed, type Operation, systemError } from '../../../lib/disk.fixture.ts';
+import { TEMPORARY_PREFIX } from '../../../lib/durable-file.ts';
 import { realDisk } from '../../../lib/real-disk.ts';
 import {
   bytesOf,
@@ -182,9 +184,15 @@ test('a dataset that fails is no source any more, and the answer goes on from th
     await writer.write(a.bytes.subarray(0, 2_000));
     await using arriving = await openArriving(store);
     expect(await readTo(arriving, 0, 1)).toEqual(a.bytes.subarray(0, 2_000));
-    sled.fail(({ name, path }) => (name === fault && path.startsWith(bad!) ? 'EIO' : undefined));
+    const read = new Set<string>();
+    sled.fail(({ name, path }) => {
+      if (name === 'read' && basename(path).startsWith(TEMPORARY_PREFIX)) read.add(dirname(path));
+      return name === fault && path.startsWith(bad!) ? 'EIO' : undefined;
+    });
     await writer.write(a.bytes.subarray(2_000, 4_000));
     expect(await readTo(arriving, 500, 4_000)).toEqual(a.bytes.subarray(500, 4_000));
+    if (fault === 'write')
+      expect([...read], 'what it has written before is not read either').toEqual([second]);
     await writer.abort();
     expect(await arriving.read(new Uint8Array(1), 4_000)).toBeUndefined();
     sled.fail(() => undefined);
