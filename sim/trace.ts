@@ -26,6 +26,7 @@ export const SOMETIMES = [
   'a commit was uncertain',
   'a copy was made between sleds',
   'a copy was cut',
+  'a sled passed on what it was still receiving',
   'a deletion ran while its artifact was wanted again',
   'a deletion was deferred by a lease',
   'a deletion waited and was taken back',

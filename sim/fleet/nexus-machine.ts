@@ -28,7 +28,7 @@ import { createSledLink, type FindSled } from '../network/sled-link.ts';
 import { idFrom } from '../time/streams.ts';
 import type { Fail } from '../violation.ts';
 import type { Host } from './machine.ts';
-import { type Metadata, type ReleaseShelf, verifyFromShelf } from './releases.ts';
+import { type Metadata, PREFIX_UNIT_BYTES, type ReleaseShelf, verifyFromShelf } from './releases.ts';
 import { renewPeriodically } from './renewal.ts';
 import { watchTransfers } from './watched-transfers.ts';
 
@@ -145,6 +145,7 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
         deps.sinceBeginningMs,
       ),
       followArchive: followNothing,
+      prefixUnitBytes: PREFIX_UNIT_BYTES,
       verifyRoots: unsupported,
       fetchRelease: unsupported,
       freeBytes: disk.freeBytes,

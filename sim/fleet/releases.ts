@@ -70,7 +70,7 @@ const FIRST_BARE = ORDINARY_RELEASES + OTHER_SIGNERS.length * OF_EACH_OTHER_SIGN
 const SHARED_ARTIFACTS = 10;
 const MOST_SHARED = 3;
 /** So that most of these small artifacts have prefix digests. */
-const PREFIX_UNIT_BYTES = 256;
+export const PREFIX_UNIT_BYTES = 256;
 
 export const createReleaseShelf = (): ReleaseShelf => {
   const made = new Map<number, Promise<SimRelease>>();

@@ -90,7 +90,7 @@ export const watchAnswers = (watch: Watch, sled: SimSled, running: RunningSled):
 
 /** Each chunk that is sent is compared. */
 const watchArriving = (
-  { planted, arriving }: Watch,
+  { planted, arriving, holdings, world: { trace } }: Watch,
   sled: SimSled,
   running: RunningSled,
 ): RunningSled['arriving'] => ({
@@ -102,6 +102,8 @@ const watchArriving = (
       ...file,
       async read(target, position) {
         const count = await file.read(target, position);
+        if (count > 0 && !holdings.heldBy(sled).includes(sha256))
+          trace.reached('a sled passed on what it was still receiving');
         arriving.onPassedOn(sled, sha256, { bytes: target.subarray(0, count), position });
         return count;
       },

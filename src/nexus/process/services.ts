@@ -89,6 +89,8 @@ export type ServiceDeps = {
   readonly log: Logger;
   readonly watch: DatabaseWatch;
   readonly uploadWaits?: UploadWaits;
+  /** Of the prefix digests that `verifyRelease` collects; `PREFIX_UNIT_BYTES` unless it is given. */
+  readonly prefixUnitBytes?: number;
 };
 
 /** Waits for a database that does not answer. @throws `SCHEMA_VERSION` */

@@ -74,6 +74,7 @@ type Deps = {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+  readonly prefixUnitBytes?: number;
 };
 
 /** Each runs once at the start, and from then on by its period and its signals, until the stack is disposed. */

@@ -29,6 +29,7 @@ import { type Plan, planReplication } from '../../core/plan/plan.ts';
 import { copiesHeld } from '../../core/progress.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
+import type { Logger } from '../../lib/log.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import { isSilent } from '../background/heartbeat.ts';
 import { RELEASE_BUNDLE_TASK } from '../background/release-bundles.ts';
@@ -89,7 +90,7 @@ export type ReplicationDeps = {
     Pick<NexusPort, 'nexusBeginRound' | 'nexusList'> &
     Pick<SledPort, 'sledList'> &
     Pick<LocalRepoPort, 'localRepoList'> &
-    Pick<ReleasePort, 'repoArtifacts' | 'bundleGet'>;
+    Pick<ReleasePort, 'repoArtifacts' | 'bundleGet' | 'prefixDigests'>;
   readonly connection: SledConnection;
   readonly staging: Staging;
   readonly requests: RequestLog;
@@ -101,6 +102,9 @@ export type ReplicationDeps = {
   readonly policy: ReplicationPolicy;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly log: Logger;
+  /** Of the prefix digests in the database; `PREFIX_UNIT_BYTES` unless it is given. */
+  readonly prefixUnitBytes?: number;
 };
 
 export type Replication = {

@@ -16,15 +16,19 @@
 import type { Point, SledId } from '../../core/ids.ts';
 import type { Pair, PlanInput, TransferLimits } from '../../core/plan/input.ts';
 import { type CopyRequest, IDLE_BEFORE_PUT_MS, type PutRequest } from '../../core/plan/plan-artifact.ts';
+import { PREFIX_UNIT_BYTES } from '../../core/prefix-digests.ts';
 import type { Rng } from '../../core/rng.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { createLimiter } from '../../lib/limiter.ts';
+import type { Logger } from '../../lib/log.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
+import type { ReleasePort } from '../datastore/ports/release-port.ts';
 import type { Staging } from '../releases/staging/staging.ts';
 import type { CollectedSled } from '../sleds/sled-draft.ts';
 import { createPlanTimer, type PlanTimer } from './plan-timer.ts';
-import { makeCopy, type RequestDeps, sendPut, type TransferPlace } from './requests.ts';
+import { createPrefixMemory, type PrefixMemory } from './prefix-memory.ts';
+import { makeCopy, type RequestDeps, sendPut, type TransferNews, type TransferPlace } from './requests.ts';
 import { type Census, createSchedule, type Schedule } from './schedule.ts';
 
 export type TransferPolicy = {
@@ -41,7 +45,7 @@ export type TransferPolicy = {
 export const DEFAULT_TRANSFER_WAITS = { copyAnswerTimeoutMs: 20_000, roundWaitMs: 10_000 };
 
 /** What a round has found. */
-export type Found = Point & Census & { readonly sleds: readonly CollectedSled[] };
+export type Found = Point & Omit<Census, 'sleds'> & { readonly sleds: readonly CollectedSled[] };
 
 export type TransferCounts = {
   /** Since the last round: transfers that began, and copies on datasets that the sleds confirmed. */
@@ -62,6 +66,10 @@ export type Transfers = AsyncDisposable & {
 
 type Deps = Omit<RequestDeps, 'asking' | 'copyAnswerTimeoutMs' | 'staging'> & {
   readonly staging: Pick<Staging, 'openArtifact' | 'held'>;
+  readonly datastore: Pick<ReleasePort, 'prefixDigests'>;
+  readonly log: Logger;
+  /** Of the prefix digests in the database; {@link PREFIX_UNIT_BYTES} unless it is given. */
+  readonly prefixUnitBytes?: number;
   readonly rng: Rng;
   readonly policy: TransferPolicy;
 };
@@ -103,11 +111,12 @@ export const createTransfers = (deps: Deps): Transfers => {
     asking: createLimiter(policy.copyConcurrency),
     copyAnswerTimeoutMs: policy.copyAnswerTimeoutMs,
   };
+  const prefixMemory = createPrefixMemory({ ...deps, signal: stop.signal });
   const state = newState();
   const { schedule } = state;
   const timer = createPlanTimer({ clock, signal: stop.signal }, () => {
     try {
-      planNow(deps, state, begin);
+      planNow({ ...deps, prefixMemory }, state, begin);
     } catch (error) {
       state.fault = { error };
     }
@@ -115,16 +124,16 @@ export const createTransfers = (deps: Deps): Transfers => {
     tellAtRest(state, timer);
   });
 
-  const begin = (request: PutRequest | CopyRequest, found: Found): void => {
+  const begin = (request: PutRequest | CopyRequest, place: TransferPlace): void => {
     const pair: Pair = { sledId: request.target, sha256: request.sha256 };
     const startedMs = clock.monotonicMs();
     schedule.begun(request, startedMs);
     state.begun += 1;
-    const place = placeOf(found, state.targets);
+    const order = { place, news: newsOf(state, pair, timer) };
     const move =
       request.kind === 'put'
-        ? sendPut(requests, request, place, stop.signal)
-        : makeCopy(requests, request, place, stop.signal);
+        ? sendPut(requests, request, order, stop.signal)
+        : makeCopy(requests, request, order, stop.signal);
     const over = move.then(end => {
       schedule.ended(pair, end, clock.monotonicMs());
       if (end.kind === 'stored') state.written += end.copies;
@@ -141,7 +150,8 @@ export const createTransfers = (deps: Deps): Transfers => {
         ...{ found, followedMs: clock.monotonicMs() },
         targets: new Map(found.sleds.map(sled => [sled.id, sled])),
       });
-      schedule.follow(found);
+      const sleds = found.sleds.map(sled => ({ ...sled, copiesArriving: sled.target.heads !== null }));
+      schedule.follow({ ...found, sleds });
       timer.soon();
     },
     async settle({ signal }) {
@@ -160,16 +170,31 @@ export const createTransfers = (deps: Deps): Transfers => {
 };
 
 const planNow = (
-  { clock, memory, staging, policy, rng }: Deps,
-  { found, schedule }: State,
-  begin: (request: PutRequest | CopyRequest, found: Found) => void,
+  deps: Deps & { readonly prefixMemory: PrefixMemory },
+  state: State,
+  begin: (request: PutRequest | CopyRequest, place: TransferPlace) => void,
 ): void => {
+  const { clock, memory, staging, policy, rng, prefixMemory, prefixUnitBytes = PREFIX_UNIT_BYTES } = deps;
+  const { found, schedule } = state;
   if (found === undefined) return;
   const heldNow = new Set(staging.held().map(({ uploadId }) => uploadId));
   const local = found.local.filter(({ uploadId }) => heldNow.has(uploadId));
   const { puts, copies } = schedule.next({ local, policy, memory, nowMs: clock.monotonicMs() }, rng);
-  for (const request of [...puts, ...copies]) begin(request, found);
+  const requests = [...puts, ...copies];
+  if (requests.length === 0) return;
+  const marked = requests.filter(({ sizeBytes }) => sizeBytes > prefixUnitBytes); // PXD3
+  const prefixes = prefixMemory.of(new Set(marked.map(({ sha256 }) => sha256)));
+  const place = placeOf(found, state, prefixes);
+  for (const request of requests) begin(request, place);
 };
+
+const newsOf = ({ schedule }: State, pair: Pair, timer: PlanTimer): TransferNews => ({
+  passesOn() {
+    schedule.passesOn(pair);
+    timer.soon();
+  },
+  copiesWholeOnly: () => schedule.copiesWholeOnly(pair.sledId),
+});
 
 /** A transfer of an earlier round keeps no later one waiting: it may be one to a slow sled (G8). */
 const isAtRest = ({ running, followedMs }: State, timer: PlanTimer): boolean =>
@@ -196,8 +221,12 @@ const untilAtRest = async (
   over.abort();
 };
 
-const placeOf = ({ generation, digest }: Point, sleds: State['targets']): TransferPlace => ({
-  generation,
-  digest,
-  sled: id => requireEntry(sleds, id, 'the sled').target,
+const placeOf = (
+  { generation, digest }: Point,
+  { targets, schedule }: State,
+  prefixes: TransferPlace['prefixes'],
+): TransferPlace => ({
+  ...{ generation, digest, prefixes },
+  sled: id => requireEntry(targets, id, 'the sled').target,
+  isOlder: schedule.isWholeOnly,
 });

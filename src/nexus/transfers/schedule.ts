@@ -38,6 +38,9 @@ export type Schedule = {
   readonly begun: (request: PutRequest | CopyRequest, nowMs: number) => void;
   /** From now on its sled passes on what it has verified (PL11). */
   readonly passesOn: (pair: Pair) => void;
+  /** Until the next census it copies only from sleds that have all of an artifact. */
+  readonly copiesWholeOnly: (id: SledId) => void;
+  readonly isWholeOnly: (id: SledId) => boolean;
   readonly ended: (pair: Pair, end: TransferEnd, nowMs: number) => void;
   /** The part of a plan's input that only transfers know. */
   readonly forPlan: () => Pick<PlanInput, 'underWay' | 'idleSinceMs' | 'typicalBytesPerMs'>;
@@ -57,6 +60,7 @@ type State = {
   readonly underWay: Map<string, Entry>;
   readonly idleSinceMs: Map<SledId, number>;
   readonly rates: TransferRates;
+  readonly wholeOnly: Set<SledId>;
 };
 
 export const createSchedule = (): Schedule => {
@@ -66,8 +70,9 @@ export const createSchedule = (): Schedule => {
     underWay: new Map(),
     idleSinceMs: new Map(),
     rates: createTransferRates(),
+    wholeOnly: new Set(),
   };
-  const { holdings, underWay } = state;
+  const { holdings, underWay, wholeOnly } = state;
   return {
     follow: census => followCensus(state, census),
     next(now, rng) {
@@ -75,7 +80,7 @@ export const createSchedule = (): Schedule => {
       if (wanted === undefined) return { puts: [], copies: [] };
       noteIdle(state, now.nowMs);
       const { memory, ...rest } = now;
-      const sleds = holdings.sleds().map(sled => withPause(sled, memory));
+      const sleds = holdings.sleds().map(sled => asNow(sled, { memory, wholeOnly }));
       const input = { ...rest, wanted, sleds, ...forPlan(state) };
       const remembered = { backoff: memory.backoff(), routes: memory.routes() };
       const shortfall = { open: holdings.open(), isShort: holdings.isShort };
@@ -91,6 +96,8 @@ export const createSchedule = (): Schedule => {
       const entry = underWay.get(pairKey(sledId, sha256));
       if (entry !== undefined && entry.unknownSinceMs === undefined) entry.passesOn = true;
     },
+    copiesWholeOnly: id => void wholeOnly.add(id),
+    isWholeOnly: id => wholeOnly.has(id),
     ended: (pair, end, nowMs) => noteEnd(state, pair, end, nowMs),
     forPlan: () => forPlan(state),
     isWaiting: () => underWay.size > 0 && holdings.isAnyShort(),
@@ -105,16 +112,25 @@ const forPlan = ({ underWay, idleSinceMs, rates }: State) => ({
 
 const followCensus = (state: State, { wanted, sleds, beganMs }: Census): void => {
   state.wanted = wanted;
+  state.wholeOnly.clear();
   for (const [key, { unknownSinceMs }] of state.underWay)
     if (unknownSinceMs !== undefined && unknownSinceMs < beganMs) state.underWay.delete(key); // TRF2
   state.holdings.follow({ beganMs, wanted: wanted.artifacts, sleds });
 };
 
-/** Since the census a transfer may have found the sled full, or busy. */
-const withPause = (sled: InventorySled, memory: Pick<FleetMemory, 'sled'>): InventorySled => {
+/** Since the census a transfer may have found the sled full, busy, or of an older version. */
+const asNow = (
+  sled: InventorySled,
+  { memory, wholeOnly }: Pick<State, 'wholeOnly'> & { readonly memory: Pick<FleetMemory, 'sled'> },
+): InventorySled => {
   const { pause } = memory.sled(sled.id);
-  if (pause === undefined) return sled;
-  return { ...sled, writesPausedUntilMs: pause.untilMs, writesPausedBecause: pause.because };
+  const isOlder = wholeOnly.has(sled.id);
+  if (pause === undefined && !isOlder) return sled;
+  return {
+    ...sled,
+    ...(pause && { writesPausedUntilMs: pause.untilMs, writesPausedBecause: pause.because }),
+    ...(isOlder && { copiesArriving: false }),
+  };
 };
 
 const noteIdle = ({ holdings, underWay, idleSinceMs }: State, nowMs: number): void => {

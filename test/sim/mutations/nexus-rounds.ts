@@ -141,6 +141,22 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     why: 'B21, PL9: sleds that claim an artifact and do not serve it keep it from all others, although Nexus has it',
   },
   {
+    name: 'an-older-sled-is-ordered-to-copy-what-arrives',
+    in: 'orderCopy',
+    find: "    if (arriving && told !== 'told') return 'withdrawn';\n",
+    replace: '',
+    tests: 'arriving-transfers.test.ts',
+    why: 'TRQ3, B21: it asks its source for a whole copy, which that one has not, and the failure counts against the source',
+  },
+  {
+    name: 'passed-on-although-the-digests-were-refused',
+    in: 'tellPrefixes',
+    find: "return 'untold';\n  }",
+    replace: "return 'told';\n  }",
+    tests: 'arriving-transfers.test.ts',
+    why: 'TRQ3: other sleds are ordered to copy from a sled that passes on nothing before it has all of it',
+  },
+  {
     name: 'a-late-sled-passes-on',
     in: 'createDepths',
     find: ' || isOverdue(transfer, input)',
