@@ -1,7 +1,7 @@
 /** Files of an archive that nothing signs: neither metadata that was read nor a target. */
 import type { Archive } from '../archive/archive.ts';
 import type { ArchiveEntry } from '../archive/content.ts';
-import { type ArchiveFolder, METADATA_FOLDER } from '../archive/release-folders.ts';
+import { type ArchiveFolder, METADATA_FOLDER, repositoryElsewhere } from '../archive/release-folders.ts';
 import { DepotError } from '../lib/errors.ts';
 import { rootVersions } from '../tuf/repository.ts';
 import { underEitherName } from '../tuf/role-names.ts';
@@ -16,13 +16,13 @@ export type RecordingSource = {
 };
 
 /** Remembers what was read, so that unsigned files can be listed. @throws `METADATA_MISSING` without any */
-export const recording = (inner: ArchiveFolder): RecordingSource => {
+export const recording = (inner: ArchiveFolder, archive: Archive): RecordingSource => {
   const files = new Map<string, Uint8Array>();
   const list = inner.list();
   if (list.length === 0) {
     throw new DepotError(
       'METADATA_MISSING',
-      `the archive holds no TUF repository: it has nothing below ${METADATA_FOLDER}`,
+      `the archive holds no TUF repository: it has nothing below ${METADATA_FOLDER}${repositoryElsewhere(archive)}`,
     );
   }
   const entryNames = new Set<string>();

@@ -67,7 +67,7 @@ const verifyRecorded = async <Id extends string>(
   const archive = await openArchive(file, request.limits === undefined ? {} : { limits: request.limits });
   signal.throwIfAborted();
   requireRelease(archive);
-  const metadata = recording(folderOf(archive, METADATA_FOLDER, { signal }));
+  const metadata = recording(folderOf(archive, METADATA_FOLDER, { signal }), archive);
   const repository = await verifyRepository(metadata.source, {
     ...trustOptions(request),
     watch: recorder.watch,

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { handMadeZip } from '../../archive/hand-made-zip.fixture.ts';
 import { runTestCli } from '../run.fixture.ts';
 
 let directory: string;
@@ -18,6 +19,7 @@ beforeAll(async () => {
   const whole = await readFile(join(directory, 'one.zip'));
   await writeFile(join(directory, 'cut.zip'), whole.subarray(0, 100_000));
   await writeFile(join(directory, 'junk'), 'junk');
+  await writeFile(join(directory, 'flat.zip'), handMadeZip([{ name: 'metadata/1.root.json' }]));
   await writeFile(join(directory, 'bad.json'), '{}');
   await runTestCli(
     ['repo', 'assemble', '--key', 'k2.pem', '--release', '1.0.0', '--out', 'other.zip', 'os.img'],
@@ -37,6 +39,10 @@ test.each([
   ],
   [['repo', 'verify', 'junk'], /junk: it is neither a root\.json nor a ZIP archive/],
   [['tuf', '--metadata-dir', 'md', 'init', 'junk'], /\/junk: it is neither/],
+  [
+    ['repo', 'verify', 'flat.zip'],
+    /flat\.zip has no root .*: pack the folder with metadata\/ and targets\/ in it/,
+  ],
   [
     ['repo', 'sign', 'cut.zip', '--key', 'k.pem', '--out', 'x.zip'],
     /cannot open the release cut\.zip: the file/,

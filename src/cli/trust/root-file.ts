@@ -6,7 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { openArchive } from '../../archive/archive.ts';
-import { folderOf, METADATA_FOLDER } from '../../archive/release-folders.ts';
+import { folderOf, METADATA_FOLDER, repositoryElsewhere } from '../../archive/release-folders.ts';
 import { DepotError } from '../../lib/errors.ts';
 import { openRandomAccessFile, type RandomAccessFileOnDisk } from '../../lib/random-access-file.ts';
 import { requireEntry } from '../../lib/require-entry.ts';
@@ -98,7 +98,10 @@ const rootOfArchive = async (
   const archive = await openArchive(file, { limits: ROOT_ALONE });
   const version = rootVersions(folderOf(archive, METADATA_FOLDER)).at(choice === 'newest' ? -1 : 0);
   if (version === undefined) {
-    throw new DepotError('METADATA_MISSING', `${path} has no root such as ${METADATA_FOLDER}1.root.json`);
+    throw new DepotError(
+      'METADATA_MISSING',
+      `${path} has no root such as ${METADATA_FOLDER}1.root.json${repositoryElsewhere(archive)}`,
+    );
   }
   const name = `${METADATA_FOLDER}${version}.root.json`;
   const entry = requireEntry(archive.entries, name, 'the root');
