@@ -5,7 +5,13 @@ import { FAULT_TESTS } from './test/fault-tests.ts';
 export default defineConfig({
   test: {
     globalSetup: ['test/postgres-for-tests.ts'],
-    include: ['src/**/*.test.ts', 'sim/**/*.test.ts', 'bench/**/*.test.ts', 'test/**/*.test.ts'],
+    include: [
+      'src/**/*.test.ts',
+      'sim/**/*.test.ts',
+      'bench/**/*.test.ts',
+      'packaging/**/*.test.ts',
+      'test/**/*.test.ts',
+    ],
     // These have commands of their own: npm run test:failover and test:faults.
     exclude: [...configDefaults.exclude, 'test/failover/**', ...FAULT_TESTS],
     pool: 'forks',

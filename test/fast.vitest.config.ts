@@ -19,6 +19,7 @@ export default defineConfig({
       'src/**/*.test.ts',
       'sim/**/*.test.ts',
       'bench/**/*.test.ts',
+      'packaging/**/*.test.ts',
       'test/architecture-doc.test.ts',
       'test/first-day.test.ts',
       'test/tidy.test.ts',

@@ -29,6 +29,7 @@ export const FAULT_TESTS: readonly string[] = [
   'test/memory.test.ts',
   'test/network.test.ts',
   'test/own-authority.test.ts',
+  'test/packages.test.ts',
   'test/pgbouncer.test.ts',
   'test/plain-sleds.test.ts',
   'test/races.test.ts',

@@ -121,6 +121,7 @@ test('every command that a page shows exists, with each of its options', async (
     'README.md',
     'SECURITY.md',
     'CONTRIBUTING.md',
+    'docs/install.md',
     'docs/operations.md',
     'docs/errors.md',
     'docs/tuf.md',
