@@ -6,7 +6,7 @@
  *     files/ (units, examples, completions) ─▶ usr/lib/systemd, usr/share
  *     definitions of the commands ───────────▶ manual pages
  *
- * PF1. Of a package of npm it has what Node loads: no types, no maps, no tests, no documents.
+ * PKF1. Of a package of npm it has what Node loads: no types, no maps, no tests, no documents.
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';

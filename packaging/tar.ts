@@ -1,7 +1,7 @@
 /**
  * Files become a tar archive (POSIX ustar) that depends on nothing but their names, modes and bytes.
  *
- * TAR1. The same files make the same bytes: sorted by name, of root, with one time for all.
+ * PTR1. The same files make the same bytes: sorted by name, of root, with one time for all.
  */
 import { DepotError } from '../src/lib/errors.ts';
 

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 
 const root = resolve(import.meta.dirname, '..');
 const PAGE = 'docs/requirements.md';
-const FOLDERS = ['src', 'sim', 'test', 'bench', 'docs', 'schema'];
+const FOLDERS = ['src', 'sim', 'test', 'bench', 'packaging', 'docs', 'schema'];
 const PAGES_AT_THE_ROOT = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md'];
 
 /** What looks like a code and is a word. */
