@@ -239,7 +239,7 @@ const renderers: Renderers = {
     remedy: 'Remove plain_listen once no sled speaks plain HTTP.',
   }),
   DEBUG_LISTEN: ({ address }) => ({
-    message: `The setting debug.plain_listen is on: whatever reaches ${address} reads the state of background tasks without a token.`,
+    message: `The setting debug.plain_listen is on: whatever reaches ${address} reads the state of background tasks, and the update status, without a token.`,
     remedy: 'Remove debug.plain_listen, and restart this Nexus, when no debugger reads it any more.',
   }),
 };
