@@ -1,7 +1,8 @@
 /**
  * Counts the requests of a Nexus that move an artifact: no more than the configured number is in flight to one sled, those aside
- * that last so long that they keep a share of a place only (QU3).
+ * that last so long that they keep a share of a place only (QU3). A transfer begins when its sled is told the prefix digests (TRQ3).
  */
+import type { ArtifactHash } from '../../src/core/ids.ts';
 import type { SledConnection, SledTarget } from '../../src/sled-client/sled-connection.ts';
 import type { Fail } from '../violation.ts';
 
@@ -21,13 +22,21 @@ export const watchTransfers = <C extends SledConnection>(
   { nexus, mostToSled, nowMs, onTransfer, fail }: Watch,
 ): C => {
   const underWay = new Map<string, Set<{ readonly sinceMs: number }>>();
-  const counted = async <T>({ serial }: SledTarget, move: () => Promise<T>): Promise<T> => {
+  const toldMs = new Map<string, number>();
+  const counted = async <T>(
+    { serial }: SledTarget,
+    { sha256 }: { readonly sha256: ArtifactHash },
+    move: () => Promise<T>,
+  ): Promise<T> => {
     const moves = underWay.get(serial) ?? new Set();
     underWay.set(serial, moves);
-    const own = { sinceMs: nowMs() };
+    const now = nowMs();
+    const key = `${serial} ${sha256}`;
+    const own = { sinceMs: toldMs.get(key) ?? now };
+    toldMs.delete(key);
     moves.add(own);
     onTransfer();
-    const fresh = [...moves].filter(({ sinceMs }) => own.sinceMs - sinceMs <= NEVER_OVERDUE_MS).length;
+    const fresh = [...moves].filter(({ sinceMs }) => now - sinceMs <= NEVER_OVERDUE_MS).length;
     if (fresh > mostToSled) fail('bounds', `${nexus} moves ${fresh} artifacts to ${serial} at once`);
     try {
       return await move();
@@ -37,7 +46,11 @@ export const watchTransfers = <C extends SledConnection>(
   };
   return {
     ...connection,
-    put: (target, artifact, wait) => counted(target, () => connection.put(target, artifact, wait)),
-    copy: (target, artifact, wait) => counted(target, () => connection.copy(target, artifact, wait)),
+    tellPrefixes(target, told, wait) {
+      toldMs.set(`${target.serial} ${told.sha256}`, nowMs());
+      return connection.tellPrefixes(target, told, wait);
+    },
+    put: (target, artifact, wait) => counted(target, artifact, () => connection.put(target, artifact, wait)),
+    copy: (target, order, wait) => counted(target, order, () => connection.copy(target, order, wait)),
   };
 };
