@@ -213,6 +213,25 @@ describe('copies from sleds that still receive the artifact (B20, PL11)', () => 
     expect(sourceOf([1, 2, 3], receiving(1, undefined, 1), receiving(2, undefined, 0))).toEqual([sledId(2)]);
   });
 
+  test('sleds that receive nothing come first, so that each passes on another artifact than its neighbour (PL12)', () => {
+    const two = wantedOf([[1, 2]]);
+    const second = { ...receiving(2, undefined), sha256: hash(2) };
+    for (let seed = 0; seed < 10; seed += 1) {
+      const { copies } = planNow(
+        planInput({
+          ...{
+            wanted: two,
+            sleds: [1, 2, 3].map(n => knowing(n)),
+            underWay: [receiving(1, undefined), second],
+          },
+          policy: { minSledReplication: 1, limits: { ...ROOMY, maxCopiesFromSource: 1 } },
+        }),
+        seed,
+      );
+      expect(copies[0]).toMatchObject({ sha256: hash(1), target: sledId(3), source: sledId(1) });
+    }
+  });
+
   test('one that receives it late is no source, and neither is one behind it (QU3)', () => {
     const sleds = [1, 2, 3].map(n => knowing(n));
     const copiesAt = (nowMs: number) =>

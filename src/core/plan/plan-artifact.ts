@@ -45,6 +45,8 @@ type ArtifactContext = {
   readonly underWay: ReadonlyMap<SledId, TransferUnderWay>;
   /** Whether an archive may send what it has sent already, to an idle sled (PL1). */
   readonly mayRepeat: boolean;
+  /** Only what can begin now is planned: no reasons, and nothing of sleds that can receive nothing more. */
+  readonly isForNow: boolean;
   readonly input: PlanInput;
   readonly quota: Quota;
   readonly rng: Rng;
@@ -93,17 +95,21 @@ const planLacking = (
   context: ArtifactContext,
   plan: ArtifactPlan,
 ): void => {
-  const { sha256, rng } = context;
+  const { sha256, rng, quota, isForNow } = context;
+  const coming = lacking.filter(sled => copiesOn(sled, sha256) === 0 && isComing(sled, context));
+  // PL12
+  const ready = shuffled(
+    lacking.filter(sled => !isComing(sled, context) && (!isForNow || quota.mayReceive(sled.id))),
+    rng,
+  )
+    .filter(sled => isReady(sled, context, plan))
+    .sort((a, b) => quota.incoming(a.id) - quota.incoming(b.id));
+  if (isForNow && ready.length === 0) return;
   // In random order, or a failing source would be the first choice of every later plan too.
   const holders = shuffled(
     answering.filter(sled => copiesOn(sled, sha256) > 0),
     rng,
   );
-  const coming = lacking.filter(sled => copiesOn(sled, sha256) === 0 && isComing(sled, context));
-  const ready = shuffled(
-    lacking.filter(sled => !isComing(sled, context)),
-    rng,
-  ).filter(sled => isReady(sled, context, plan));
   const copies = planFirstPuts(
     ready.filter(sled => copiesOn(sled, sha256) === 0),
     { holders, coming },

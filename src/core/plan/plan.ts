@@ -26,6 +26,8 @@
  * PL10. A sled that lacks an artifact after transfers failed is named until it has it, also while it receives it once more.
  * PL11. A sled copies from one that still receives the artifact only where no sled that has it is free. That source is neither
  *      distrusted nor late, and its bytes come from a whole copy: through sleds that receive them in time, and never in a circle.
+ * PL12. Of the sleds that lack an artifact those that receive the least come first. So half of a fleet passes on one artifact and the
+ *      other half another one; a sled whose places are all taken for one cannot pass on the other.
  */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId } from '../ids.ts';
@@ -60,7 +62,7 @@ export const planReplication = (input: PlanInput, rng: Rng): Plan => {
   const planner = artifactPlanner(input, rng);
   const holders = countHolders(answeringSleds(input.sleds));
   for (const [sha256, sizeBytes] of rarestFirst(shuffled(input.wanted.artifacts, rng), holders))
-    plans.push(planner.plan(sha256, sizeBytes, false));
+    plans.push(planner.plan(sha256, sizeBytes, { mayRepeat: false, isForNow: false }));
   const attempts = plans.flatMap(({ nextAttemptMs }) => nextAttemptMs ?? []);
   return {
     puts: plans.flatMap(({ puts }) => puts),
@@ -93,7 +95,7 @@ export const nextTransfers = (input: PlanInput, { open, isShort }: Shortfall, rn
   const search = (mayRepeat: boolean, isMeant: (id: SledId) => boolean): void => {
     for (const [sha256, sizeBytes] of open) {
       if (!planner.hasPlace(isMeant)) break;
-      const outcome = planner.plan(sha256, sizeBytes, mayRepeat);
+      const outcome = planner.plan(sha256, sizeBytes, { mayRepeat, isForNow: true });
       puts.push(...outcome.puts);
       copies.push(...outcome.copies);
     }
@@ -106,7 +108,11 @@ export const nextTransfers = (input: PlanInput, { open, isShort }: Shortfall, rn
 
 type ArtifactPlanner = {
   /** What it plans is under way for the next plan. */
-  readonly plan: (sha256: ArtifactHash, sizeBytes: number, mayRepeat: boolean) => ArtifactPlan;
+  readonly plan: (
+    sha256: ArtifactHash,
+    sizeBytes: number,
+    how: { readonly mayRepeat: boolean; readonly isForNow: boolean },
+  ) => ArtifactPlan;
   readonly mayPut: () => boolean;
   /** Whether any of these sleds can receive anything. */
   readonly hasPlace: (isMeant: (id: SledId) => boolean) => boolean;
@@ -119,10 +125,10 @@ const artifactPlanner = (input: PlanInput, rng: Rng): ArtifactPlanner => {
   const archives = archivesByHash(input.local);
   const underWay = byHash(input.underWay);
   return {
-    plan(sha256, sizeBytes, mayRepeat) {
+    plan(sha256, sizeBytes, how) {
       const moving = underWay.get(sha256) ?? new Map<SledId, TransferUnderWay>();
       const plan = planArtifact({
-        ...{ sha256, sizeBytes, answering, silentSleds, input, quota, rng, mayRepeat },
+        ...{ sha256, sizeBytes, answering, silentSleds, input, quota, rng, ...how },
         archives: archives.get(sha256) ?? [],
         underWay: moving,
       });
