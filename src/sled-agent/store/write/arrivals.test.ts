@@ -223,6 +223,9 @@ test('the same answer goes on through the renames at the end of the write', asyn
   await writer.write(a.bytes);
   await using before = await openArriving(store);
   expect(await readTo(before, 0, 4_000)).toEqual(a.bytes.subarray(0, 4_000));
+  // A write that is disposed waits for its commit.
+  using end = new DisposableStack();
+  end.defer(named.resolve);
   isNaming = true;
   const committed = writer.commit();
   await using after = await openArriving(store);
