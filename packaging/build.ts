@@ -16,6 +16,8 @@ import { parseArgs, promisify } from 'node:util';
 import { DepotError } from '../src/lib/errors.ts';
 import { nodePackage, readBundled } from './bundled.ts';
 import { debianPackage } from './debian.ts';
+import { IMAGE_USER, imageFiles } from './image-files.ts';
+import { ociArchive } from './oci.ts';
 import { packageFiles } from './package-files.ts';
 import { librariesOf, sbomOf } from './sbom.ts';
 
@@ -24,6 +26,12 @@ const ROOT = resolve(import.meta.dirname, '..');
 const DEBIAN_ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 /** Of the binary of Node. */
 const DEPENDS = ['libc6 (>= 2.28)', 'libgcc-s1', 'libstdc++6 (>= 8)'];
+/** As /usr/bin/tuf-depot, which needs a shell. */
+const ENTRYPOINT = [
+  '/usr/lib/tuf-depot/bin/node',
+  '--max-semi-space-size=1',
+  '/usr/lib/tuf-depot/dist/cli/main.js',
+];
 const SUMMARY = 'replicates signed TUF releases to every machine of a fleet';
 const DESCRIPTION = [
   'It brings every artifact of a signed TUF release to each machine of a fleet,',
@@ -53,7 +61,8 @@ export const buildPackages = async (outDirectory: string): Promise<string[]> => 
   const { name, version } = JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8'));
   const timeS = await timeOf();
   const bundled = await readBundled(ROOT);
-  const libraries = await librariesOf(join(ROOT, 'node_modules', nodePackage(), 'bin/node'));
+  const node = join(ROOT, 'node_modules', nodePackage(), 'bin/node');
+  const libraries = await librariesOf(node);
   const sbom = sbomOf({ name, version, timeS, bundled, libraries });
   const compiled = await mkdtemp(join(tmpdir(), 'tuf-depot-build-'));
   try {
@@ -61,16 +70,22 @@ export const buildPackages = async (outDirectory: string): Promise<string[]> => 
     const scripts = ['postinst', 'prerm', 'postrm'].map(
       async each => [each, await readFile(join(ROOT, 'packaging/files/debian', each))] as const,
     );
+    const files = await packageFiles(ROOT, { compiled, bundled, sbom });
     const debian = debianPackage({
       ...{ name, version, architecture, timeS },
       summary: SUMMARY,
       description: DESCRIPTION,
       depends: DEPENDS,
-      files: await packageFiles(ROOT, { compiled, bundled, sbom }),
+      files,
       scripts: Object.fromEntries(await Promise.all(scripts)),
+    });
+    const image = ociArchive({
+      ...{ version, architecture, timeS, user: IMAGE_USER, entrypoint: ENTRYPOINT },
+      files: await imageFiles(files, node),
     });
     const made: readonly (readonly [string, Buffer])[] = [
       [`${name}_${version}_${architecture}.deb`, debian],
+      [`${name}_${version}_${architecture}.oci.tar`, image],
       [`${name}_${version}.cdx.json`, Buffer.from(sbom)],
     ];
     const sums = made.map(

@@ -1,11 +1,14 @@
 /** The packages of a release, as `npm run package` makes them: made twice, unpacked, and run. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
+import { gunzipSync } from 'node:zlib';
 import { afterAll, expect, test } from 'vitest';
 
 const run = promisify(execFile);
@@ -26,10 +29,12 @@ const [first, second] = [await build('first'), await build('second')];
 const nameOf = (end: string): string => [...first.keys()].find(name => name.endsWith(end)) ?? '';
 
 test('two builds of one commit have the same bytes, and SHA256SUMS has their hashes', () => {
-  expect([...first.keys()]).toEqual(['SHA256SUMS', nameOf('.cdx.json'), nameOf('.deb')]);
+  expect([...first.keys()]).toEqual([
+    ...['SHA256SUMS', nameOf('.cdx.json'), nameOf('.deb'), nameOf('.oci.tar')],
+  ]);
   for (const [name, bytes] of first) expect(second.get(name)?.equals(bytes), name).toBe(true);
   const sums = String(first.get('SHA256SUMS')).trimEnd().split('\n');
-  expect(sums.length).toBe(2);
+  expect(sums.length).toBe(3);
   for (const [sum, name] of sums.map(line => line.split('  ')))
     expect(createHash('sha256').update(first.get(name!)!).digest('hex')).toBe(sum);
 });
@@ -84,4 +89,48 @@ test('the unpacked Debian package has what a sled and a Nexus need and no more, 
   await tufDepot('repo', 'assemble', '--release', '1.0.0', '--key', 'k.pem', '--out', 'r.zip', 'os.img');
   const { stdout } = await tufDepot('repo', 'verify', 'r.zip', '--trust-root', 'k.pem.root.json');
   expect(stdout).toContain('1.0.0');
+});
+
+test('the unpacked image is one layer with the digests that it says, and runs with nothing of this machine but the kernel', async () => {
+  const layout = join(directory, 'layout');
+  const machine = join(directory, 'image');
+  for (const each of [layout, machine]) await mkdir(each);
+  await run('tar', ['-xf', join(directory, 'first', nameOf('.oci.tar')), '-C', layout]);
+  /** A blob, whose bytes have to have its digest and its size. */
+  const blob = async ({ digest, size }: { digest: string; size: number }): Promise<Buffer> => {
+    const bytes = await readFile(join(layout, 'blobs', digest.replace(':', '/')));
+    expect(`sha256:${createHash('sha256').update(bytes).digest('hex')}`).toBe(digest);
+    expect(bytes.length).toBe(size);
+    return bytes;
+  };
+  const index = JSON.parse(await readFile(join(layout, 'index.json'), 'utf8'));
+  const manifest = JSON.parse(String(await blob(index.manifests[0])));
+  const { config, rootfs } = JSON.parse(String(await blob(manifest.config)));
+  const layer = gunzipSync(await blob(manifest.layers[0]));
+  expect(rootfs.diff_ids).toEqual([`sha256:${createHash('sha256').update(layer).digest('hex')}`]);
+  await writeFile(join(directory, 'layer.tar'), layer);
+  await run('tar', ['-xf', join(directory, 'layer.tar'), '-C', machine]);
+  if (process.getuid?.() !== 0) {
+    process.stdout.write('skipped: only root can change the root directory\n');
+    return;
+  }
+  const { version } = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'));
+  const env = { PATH: process.env.PATH };
+  const start = [`--userspec=${config.User}`, machine, ...config.Entrypoint];
+  expect((await run('chroot', [...start, '--version'], { env })).stdout.trim()).toBe(version);
+  const data = join(machine, 'data');
+  await mkdir(join(data, 'disk'), { recursive: true });
+  // An engine makes the devices.
+  await mkdir(join(machine, 'dev'));
+  await run('mknod', ['-m', '666', join(machine, 'dev/null'), 'c', '1', '3']);
+  const toml = 'serial = "S1"\ntransport = "plain"\nnexus = ["127.0.0.1:9"]\ndatasets = ["disk"]\n';
+  const listen = 'listen = "127.0.0.1:0"\ndepot_listen = "127.0.0.1:0"\nready_file = "ready.json"\n';
+  await writeFile(join(data, 'sled-agent.toml'), toml + listen);
+  await run('chown', ['-R', config.User, data]);
+  const agent = spawn('chroot', [...start, 'sled-agent', '--config', '/data/sled-agent.toml'], { env });
+  const ended = Promise.all([text(agent.stderr), once(agent, 'exit')]);
+  await expect.poll(() => readdir(data)).toContain('ready.json');
+  agent.kill('SIGTERM');
+  const [log, exit] = await ended;
+  expect({ exit, log }).toEqual({ exit: [0, null], log: expect.not.stringContaining('"level":50') });
 });
