@@ -142,6 +142,10 @@ const planOne = (
   context: ArtifactContext,
   plan: ArtifactPlan,
 ): void => {
+  if (isOnlyDeferred(sled, context)) {
+    if (holders.length + comers.length + context.archives.length > 0) plan.deferred += 1;
+    return;
+  }
   const sources = holders.filter(holder => mayServe(holder, sled));
   const usable = sources.filter(source => pauseOf(sled, source.id, context) === undefined);
   const willServe = comers.some(comer => mayServe(comer, sled));
@@ -153,6 +157,10 @@ const planOne = (
   else if (sled.isPlain === true && holders.length + comers.length > 0) planFromArchive(sled, context, plan);
   else if (context.archives.length > 0) plan.deferred += 1;
 };
+
+/** It has no place, and nothing but that to report: its sources, which are many in a large fleet, need no look. */
+const isOnlyDeferred = (sled: PlanSled, { quota, input, mayRepeat }: ArtifactContext): boolean =>
+  !quota.mayReceive(sled.id) && sled.isPlain !== true && !mayRepeat && !input.routes.has(sled.id);
 
 const copiesOn = (sled: PlanSled, sha256: ArtifactHash): number => sled.answer.held.get(sha256) ?? 0;
 
