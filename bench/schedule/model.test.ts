@@ -25,6 +25,12 @@ test('a fleet receives everything once, never sooner than its links can, and soo
   expect(filled.makespanMs).toBeLessThan(fill({ ...model, cutThrough: false }).makespanMs);
 });
 
+test('one slow sled does not make those slow that have begun to copy from it (G8, PL13)', () => {
+  const slow = { ...model, bytesPerMs: 1_250, slowShare: 1 / 8 };
+  for (let seed = 1; seed <= 10; seed += 1)
+    expect(fill({ ...slow, seed }).makespanMs).toBeLessThan((8 * releaseBytes) / slow.bytesPerMs);
+});
+
 test('the same seed gives the same run, and another one another', () => {
   const run = (seed: number) => {
     const { stepMsMax: _, ...filled } = fill({ ...model, failingShare: 0.1, seed });

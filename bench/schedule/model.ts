@@ -67,6 +67,7 @@ type Transfer = Stream & {
   readonly order: PutRequest | CopyRequest;
   readonly sizeBytes: number;
   readonly artifact: number;
+  readonly startedMs: number;
   received: number;
   /** Cut there. */
   readonly cutAt: number;
@@ -242,7 +243,8 @@ const send = (world: World, order: PutRequest | CopyRequest, tookMs: number): vo
     rng.next() < model.failingShare ? (['refused', 'cut', 'silent'] as const)[rng.below(3)] : undefined;
   const { sizeBytes } = order;
   const transfer: Transfer = {
-    ...{ order, artifact, from, sizeBytes, to: numbers.get(order.target)!, wanted: 0, got: 0, received: 0 },
+    ...{ order, artifact, from, sizeBytes, to: numbers.get(order.target)!, startedMs: nowMs },
+    ...{ wanted: 0, got: 0, received: 0 },
     cutAt: fault === 'cut' ? rng.next() * sizeBytes : Number.POSITIVE_INFINITY,
     passesOn: false,
   };
@@ -327,7 +329,7 @@ const store = (world: World, transfer: Transfer): void => {
   at(world, world.nowMs + latencyMs(world), () => {
     world.memory.transferDone(order.target, order.sha256);
     world.schedule.ended(
-      { sledId: order.target, sha256: order.sha256 },
+      { sledId: order.target, sha256: order.sha256, startedMs: transfer.startedMs },
       { kind: 'stored', copies: 1 },
       world.nowMs,
     );
@@ -343,7 +345,7 @@ const cut = (world: World, transfer: Transfer): void => {
 };
 
 /** Nexus has noticed. */
-const lose = (world: World, { order }: Transfer, isTargetDead = false): void => {
+const lose = (world: World, { order, startedMs }: Transfer, isTargetDead = false): void => {
   const error =
     order.kind === 'put' || isTargetDead
       ? new DepotError('PEER_UNREACHABLE', 'the sled does not answer')
@@ -351,7 +353,7 @@ const lose = (world: World, { order }: Transfer, isTargetDead = false): void => 
   const source = order.kind === 'put' ? undefined : order.source;
   const blame = world.memory.transferFailed(order.target, order.sha256, error, source);
   world.schedule.ended(
-    { sledId: order.target, sha256: order.sha256 },
+    { sledId: order.target, sha256: order.sha256, startedMs },
     { kind: 'failed', blame },
     world.nowMs,
   );

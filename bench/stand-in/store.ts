@@ -186,6 +186,7 @@ const createHoldings = ({
       },
       outcome: async sha256 =>
         held.has(sha256) ? { kind: 'stored', datasets, successfulWrites: datasets } : { kind: 'unknown' },
+      wasPut: () => undefined,
       report: () => ({ inFlight: [], completedTotal: copied, failedTotal: 0, failed: [] }),
       [Symbol.asyncDispose]: async () => undefined,
     },

@@ -115,7 +115,9 @@ export const agentHandlers = ({
       sender: nameOf(caller),
     });
     const sizeBytes = await writeAll(writer, received?.chunks ?? body.chunks);
-    const result = putResultBody(await writer.commit());
+    const stored = await writer.commit();
+    copies.wasPut(sha256, stored);
+    const result = putResultBody(stored);
     log.info({ sha256, generation, size_bytes: sizeBytes, ...result }, 'artifact stored');
     return result;
   },

@@ -221,6 +221,41 @@ test('a source that has nothing new ends the copy, by its name', async () => {
   put.cut();
 });
 
+test('a copy from a source that receives too slowly is replaced by one from a whole copy, in its place (CY7, G8)', async () => {
+  const { sleds, owned } = await start({}, { limits: { copies: 1 } }, {});
+  await using _ = owned;
+  const [a, b, c] = sleds;
+  await c.put(BYTES, generationOf(c));
+  const put = slowPut(a, generationOf(a));
+  put.send(BYTES.subarray(0, 2 * MIB));
+  await expect
+    .poll(() => copyArriving(b, a).catch((error: Error) => error.message), { timeout: 10_000 })
+    .toBeUndefined();
+  await expect.poll(() => received(b), { timeout: 10_000 }).toBe(2 * MIB);
+  await b.copy(SHA256, c.depotUrl).finally(put.cut);
+  expect(await outcome(b)).toMatchObject({ stored: { datasets: 2, successful_writes: 2 } });
+  expect(await list(b)).toMatchObject({
+    list: { [SHA256]: 2 },
+    ...{ copies_in_flight: [], copies_completed_total: 1, copies_failed_total: 1 },
+    copies_failed: [{ depot_base_url: a.depotUrl, error_code: 'COPY_SOURCE' }],
+  });
+});
+
+test('a put that is stored ends such a copy, which has failed for nobody (CY7)', async () => {
+  const { sleds, owned } = await start({}, {});
+  await using _ = owned;
+  const [a, b] = sleds;
+  const put = slowPut(a, generationOf(a));
+  put.send(BYTES.subarray(0, 2 * MIB));
+  await expect
+    .poll(() => copyArriving(b, a).catch((error: Error) => error.message), { timeout: 10_000 })
+    .toBeUndefined();
+  const ended = outcome(b);
+  await b.put(BYTES, generationOf(b)).finally(put.cut);
+  expect(await ended).toMatchObject({ stored: { datasets: 2, successful_writes: 2 } });
+  expect(await list(b)).toMatchObject({ copies_in_flight: [], copies_failed_total: 0 });
+});
+
 test('the route serves a held artifact too, in ranges, and takes the places of reads (B14)', async () => {
   const { sleds, owned } = await start({ limits: { depot_reads: 2 } });
   await using _ = owned;

@@ -12,11 +12,13 @@
  * CY5. How a copy ended is known until enough later ones have ended: a requester that waits for the end of its copy learns it.
  * CY6. A copy of an artifact that its source is still receiving is one request too, whose bytes come as the source verifies them: the
  *      deadline on progress ends it when the source has nothing new.
+ * CY7. Such a copy may be as slow as any sled before its source. An order to copy from a sled that has all of the artifact replaces it, in
+ *      its slot, and a put that is stored ends it.
  */
 import { depotArrivingUrl } from '../api/arriving-api.ts';
 import { depotArtifactUrl } from '../api/depot-api.ts';
 import type { ArtifactHash, Generation, SledId } from '../core/ids.ts';
-import type { CopyFailure, CopyInFlight, CopyOutcome } from '../core/sled-report.ts';
+import type { CopyFailure, CopyInFlight, CopyOutcome, PutResult } from '../core/sled-report.ts';
 import type { Claimant } from '../http/places.ts';
 import type { ProgressDeadline } from '../http/progress.ts';
 import type { RawAnswer } from '../http/raw-get.ts';
@@ -51,6 +53,8 @@ export type Copies = AsyncDisposable & {
   readonly report: () => CopyReport;
   /** How the last copy of an artifact ended; waits while one is in flight, until the signal (CY5). Never rejects. */
   readonly outcome: (sha256: ArtifactHash, wait: { readonly signal: AbortSignal }) => Promise<CopyOutcome>;
+  /** A put has stored the artifact (CY7). */
+  readonly wasPut: (sha256: ArtifactHash, result: PutResult) => void;
 };
 
 /** GET from another sled's depot: `rawGet`, or its counterpart in the simulator. */
@@ -88,6 +92,11 @@ type Copy = {
   sizeBytes: number | undefined;
   /** Resolves, or rejects, with the answer to the request (CY1). */
   readonly begun: PromiseWithResolvers<void>;
+  /** Undefined once it belongs to the copy that replaces this one. */
+  slot: Disposable | undefined;
+  readonly stop: AbortController;
+  /** Of the put that ended it. */
+  put: PutResult | undefined;
   /** Never rejects. */
   over: Promise<void>;
 };
@@ -99,21 +108,28 @@ export const createCopies = (deps: CopyDependencies): Copies => {
   const record = createCopyRecord();
 
   /** From the writer to the commit; the request is answered in between. */
-  const run = async (copy: Copy): Promise<void> => {
+  const run = async (copy: Copy, replaced: Copy | undefined): Promise<void> => {
     const { sha256, generation, digest, depotBaseUrl: source, timeStartedMs } = copy.request;
     try {
       const expectedSizeBytes = store.config()?.artifacts.get(sha256);
       const expected = { expectedSizeBytes, digest };
       await using writer = await store.beginWrite(sha256, generation, { ...expected, sender: source });
-      using answer = await openSource(deps, copy.request, expectedSizeBytes, stop.signal);
+      const signal = AbortSignal.any([stop.signal, copy.stop.signal]);
+      using answer = await openSource(deps, copy.request, expectedSizeBytes, signal);
       copy.sizeBytes = answer.sizeBytes ?? expectedSizeBytes;
       copy.begun.resolve();
+      await endReplaced(replaced);
       const stored = await transfer(answer, writer, copy);
       record.stored(sha256, stored);
       const elapsed_ms = clock.nowMs() - timeStartedMs;
       const done = { size_bytes: copy.receivedBytes, successful_writes: stored.successfulWrites, elapsed_ms };
       log.info({ sha256, source, ...done }, 'artifact copied');
     } catch (error) {
+      await endReplaced(replaced);
+      if (copy.put !== undefined) {
+        record.stored(sha256, copy.put);
+        return copy.begun.resolve();
+      }
       record.failed(failedCopy(copy.request, clock.nowMs(), error));
       log.warn({ sha256, source, received_bytes: copy.receivedBytes, err: error }, 'copy failed');
       copy.begun.reject(error);
@@ -123,33 +139,27 @@ export const createCopies = (deps: CopyDependencies): Copies => {
   return {
     async start(request, orderedBy) {
       const present = inFlight.get(request.sha256);
-      if (present !== undefined) return present.begun.promise;
+      if (present !== undefined && !mayReplace(present, request)) return present.begun.promise;
       stop.signal.throwIfAborted();
-      const slot = slots.take(orderedBy);
-      const copy: Copy = {
-        request: { ...request, timeStartedMs: clock.nowMs() },
-        receivedBytes: 0,
-        sizeBytes: undefined,
-        begun: Promise.withResolvers<void>(),
-        over: Promise.resolve(),
-      };
+      const copy = newCopy(
+        { ...request, timeStartedMs: clock.nowMs() },
+        present?.slot ?? slots.take(orderedBy),
+      );
+      if (present !== undefined) present.slot = undefined;
       inFlight.set(request.sha256, copy);
-      copy.over = run(copy).finally(() => {
-        inFlight.delete(request.sha256);
-        slot[Symbol.dispose]();
+      copy.over = run(copy, present).finally(() => {
+        if (inFlight.get(request.sha256) === copy) inFlight.delete(request.sha256);
+        copy.slot?.[Symbol.dispose]();
       });
       return copy.begun.promise;
     },
-    report: () => ({
-      inFlight: [...inFlight.values()].map(({ request, receivedBytes, sizeBytes }) => ({
-        sha256: request.sha256,
-        depotBaseUrl: request.depotBaseUrl,
-        timeStartedMs: request.timeStartedMs,
-        receivedBytes,
-        sizeBytes,
-      })),
-      ...record.report(),
-    }),
+    wasPut(sha256, result) {
+      const present = inFlight.get(sha256);
+      if (present?.request.isArriving !== true) return;
+      present.put = result;
+      present.stop.abort(new DepotError('COPY_SOURCE', 'a put has stored the artifact'));
+    },
+    report: () => ({ inFlight: [...inFlight.values()].map(reported), ...record.report() }),
     async outcome(sha256, { signal }) {
       const present = inFlight.get(sha256);
       if (present !== undefined) await settledOr(present.over, signal);
@@ -161,6 +171,34 @@ export const createCopies = (deps: CopyDependencies): Copies => {
       await Promise.all([...inFlight.values()].map(({ over }) => over));
     },
   };
+};
+
+const newCopy = (request: Started, slot: Disposable): Copy => ({
+  ...{ request, slot, receivedBytes: 0, sizeBytes: undefined, put: undefined },
+  ...{ begun: Promise.withResolvers<void>(), stop: new AbortController(), over: Promise.resolve() },
+});
+
+const reported = ({ request, receivedBytes, sizeBytes }: Copy): CopyInFlight => ({
+  sha256: request.sha256,
+  depotBaseUrl: request.depotBaseUrl,
+  timeStartedMs: request.timeStartedMs,
+  receivedBytes,
+  sizeBytes,
+});
+
+/** CY7 */
+const mayReplace = (present: Copy, { isArriving = false }: CopyRequest): boolean =>
+  present.request.isArriving === true && !isArriving;
+
+/** Its outcome is recorded before that of the copy that replaces it. */
+const endReplaced = async (replaced: Copy | undefined): Promise<void> => {
+  replaced?.stop.abort(
+    new DepotError(
+      'COPY_SOURCE',
+      'its source received the artifact too slowly, and another one has all of it',
+    ),
+  );
+  await replaced?.over;
 };
 
 const settledOr = (over: Promise<void>, signal: AbortSignal): Promise<void> =>

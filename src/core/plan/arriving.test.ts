@@ -257,6 +257,30 @@ describe('copies from sleds that still receive the artifact (B20, PL11)', () => 
     expect(sourcesAfter(failed, failed)).toEqual([]);
   });
 
+  test('a copy from such a source is replaced once it is late: from a whole copy, or from the archive (PL13, G8)', () => {
+    const [whole, coming] = [
+      knowing(1, listing([[hash(1), 2]])),
+      knowing(2, { ...listing(), copiesInFlight: new Set([hash(1)]) }),
+    ];
+    const copy = { ...receiving(2, 3), arriving: true };
+    const slow = receiving(3, undefined);
+    const orders = (input: Partial<PlanInput> & Pick<PlanInput, 'sleds'>, nowMs = 5_009) => {
+      const { puts, copies } = planOf({ nowMs, underWay: [slow, copy], ...input });
+      return [...puts, ...copies].map(each => [each.target, each.kind === 'put' ? 'archive' : each.source]);
+    };
+    expect(orders({ sleds: [whole, coming, knowing(3)] })).toEqual([[sledId(2), sledId(1)]]);
+    expect(orders({ sleds: [whole, coming, knowing(3)] }, 5_008), 'not late').toEqual([]);
+    expect(orders({ sleds: [coming, knowing(3)] })).toEqual([[sledId(2), 'archive']]);
+    expect(orders({ sleds: [coming, knowing(3)], local: [] })).toEqual([]);
+    const other = { ...receiving(4, undefined, 5_000), passesOn: true };
+    const sleds = [coming, knowing(3), knowing(4)];
+    expect(orders({ sleds, local: [], underWay: [slow, copy, other] }), 'by no other of its kind').toEqual(
+      [],
+    );
+    const wholeCopy = { ...copy, arriving: false };
+    expect(orders({ sleds: [whole, coming, knowing(3)], underWay: [slow, wholeCopy] })).toEqual([]);
+  });
+
   test('a sled that was caught with other bytes is none (P9)', () => {
     const sleds = [{ ...knowing(1), isDistrusted: true }, knowing(2)];
     expect(planOf({ sleds, underWay: [receiving(1, undefined)] }).copies).toEqual([]);

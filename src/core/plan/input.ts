@@ -38,6 +38,8 @@ export type TransferUnderWay = Pair & {
   readonly startedMs: number;
   /** Its sled passes on what it has verified of the artifact, before it has all of it (PL11). */
   readonly passesOn?: boolean;
+  /** A copy whose source still received the artifact when it was ordered. */
+  readonly arriving?: boolean;
 };
 
 export type PlanInput = {

@@ -164,8 +164,15 @@ const isOnlyDeferred = (sled: PlanSled, { quota, input, mayRepeat }: ArtifactCon
 
 const copiesOn = (sled: PlanSled, sha256: ArtifactHash): number => sled.answer.held.get(sha256) ?? 0;
 
-const isComing = (sled: PlanSled, { sha256, underWay }: ArtifactContext): boolean =>
-  sled.answer.copiesInFlight.has(sha256) || underWay.has(sled.id);
+const isComing = (sled: PlanSled, context: ArtifactContext): boolean =>
+  !isReplaceable(sled, context) &&
+  (sled.answer.copiesInFlight.has(context.sha256) || context.underWay.has(sled.id));
+
+/** PL13 */
+const isReplaceable = (sled: PlanSled, { underWay, input }: ArtifactContext): boolean => {
+  const transfer = underWay.get(sled.id);
+  return transfer?.arriving === true && isOverdue(transfer, input);
+};
 
 type Pause = { readonly untilMs: number; readonly because: string | undefined };
 
@@ -321,7 +328,8 @@ const planFromArriving = (
   plan: ArtifactPlan,
 ): boolean => {
   const { sha256, sizeBytes, quota } = context;
-  if (sled.copiesArriving !== true || copiesOn(sled, sha256) > 0) return false;
+  if (sled.copiesArriving !== true || copiesOn(sled, sha256) > 0 || isReplaceable(sled, context))
+    return false;
   // Whatever the cause, what is whole will do: a failing sled must not go through all that receive it (G8).
   if (arriving.length === 0 || failedSources(sled, context) >= MAX_FAILED_ARRIVING) return false;
   const source = arriving.find(

@@ -28,6 +28,8 @@
  *      distrusted nor late, and its bytes come from a whole copy: through sleds that receive them in time, and never in a circle.
  * PL12. Of the sleds that lack an artifact those that receive the least come first. So half of a fleet passes on one artifact and the
  *      other half another one; a sled whose places are all taken for one cannot pass on the other.
+ * PL13. A copy of PL11 that is overdue may be as slow as any sled before it. A whole copy or the archive replaces it, in the places that
+ *      are free: a slow sled does not slow those behind it (G8).
  */
 import type { Blocked } from '../facts/blocked.ts';
 import type { ArtifactHash, SledId } from '../ids.ts';
@@ -132,9 +134,12 @@ const artifactPlanner = (input: PlanInput, rng: Rng): ArtifactPlanner => {
         archives: archives.get(sha256) ?? [],
         underWay: moving,
       });
-      const requests = [...plan.puts.map(put => ({ ...put, source: undefined })), ...plan.copies];
-      for (const { target: sledId, source } of requests)
-        moving.set(sledId, { sledId, sha256, source, sizeBytes, startedMs: input.nowMs });
+      const requests = [
+        ...plan.puts.map(put => ({ ...put, source: undefined, arriving: false })),
+        ...plan.copies,
+      ];
+      for (const { target: sledId, source, arriving } of requests)
+        moving.set(sledId, { sledId, sha256, source, sizeBytes, arriving, startedMs: input.nowMs });
       if (requests.length > 0) underWay.set(sha256, moving);
       return plan;
     },

@@ -1,9 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect, test } from 'vitest';
 import type { SledId } from '../../core/ids.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { DepotError } from '../../lib/errors.ts';
 import type { SledConnection } from '../../sled-client/sled-connection.ts';
 import type { FakeSled } from '../sleds/fleet.fixture.ts';
-import { fleet, give, holdings } from './fleet-transfers.fixture.ts';
+import { fleet, give, hang, holdings, POLICY } from './fleet-transfers.fixture.ts';
 
 type Tell = (sled: string) => Promise<void> | undefined;
 
@@ -14,10 +16,12 @@ const heldUp = (
     marked = [1],
     hasArchive = true,
     tell = () => undefined,
+    clock,
   }: {
     readonly marked?: readonly number[];
     readonly hasArchive?: boolean;
     readonly tell?: Tell;
+    readonly clock?: Clock;
   } = {},
 ) => {
   const begun: string[] = [];
@@ -41,9 +45,15 @@ const heldUp = (
     async copy(target, { source, isArriving }) {
       begun.push(`${target.serial} from ${source.serial}${isArriving === true ? ', which receives it' : ''}`);
     },
-    copyOutcome: async target => ({ kind: 'stored', ...(await store(target.id)) }),
+    copyOutcome: async (target, _copy, { signal }) => ({
+      kind: 'stored',
+      ...(await Promise.race([store(target.id), hang(signal)])),
+    }),
   };
-  const w = fleet(count, [1], { connection, marked, hasArchive });
+  const w = fleet(count, [1], {
+    ...{ connection, marked, hasArchive },
+    ...(clock && { clock, policy: { limits: { ...POLICY.limits, maxPuts: 2, maxTransfersToSled: 2 } } }),
+  });
   for (const sled of w.sleds) Object.assign(sled.target, { heads: [] });
   return { ...w, begun, told, gate };
 };
@@ -62,6 +72,27 @@ test('a sled passes on what it receives, before it has all of it (B20, PL11, TRQ
   w.gate.resolve();
   await w.settle();
   expect(holdings(w.sleds)).toEqual([1, 1, 1]);
+});
+
+test('a sled behind one that receives too slowly receives the artifact from Nexus, and what it replaces counts for nothing (PL13, G8)', async () => {
+  let aheadMs = 0;
+  const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + aheadMs };
+  const w = heldUp(2, { clock });
+  w.follow();
+  await expect.poll(() => w.begun.length).toBe(2);
+  const [first, second] = w.begun.map(line => line.split(' from ')[0]!);
+  aheadMs = 10_000;
+  await expect.poll(() => w.begun, { timeout: 10_000 }).toHaveLength(3);
+  expect(w.begun[2]).toBe(`${second} from Nexus`);
+  await delay(10);
+  w.follow();
+  const { underWay } = w.transfers.forPlan();
+  expect(underWay.map(({ source }) => source)).toEqual([undefined, undefined]);
+  w.gate.resolve();
+  await w.settle();
+  expect(holdings(w.sleds)).toEqual([1, 1]);
+  expect(w.begun, `${first} is sent it once`).toHaveLength(3);
+  expect(w.transfers.forPlan().underWay).toEqual([]);
 });
 
 test('an artifact without prefix digests is passed on as a whole', async () => {

@@ -14,7 +14,7 @@
  *       census: a failing sled costs one request in a round (R4).
  */
 import type { Point, SledId } from '../../core/ids.ts';
-import type { Pair, PlanInput, TransferLimits } from '../../core/plan/input.ts';
+import { type Pair, type PlanInput, pairKey, type TransferLimits } from '../../core/plan/input.ts';
 import { type CopyRequest, IDLE_BEFORE_PUT_MS, type PutRequest } from '../../core/plan/plan-artifact.ts';
 import { PREFIX_UNIT_BYTES } from '../../core/prefix-digests.ts';
 import type { Rng } from '../../core/rng.ts';
@@ -81,6 +81,8 @@ type State = {
   found: Found | undefined;
   targets: ReadonlyMap<SledId, CollectedSled>;
   readonly schedule: Schedule;
+  /** Ends the wait for a transfer that another one replaces (PL13). */
+  readonly waits: Map<string, AbortController>;
   /** Promises of the transfers that have not ended, to when they began. */
   readonly running: Map<Promise<void>, number>;
   /** When transfers began to serve what was found. */
@@ -95,6 +97,7 @@ const newState = (): State => ({
   found: undefined,
   targets: new Map(),
   schedule: createSchedule(),
+  waits: new Map(),
   running: new Map(),
   followedMs: 0,
   begun: 0,
@@ -130,12 +133,14 @@ export const createTransfers = (deps: Deps): Transfers => {
     schedule.begun(request, startedMs);
     state.begun += 1;
     const order = { place, news: newsOf(state, pair, timer) };
+    const wait = waitOf(state, pair);
     const move =
       request.kind === 'put'
         ? sendPut(requests, request, order, stop.signal)
-        : makeCopy(requests, request, order, stop.signal);
+        : makeCopy(requests, request, order, AbortSignal.any([stop.signal, wait.signal]));
     const over = move.then(end => {
-      schedule.ended(pair, end, clock.monotonicMs());
+      wait[Symbol.dispose]();
+      schedule.ended({ ...pair, startedMs }, end, clock.monotonicMs());
       if (end.kind === 'stored') state.written += end.copies;
       state.running.delete(over);
       timer.soon();
@@ -186,6 +191,20 @@ const planNow = (
   const prefixes = prefixMemory.of(new Set(marked.map(({ sha256 }) => sha256)));
   const place = placeOf(found, state, prefixes);
   for (const request of requests) begin(request, place);
+};
+
+/** Of a transfer; that of the one that it replaces ends. */
+const waitOf = ({ waits }: State, pair: Pair): Disposable & { readonly signal: AbortSignal } => {
+  const key = pairKey(pair.sledId, pair.sha256);
+  waits.get(key)?.abort(new DepotError('COPY_SOURCE', 'another source replaces the one that was too slow'));
+  const wait = new AbortController();
+  waits.set(key, wait);
+  return {
+    signal: wait.signal,
+    [Symbol.dispose]() {
+      if (waits.get(key) === wait) waits.delete(key);
+    },
+  };
 };
 
 const newsOf = ({ schedule }: State, pair: Pair, timer: PlanTimer): TransferNews => ({

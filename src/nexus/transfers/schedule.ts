@@ -35,18 +35,21 @@ export type Schedule = {
   readonly follow: (census: Census) => void;
   /** What can begin now; the caller begins it. */
   readonly next: (now: Now, rng: Rng) => NextTransfers;
+  /** It replaces one of the same pair, whose end then counts for nothing (PL13). */
   readonly begun: (request: PutRequest | CopyRequest, nowMs: number) => void;
   /** From now on its sled passes on what it has verified (PL11). */
   readonly passesOn: (pair: Pair) => void;
   /** Until the next census it copies only from sleds that have all of an artifact. */
   readonly copiesWholeOnly: (id: SledId) => void;
   readonly isWholeOnly: (id: SledId) => boolean;
-  readonly ended: (pair: Pair, end: TransferEnd, nowMs: number) => void;
+  readonly ended: (transfer: Begun, end: TransferEnd, nowMs: number) => void;
   /** The part of a plan's input that only transfers know. */
   readonly forPlan: () => Pick<PlanInput, 'underWay' | 'idleSinceMs' | 'typicalBytesPerMs'>;
   /** Something is open, and time alone may give it a place. */
   readonly isWaiting: () => boolean;
 };
+
+type Begun = Pair & Pick<TransferUnderWay, 'startedMs'>;
 
 type Entry = TransferUnderWay & {
   passesOn: boolean;
@@ -89,7 +92,8 @@ export const createSchedule = (): Schedule => {
     begun(request, nowMs) {
       const { sha256, sizeBytes, target: sledId } = request;
       const source = request.kind === 'put' ? undefined : request.source;
-      const entry = { sledId, sha256, source, sizeBytes, startedMs: nowMs, passesOn: false };
+      const arriving = request.kind === 'copy' && request.arriving;
+      const entry = { sledId, sha256, source, sizeBytes, arriving, startedMs: nowMs, passesOn: false };
       underWay.set(pairKey(sledId, sha256), { ...entry, unknownSinceMs: undefined });
     },
     passesOn({ sledId, sha256 }) {
@@ -98,7 +102,7 @@ export const createSchedule = (): Schedule => {
     },
     copiesWholeOnly: id => void wholeOnly.add(id),
     isWholeOnly: id => wholeOnly.has(id),
-    ended: (pair, end, nowMs) => noteEnd(state, pair, end, nowMs),
+    ended: (transfer, end, nowMs) => noteEnd(state, transfer, end, nowMs),
     forPlan: () => forPlan(state),
     isWaiting: () => underWay.size > 0 && holdings.isAnyShort(),
   };
@@ -141,10 +145,11 @@ const noteIdle = ({ holdings, underWay, idleSinceMs }: State, nowMs: number): vo
   for (const id of idleSinceMs.keys()) if (!holdings.isShort(id)) idleSinceMs.delete(id);
 };
 
-const noteEnd = (state: State, pair: Pair, end: TransferEnd, nowMs: number): void => {
+const noteEnd = (state: State, { startedMs, ...pair }: Begun, end: TransferEnd, nowMs: number): void => {
   const { sledId, sha256 } = pair;
   const key = pairKey(sledId, sha256);
   const entry = state.underWay.get(key);
+  if (entry !== undefined && entry.startedMs !== startedMs) return;
   if (end.kind === 'stored' && entry !== undefined) state.rates.add(entry.sizeBytes, nowMs - entry.startedMs);
   const copies = end.kind === 'stored' ? end.copies : undefined;
   const isWhole = end.kind !== 'unknown' && state.holdings.ended(pair, nowMs, copies);
