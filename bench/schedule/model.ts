@@ -350,7 +350,7 @@ const lose = (world: World, { order, startedMs }: Transfer, isTargetDead = false
     order.kind === 'put' || isTargetDead
       ? new DepotError('PEER_UNREACHABLE', 'the sled does not answer')
       : new DepotError('COPY_SOURCE', 'the source does not answer');
-  const source = order.kind === 'put' ? undefined : order.source;
+  const source = order.kind === 'put' ? undefined : { id: order.source, isArriving: order.arriving };
   const blame = world.memory.transferFailed(order.target, order.sha256, error, source);
   world.schedule.ended(
     { sledId: order.target, sha256: order.sha256, startedMs },

@@ -88,8 +88,8 @@ describe('a copy that failed at its source', () => {
 
   test('backs off for this sled and source, whatever the artifact, and not for the artifact (M2, B21)', () => {
     const { memory, time, pair } = memoryAt();
-    memory.transferFailed(sled, hash, cut(), third);
-    memory.transferFailed(sled, hashOf(2), cut(), third);
+    memory.transferFailed(sled, hash, cut(), { id: third });
+    memory.transferFailed(sled, hashOf(2), cut(), { id: third });
     const route = routesTo(memory)?.get(third);
     expect(route, 'at the same time: one failure (M3)').toMatchObject({ failures: 1 });
     expect(route!.untilMs).toBeGreaterThan(time.nowMs);
@@ -102,7 +102,7 @@ describe('a copy that failed at its source', () => {
     const { memory, time } = memoryAt();
     const waits: number[] = [];
     for (let n = 0; n < 12; n += 1) {
-      memory.transferFailed(sled, hashOf(n), cut(), third);
+      memory.transferFailed(sled, hashOf(n), cut(), { id: third });
       const { untilMs } = routesTo(memory)!.get(third)!;
       waits.push(untilMs - time.nowMs);
       time.nowMs = untilMs;
@@ -110,25 +110,39 @@ describe('a copy that failed at its source', () => {
     expect(waits[0]).toBeLessThanOrEqual(2_000);
     expect(Math.max(...waits)).toBeLessThanOrEqual(30_000);
     expect(waits.at(-1)).toBeGreaterThanOrEqual(15_000);
-    memory.copyAccepted(sled, hash, third);
+    memory.copyAccepted(sled, hash, { id: third });
     memory.transferDone(sled, hashOf(3));
     expect(routesTo(memory)?.get(third), 'what came from elsewhere says nothing of it').toBeDefined();
     memory.transferDone(sled, hash);
     expect(routesTo(memory)).toBeUndefined();
   });
 
+  test('of an artifact that the source was still receiving says nothing about what else it serves (RTE4)', () => {
+    const { memory, time } = memoryAt();
+    const pausedMs = () => Math.max(0, routesTo(memory)!.get(third)!.untilMs - time.nowMs);
+    const failed = { sha256: hash, depotBaseUrl: '', timeMs: 1, errorCode: 'COPY_SOURCE', message: 'cut' };
+    memory.transferFailed(sled, hashOf(2), cut(), { id: third, isArriving: true });
+    memory.copyAccepted(sled, hash, { id: third, isArriving: true });
+    memory.copyFailed(sled, failed, third);
+    expect([...routesTo(memory)!.get(third)!.artifacts.keys()]).toEqual([hashOf(2), hash]);
+    expect(pausedMs()).toBe(0);
+    memory.copyAccepted(sled, hash, { id: third });
+    memory.copyFailed(sled, { ...failed, timeMs: 2 }, third);
+    expect(pausedMs(), 'one that has all of it').toBeGreaterThan(0);
+  });
+
   test('is forgotten for an artifact that arrived from elsewhere; the route stays', () => {
     const { memory } = memoryAt();
-    memory.transferFailed(sled, hash, cut(), third);
+    memory.transferFailed(sled, hash, cut(), { id: third });
     memory.transferDone(sled, hash);
     expect(routesTo(memory)?.get(third)?.artifacts.size).toBe(0);
   });
 
   test('is a failure of this sled and artifact if the sled could not store it, or names no source', () => {
     const { memory, pair } = memoryAt();
-    memory.transferFailed(sled, hash, new DepotError('IO', 'disk'), third);
+    memory.transferFailed(sled, hash, new DepotError('IO', 'disk'), { id: third });
     memory.transferFailed(sled, hashOf(2), cut());
-    memory.transferFailed(sled, hashOf(3), unreachable(), third);
+    memory.transferFailed(sled, hashOf(3), unreachable(), { id: third });
     expect(routesTo(memory), 'a sled that cannot be asked says nothing of the source').toBeUndefined();
     expect([pair(), pair(hashOf(2)), pair(hashOf(3))].map(each => each?.because)).toEqual([
       'disk',
@@ -142,8 +156,8 @@ describe('a copy that failed at its source', () => {
     const sources = Array.from({ length: 70 }, (_, n) =>
       SledId.parse(`00000002-0000-4000-8000-${String(n).padStart(12, '0')}`),
     );
-    for (const source of sources) memory.transferFailed(sled, hash, cut(), source);
-    for (let n = 0; n < 300; n += 1) memory.transferFailed(sled, hashOf(n), cut(), sources.at(-1));
+    for (const source of sources) memory.transferFailed(sled, hash, cut(), { id: source });
+    for (let n = 0; n < 300; n += 1) memory.transferFailed(sled, hashOf(n), cut(), { id: sources.at(-1)! });
     expect([...routesTo(memory)!.keys()]).toEqual(sources.slice(-64));
     expect(routesTo(memory)!.get(sources.at(-1)!)?.artifacts.size).toBe(256);
     memory.retain(new Set([sled, sources.at(-1)!]), new Map([[hashOf(299), 1]]));

@@ -22,7 +22,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { DepotError, errorCodeOf, messageChain } from '../../lib/errors.ts';
 import { retryAfterMs } from '../../sled-client/refusal.ts';
 import { type Failure, failAgain, isAtTheSled, isForRoom } from './failure.ts';
-import { createRouteMemory, type RouteMemory } from './route-memory.ts';
+import { type CopySource, createRouteMemory, type RouteMemory } from './route-memory.ts';
 import { createTransferMemory, type TransferMemory } from './transfer-memory.ts';
 
 const SLED_BACKOFF = { firstMs: 2_000, maxMs: 120_000 };
@@ -90,7 +90,7 @@ export type FleetMemory = Pick<
    * Classifies a failed put or copy: the sled's fault, a pause, a back-off for this artifact alone, or one for the
    * source that a copy named.
    */
-  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: SledId) => Blame;
+  readonly transferFailed: (id: SledId, sha256: ArtifactHash, error: unknown, source?: CopySource) => Blame;
   /** A copy failed after the sled had accepted it; `source` is the sled that it copied from, if it is known. */
   readonly copyFailed: (id: SledId, failure: CopyFailure, source: SledId | undefined) => Blame;
   readonly transferDone: TransferMemory['done'];
@@ -195,7 +195,7 @@ const noteCopyFailure = (
   const isSledsFault = isAtTheSled(failure.errorCode);
   if (isNews(memories.memory, failure)) {
     const error = new DepotError('COPY_SOURCE', failure.message);
-    const source = isSledsFault ? undefined : failed.source;
+    const source = isSledsFault || failed.source === undefined ? undefined : { id: failed.source };
     noteFailure(deps, memories, { id, sha256: failure.sha256, error, source });
   }
   return isSledsFault ? 'transfer' : 'source';
@@ -220,7 +220,7 @@ const noteFailure = (
     readonly id: SledId;
     readonly sha256: ArtifactHash;
     readonly error: unknown;
-    readonly source: SledId | undefined;
+    readonly source: CopySource | undefined;
   },
 ): Blame => {
   const { id, sha256, error, source } = failed;

@@ -213,7 +213,7 @@ test('a source is trusted again once a copy from it has arrived (B21)', async ()
   const { sleds, run, memory } = fleet(2, [1], { hasArchive: false });
   const [a, b] = sleds as [FakeSled, FakeSled];
   give(b, 1);
-  memory.transferFailed(a.target.id, hashOf(2), new DepotError('COPY_SOURCE', 'cut'), b.target.id);
+  memory.transferFailed(a.target.id, hashOf(2), new DepotError('COPY_SOURCE', 'cut'), { id: b.target.id });
   await run();
   expect(a.files.size, 'the route waits').toBe(0);
   await expect

@@ -170,13 +170,16 @@ const orderCopy = async (
       },
       { signal: stop },
     );
-    deps.memory.copyAccepted(sledId, sha256, sourceSledId);
+    deps.memory.copyAccepted(sledId, sha256, { id: sourceSledId, isArriving: arriving });
     if (recopy) deps.memory.recopyAccepted(sledId, sha256);
     deps.requests.record({ ...facts, startedMs });
     return { told };
   } catch (cause) {
     const error = timeout?.aborted === true ? unanswered(deps.copyAnswerTimeoutMs, cause) : cause;
-    const blame = deps.memory.transferFailed(sledId, sha256, error, sourceSledId);
+    const blame = deps.memory.transferFailed(sledId, sha256, error, {
+      id: sourceSledId,
+      isArriving: arriving,
+    });
     deps.requests.record({ ...facts, startedMs, error });
     return { blame };
   }
