@@ -165,6 +165,14 @@ export const ROUND_MUTATIONS: readonly Mutation[] = [
     why: 'PL11, G8: one slow sled makes every sled behind it slow',
   },
   {
+    name: 'late-chain-kept',
+    in: 'isReplaceable',
+    find: 'return transfer?.arriving === true && isOverdue(transfer, input);',
+    replace: 'return false;',
+    tests: 'arriving.test.ts',
+    why: 'PL13, G8: sleds that have begun to copy from a slow one stay slow, however many others have all of it',
+  },
+  {
     name: 'sleds-wait-in-a-circle',
     in: 'createDepths',
     find: 'known.set(at, undefined);',

@@ -69,7 +69,7 @@ test('a config forgets those of what it does not list, and gives their space bac
   expect([0, 1].map(seed => told.of(nameOf(seed), 300) !== undefined)).toEqual([true, true]);
 });
 
-test('digests that bytes have contradicted count again only after others were told (TPX3)', () => {
+test('digests that bytes have contradicted are refused, and count again only after others were told (TPX3)', () => {
   const told = createToldPrefixes(() => configOf([300]));
   told.tell(nameOf(0), sized(2));
   told.contradicted(nameOf(0), prefixes(2)); // of a write that began before these were told
@@ -77,7 +77,7 @@ test('digests that bytes have contradicted count again only after others were to
   expect(known).toBeDefined();
   told.contradicted(nameOf(0), known!);
   expect(told.of(nameOf(0), 300)).toBeUndefined();
-  told.tell(nameOf(0), sized(2));
+  expect(() => told.tell(nameOf(0), sized(2))).toThrow('had other prefix digests than these');
   expect(told.of(nameOf(0), 300)).toBeUndefined();
   told.tell(nameOf(0), sized(2, 7));
   expect(told.of(nameOf(0), 300)).toEqual(prefixes(2, 7));

@@ -4,7 +4,8 @@
  * TPX1. They are bounded in number and size; those that were told first are forgotten first. A forgotten one costs speed alone.
  * TPX2. They belong to wanted artifacts: a config forgets those of all others.
  * TPX3. Digests that bytes have contradicted are not compared again, whether the bytes or the digests were wrong: wrong digests cost
- *       one transfer, and keep no artifact from arriving (PXD1).
+ *       one transfer, and keep no artifact from arriving (PXD1). They are refused, so that Nexus does not believe that this sled passes on
+ *       what it cannot compare.
  */
 import type { ArtifactConfig } from '../../../core/artifact-config.ts';
 import type { ArtifactHash } from '../../../core/ids.ts';
@@ -18,7 +19,10 @@ const MAX_TOLD = 16_384;
 const MAX_TOLD_BYTES = 16 * 1024 * 1024;
 
 export type ToldPrefixes = {
-  /** Idempotent. @throws `NO_ARTIFACT_CONFIG`, `ARTIFACT_NOT_IN_CONFIG`, `INVALID_REQUEST` for digests that do not fit the size */
+  /**
+   * Idempotent. @throws `NO_ARTIFACT_CONFIG`, `ARTIFACT_NOT_IN_CONFIG`, `INVALID_REQUEST` for digests that do not fit the size, or that
+   * bytes have contradicted (TPX3)
+   */
   readonly tell: (sha256: ArtifactHash, told: SizedPrefixes) => void;
   /** Of an artifact of this size. */
   readonly of: (sha256: ArtifactHash, sizeBytes: number) => PrefixDigests | undefined;
@@ -46,9 +50,9 @@ export const createToldPrefixes = (
     tell(sha256, { sizeBytes, prefixes }) {
       requireFitting(config(), sha256, { sizeBytes, prefixes });
       const before = entries.get(sha256);
-      const isContradicted = before?.isContradicted === true && isSame(before.prefixes, prefixes);
+      if (before?.isContradicted === true && isSame(before.prefixes, prefixes)) throw contradicted(sha256);
       forget(sha256);
-      entries.set(sha256, { prefixes, isContradicted });
+      entries.set(sha256, { prefixes, isContradicted: false });
       bytes += prefixes.digests.length;
       for (const oldest of entries.keys()) {
         if (entries.size <= bounds.told && bytes <= bounds.bytes) break;
@@ -87,6 +91,13 @@ const requireFitting = (
     { detail: { sha256, unit_bytes: prefixes.unitBytes, digest_bytes: prefixes.digests.length } },
   );
 };
+
+const contradicted = (sha256: ArtifactHash): DepotError =>
+  new DepotError(
+    'INVALID_REQUEST',
+    `the bytes of a transfer of ${sha256} had other prefix digests than these: it arrives whole, without them`,
+    { detail: { sha256 } },
+  );
 
 const isSame = (a: PrefixDigests, b: PrefixDigests): boolean =>
   a.unitBytes === b.unitBytes && Buffer.compare(a.digests, b.digests) === 0;
