@@ -48,7 +48,7 @@ export const COPY_MUTATIONS: readonly Mutation[] = [
     in: 'createSharedRun',
     find: 'if (running === undefined) return waiting ?? begin();',
     replace: 'return running ?? begin();',
-    withinSeeds: 20,
+    withinSeeds: 100,
     why: 'LA4: a put is acknowledged by a sync of the directory that began before its rename',
   },
   {
