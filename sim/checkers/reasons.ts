@@ -4,7 +4,8 @@
  * - P8: a release is not called failed for long while sleds that are in service, even silent ones, and archives that
  *   the database lists have all of it.
  * - P7, P13: the status names a sled that has, or keeps, a config which the database does not know.
- * - G8: a sled that stays down is named; at rest no release is called failed or blocked.
+ * - G8: a sled that stays down is named, or counted where a code has more reasons than are named (NR2); at rest no release is called
+ *   failed or blocked.
  */
 import type { FleetStatus } from '../../src/api/operator-fleet-api.ts';
 import type { SimRelease } from '../fleet/releases.ts';
@@ -51,6 +52,9 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
   };
   const isNamed = ({ reasons }: FleetStatus, { plan }: SimSled): boolean =>
     reasons.some(({ sled_id }) => sled_id === plan.id);
+  /** Reasons that are counted, and not named. */
+  const notNamed = ({ reasons, reason_totals = [] }: FleetStatus): number =>
+    reason_totals.reduce((sum, { total }) => sum + total, 0) - reasons.length;
   const isDiverged = (sled: SimSled): boolean => {
     const { points, stored, sleds } = world.database.snapshot();
     if (!sleds.has(sled.plan.id)) return false; // It stays down, and the database has lost its registration.
@@ -69,7 +73,12 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
         if (lasts(`failed ${system_version}`, state === 'failed' && isHeld(system_version)))
           fail('reasons', `${system_version} is called failed, and sleds and Nexuses have all of it`);
       for (const sled of inService())
-        if (lasts(`diverged ${sled.plan.serial}`, isDiverged(sled) && !isNamed(status, sled)))
+        if (
+          lasts(
+            `diverged ${sled.plan.serial}`,
+            isDiverged(sled) && !isNamed(status, sled) && notNamed(status) === 0,
+          )
+        )
           fail(
             'reasons',
             `${sled.plan.serial} holds what the database does not know, and the status does not name it`,
@@ -80,9 +89,13 @@ export const createReasonChecker = ({ world, holdings, releases, broken, fail }:
         if (state === 'failed' || state === 'blocked')
           fail('reasons', `${nexus} calls ${system_version} ${state} in a fleet at rest`);
       // A sled that was being expunged when it was chosen does not belong to the fleet any more.
-      for (const sled of inService().filter(each => broken.has(each)))
-        if (world.database.snapshot().sleds.has(sled.plan.id) && !isNamed(status, sled))
-          fail('G8', `${sled.plan.serial} stays down, and the status of ${nexus} does not name it`);
+      const known = world.database.snapshot().sleds;
+      const missing = inService().filter(
+        each => broken.has(each) && known.has(each.plan.id) && !isNamed(status, each),
+      );
+      const [sled] = missing;
+      if (sled !== undefined && missing.length > notNamed(status))
+        fail('G8', `${sled.plan.serial} stays down, and the status of ${nexus} does not name it`);
     },
   };
 };
