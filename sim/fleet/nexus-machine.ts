@@ -30,7 +30,7 @@ import type { Fail } from '../violation.ts';
 import type { Host } from './machine.ts';
 import { type Metadata, PREFIX_UNIT_BYTES, type ReleaseShelf, verifyFromShelf } from './releases.ts';
 import { renewPeriodically } from './renewal.ts';
-import { watchTransfers } from './watched-transfers.ts';
+import { createTransferWatch } from './watched-transfers.ts';
 
 export const STAGING = '/staging';
 
@@ -115,12 +115,20 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
     ...{ disk, lockDirectory: host.lockDirectory, newId },
     nexusId: NexusId.parse(member.presents().identity.id),
   });
+  const watch = createTransferWatch({
+    nexus: host.name,
+    mostToSled: config.replication.limits.maxTransfersToSled,
+    nowMs: clock.monotonicMs,
+    onTransfer: deps.onTransfer,
+    fail: deps.fail,
+  });
   const services = await startServices(
     {
       config,
       directory,
       operatorAddress: `${host.name}:12220`,
-      openDatastore: async () => deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts }),
+      openDatastore: async () =>
+        watch.datastore(deps.database.openDatastore({ clock, rng, log, attempts: deps.attempts })),
       tellsAuditHeads: false,
       revocations: member.revocations,
       statements: member.statements,
@@ -128,15 +136,8 @@ export const bootNexus = async (deps: Deps, host: Host): Promise<Services> => {
       fleet: FLEET,
       issuer,
       connectSleds: () =>
-        watchTransfers(
+        watch.connection(
           createSledLink(deps.network, { machine: host.name, process, identity: member }, deps),
-          {
-            nexus: host.name,
-            mostToSled: config.replication.limits.maxTransfersToSled,
-            nowMs: clock.monotonicMs,
-            onTransfer: deps.onTransfer,
-            fail: deps.fail,
-          },
         ),
       verifyRelease: verifyFromShelf(
         deps.shelf,
